@@ -1,0 +1,1 @@
+.DELETE_ON_ERROR:
