@@ -1,0 +1,114 @@
+// Palettes as an eye without green receptors sees them. State: palettes, palette, matrix (3 x 3), severity.
+const SVG = "http://www.w3.org/2000/svg";
+
+function make(tag, attributes = {}, parent = null) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (parent) parent.append(node);
+  return node;
+}
+
+// '#rrggbb' -> light in [0, 1], three channels
+function light(colour) {
+  return [1, 3, 5].map((k) => {
+    const c = parseInt(colour.slice(k, k + 2), 16) / 255;
+    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  });
+}
+
+function screen(c) {
+  const stored = c.map((v) => Math.round(255 * (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055)));
+  return `rgb(${stored.join(", ")})`;
+}
+
+function seen(c, matrix, severity) {
+  return matrix.map((row, i) => {
+    const through = row.reduce((sum, m, j) => sum + m * c[j], 0);
+    return Math.min(1, Math.max(0, (1 - severity) * c[i] + severity * through));
+  });
+}
+
+function lab(c) {
+  const to = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]];
+  const white = [0.9505, 1.0, 1.089];
+  const f = to.map((row, i) => {
+    const t = row.reduce((sum, m, j) => sum + m * c[j], 0) / white[i];
+    return t > (6 / 29) ** 3 ? Math.cbrt(t) : t / (3 * (6 / 29) ** 2) + 4 / 29;
+  });
+  return [116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])];
+}
+
+function closest(names, points) {
+  let best = [Infinity, "", ""];
+  for (let i = 0; i < names.length; i++)
+    for (let j = i + 1; j < names.length; j++) {
+      const gap = Math.hypot(...points[i].map((p, k) => p - points[j][k]));
+      if (gap < best[0]) best = [gap, names[i], names[j]];
+    }
+  return best;
+}
+
+function render({ model, el }) {
+  const controls = document.createElement("div");
+  controls.className = "sa-controls";
+
+  const slider = document.createElement("input");
+  Object.assign(slider, { type: "range", min: 0, max: 1, step: 0.01, value: model.get("severity") });
+  const reading = document.createElement("output");
+  const sliderLabel = document.createElement("label");
+  sliderLabel.append("green receptors missing: ", reading, slider);
+
+  const choice = document.createElement("select");
+  for (const name of Object.keys(model.get("palettes"))) choice.append(new Option(name, name));
+  choice.value = model.get("palette");
+  const choiceLabel = document.createElement("label");
+  choiceLabel.append("palette ", document.createElement("br"), choice);
+  controls.append(sliderLabel, choiceLabel);
+
+  const svg = make("svg", { viewBox: "0 0 640 250", role: "img" });
+  const verdict = document.createElement("p");
+  verdict.setAttribute("aria-live", "polite");
+  el.append(controls, svg, verdict);
+
+  function draw() {
+    const palette = model.get("palettes")[model.get("palette")];
+    const severity = model.get("severity");
+    const names = Object.keys(palette);
+    const colours = names.map((name) => seen(light(palette[name]), model.get("matrix"), severity));
+    const [gap, one, other] = closest(names, colours.map(lab));
+
+    svg.replaceChildren();
+    make("rect", { width: 640, height: 250, rx: 8, style: "fill: #fff" }, svg);
+    const step = 180 / (names.length - 1);
+    names.forEach((name, k) => {
+      const y = 18 + step * k;
+      let d = "";
+      for (let n = 0; n <= 60; n++) {
+        const x = n / 60;
+        d += `${n ? "L" : "M"}${16 + 470 * x} ${y + 16 - 16 * Math.cos(5 * x + 0.4 * k)}`;
+      }
+      make("path", { d, fill: "none", stroke: screen(colours[k]), "stroke-width": 7, "stroke-linecap": "round" }, svg);
+      const end = y + 16 - 16 * Math.cos(5 + 0.4 * k);
+      const text = make("text", { x: 500, y: end + 6, style: "fill: #1f2328" }, svg);
+      text.textContent = name;
+    });
+    svg.setAttribute("aria-label", `${names.length} curves in the colours ${names.join(", ")}, as seen at severity ${severity.toFixed(2)}`);
+    reading.textContent = `${Math.round(100 * severity)} %`;
+    verdict.textContent = `Hardest to tell apart: ${one} and ${other}, at distance ${gap.toFixed(1)}.`;
+    el.dataset.numbers = JSON.stringify({ severity, palette: model.get("palette"), distance: gap, pair: [one, other] });
+  }
+
+  slider.addEventListener("input", () => {
+    model.set("severity", Number(slider.value));
+    model.save_changes();
+  });
+  choice.addEventListener("change", () => {
+    model.set("palette", choice.value);
+    model.save_changes();
+  });
+  model.on("change:severity", draw);
+  model.on("change:palette", draw);
+  draw();
+}
+
+export default { render };

@@ -1,0 +1,281 @@
+# Generated from book/pictures.md by tools/export.py. Edit the chapter, not this file.
+"""Pictures.
+
+One style for every figure, and demos that live on a page without a kernel.
+
+The chapter book/pictures.md builds this module and explains each line.
+"""
+
+import base64
+import hashlib
+import io
+import json
+from collections import Counter
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+__all__ = ["COLORS", "demo_html", "figure", "figure_html", "show", "show_figure"]
+
+
+# -- Colours that survive the eye --
+COLORS = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "purple": "#CC79A7",
+}
+
+
+# -- One style --
+_STYLE = {
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "font.size": 13,
+    "axes.titlesize": 13,
+    "axes.labelsize": 13,
+    "legend.fontsize": 12,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#6e7781",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e7eb",
+    "image.cmap": "cividis",
+    "legend.frameon": False,
+    "lines.linewidth": 2.2,
+    "svg.hashsalt": "softattn",  # the same figure twice is the same file
+}
+
+
+# -- One style --
+def figure(width: float = 7.0, height: float = 3.0, rows: int = 1, columns: int = 1, **subplots_kw) -> tuple[Any, Any]:
+    """Start a figure in the book's style; like `plt.subplots`, whose other arguments it passes on.
+
+    It sets Matplotlib's defaults for the whole process, because legends and texts that come later read them too.
+
+    Args:
+        width: of the whole figure, in inches; 7 fills the page's column.
+        height: of the whole figure, in inches.
+        rows: rows of axes.
+        columns: columns of axes.
+        subplots_kw: what else `plt.subplots` should know (`sharex=True`, `width_ratios=...`).
+
+    Returns:
+        The figure, and its axes: one, or an array of them, as `plt.subplots` gives.
+
+    Raises:
+        ValueError: if a size or a count is not positive.
+    """
+    if min(width, height, rows, columns) <= 0:
+        raise ValueError(
+            f"figure: sizes and counts must be positive, got width={width}, height={height}, rows={rows}, columns={columns}"
+        )
+    import matplotlib.pyplot as plt
+
+    names = ("blue", "vermillion", "green", "purple", "orange", "sky", "black", "yellow")
+    plt.rcParams.update(_STYLE)
+    plt.rcParams["axes.prop_cycle"] = plt.cycler(color=[COLORS[name] for name in names])
+    subplots_kw.setdefault("layout", "constrained")
+    return plt.subplots(rows, columns, figsize=(width, height), **subplots_kw)
+
+
+# -- A picture also has words --
+def figure_html(fig: Any, alt: str) -> str:
+    """A Matplotlib figure as one `<img>` element with the file inside.
+
+    Args:
+        fig: a Matplotlib figure.
+        alt: one or two full sentences that say what is seen.
+
+    Returns:
+        HTML. The image is SVG up to 60 kB, and PNG at 192 dots per inch beyond.
+
+    Raises:
+        ValueError: if `alt` is empty.
+    """
+    if not alt.strip():
+        raise ValueError(
+            "alt is empty: say in a full sentence what is seen in this figure, for those who cannot see it"
+        )
+    file, kind = io.BytesIO(), "svg+xml"
+    fig.savefig(file, format="svg", metadata={"Date": None})
+    if file.tell() > 60_000:
+        file, kind = io.BytesIO(), "png"
+        fig.savefig(file, format="png", dpi=192)
+    width, height = (round(96 * inches) for inches in fig.get_size_inches())
+    return (
+        f'<img class="softattn-figure" alt="{escape(alt)}" width="{width}" height="{height}" '
+        'style="max-width: 100%; height: auto; border-radius: 6px" '
+        f'src="data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}">'
+    )
+
+
+# -- A picture also has words --
+def show_figure(fig: Any, alt: str) -> None:
+    """Display a figure with its alternative text, and close it.
+
+    Args:
+        fig: a Matplotlib figure.
+        alt: one or two full sentences that say what is seen.
+
+    Raises:
+        ValueError: if `alt` is empty.
+    """
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+
+    html = figure_html(fig, alt)
+    plt.close(fig)
+    display({"text/html": html, "text/plain": alt}, raw=True)
+
+
+# -- A demo without a kernel --
+_PAGE = """<style>$style</style>
+<div class="softattn-demo" id="$uid" data-demo="$name">$still</div>
+<script type="module">
+const el = [...document.querySelectorAll("#$uid")].find((one) => !one.dataset.state);
+const still = [...el.childNodes];
+const state = $state, heard = {};
+const model = {
+  get: (key) => state[key],
+  set: (key, value) => {
+    if (state[key] === value) return;
+    state[key] = value;
+    (heard["change:" + key] ?? []).forEach((f) => f());
+  },
+  on: (event, f) => (heard[event] ??= []).push(f),
+  off: (event, f) => { heard[event] = (heard[event] ?? []).filter((g) => f && g !== f); },
+  save_changes() {},
+  send() {},
+};
+el.dataset.state = "loading";
+try {
+  const url = URL.createObjectURL(new Blob([$source], { type: "text/javascript" }));
+  const demo = (await import(url)).default;
+  URL.revokeObjectURL(url);
+  await demo.render({ model, el });
+  still.forEach((node) => node.remove());
+  el.dataset.state = "live";
+} catch (error) {
+  const note = document.createElement("p");
+  note.className = "sa-note";
+  note.setAttribute("role", "status");
+  note.textContent = "This figure should move, but its script stopped: " + error.message;
+  el.replaceChildren(...still, note);
+  el.dataset.state = "failed";
+  console.error(error);
+}
+</script>"""
+
+
+# -- A demo without a kernel --
+_shown: Counter = Counter()  # how often each demo was shown in this process
+
+
+def _json(name: str, key: str, value: Any) -> str:
+    """JSON of one value, with every `<` written as an escape."""
+    try:
+        text = json.dumps(value, sort_keys=True, allow_nan=False, default=lambda array: array.tolist())
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"show({name!r}): {key!r} cannot be sent to the page ({error}); give finite numbers, texts, lists, dicts, arrays or tensors"
+        ) from None
+    return text.replace("<", "\\u003c")
+
+
+def demo_html(name: str, picture: Any = None, alt: str = "", **state) -> str:
+    """The interactive demo `softattn/demos/NAME.js` as HTML that needs no kernel and no network.
+
+    Args:
+        name: of the demo, without `.js`.
+        picture: a Matplotlib figure, what stands where scripts do not run; None for a line of text.
+        alt: what is seen in the picture; needed with a picture.
+        state: what the demo starts with; everything that JSON can hold, arrays and tensors.
+
+    Returns:
+        HTML with its own style, the static picture, the module and its state.
+
+    Raises:
+        ValueError: if there is no such demo, `alt` is empty beside a picture, or a value cannot be written as finite JSON.
+    """
+    folder = files("softattn") / "demos"
+    known = sorted(path.name[:-3] for path in folder.iterdir() if path.name.endswith(".js"))
+    if name not in known:
+        raise ValueError(f"show: there is no demo {name!r}; there are {', '.join(known)}")
+    source = _json(name, "source", (folder / f"{name}.js").read_text(encoding="utf-8"))
+    values = "{" + ", ".join(f"{json.dumps(key)}: {_json(name, key, state[key])}" for key in sorted(state)) + "}"
+    uid = "demo-" + hashlib.sha256((name + source + values).encode()).hexdigest()[:10]
+    _shown[uid] += 1
+    words = escape(alt or "An interactive figure; it needs JavaScript.")
+    still = figure_html(picture, alt) if picture is not None else f'<p class="sa-note">{words}</p>'
+    return Template(_PAGE).substitute(
+        style=_DEMO_STYLE, uid=f"{uid}-{_shown[uid]}", name=name, still=still, state=values, source=source
+    )
+
+
+# -- A demo without a kernel --
+_DEMO_STYLE = """
+.softattn-demo { --sa-text: #1f2328; --sa-muted: #57606a; --sa-line: #d0d7de; --sa-panel: #f3f5f7; --sa-background: #fff;
+  --sa-blue: #0072b2; --sa-orange: #e69f00; --sa-green: #009e73; --sa-vermillion: #d55e00; --sa-purple: #cc79a7;
+  --sa-sky: #56b4e9; --sa-yellow: #e0d11c; --sa-lit: #fdf0d0; box-sizing: border-box; max-width: 46rem; margin: 0 0 1rem;
+  padding: 1rem; border: 1px solid var(--sa-line); border-radius: 10px; background: var(--sa-background);
+  color: var(--sa-text); font-size: 1rem; line-height: 1.45; overflow-wrap: anywhere; }
+html[data-theme="dark"] .softattn-demo, html[theme="dark"] .softattn-demo,
+body[data-jp-theme-light="false"] .softattn-demo, body.vscode-dark .softattn-demo { --sa-text: #e6e8eb; --sa-muted: #a9b1ba;
+  --sa-line: #444c56; --sa-panel: #22272e; --sa-background: #191d22; --sa-blue: #4aa3e0; --sa-orange: #f0b429;
+  --sa-green: #2fc096; --sa-vermillion: #f2823a; --sa-purple: #dd93bd; --sa-sky: #7cc7f2; --sa-yellow: #f0e442;
+  --sa-lit: #4a3c14; }
+.softattn-demo *, .softattn-demo *::before { box-sizing: border-box; }
+.softattn-demo svg, .softattn-demo canvas { display: block; width: 100%; height: auto; }
+.softattn-demo svg text { fill: var(--sa-text); font-size: 18px; }
+.softattn-demo p { margin: 0.5rem 0; }
+.softattn-demo label { display: block; margin: 0; font-size: 0.95rem; }
+.softattn-demo input[type="range"] { display: block; width: 100%; height: 1.75rem; margin: 0; accent-color: var(--sa-blue); }
+.softattn-demo output { font-variant-numeric: tabular-nums; font-weight: 600; }
+.softattn-demo button, .softattn-demo select, .softattn-demo input[type="text"] { min-height: 2.25rem; max-width: 100%;
+  padding: 0.3rem 0.8rem; border: 1px solid var(--sa-muted); border-radius: 6px; background: var(--sa-panel);
+  color: var(--sa-text); font: inherit; }
+.softattn-demo button, .softattn-demo select { cursor: pointer; }
+.softattn-demo :focus-visible { outline: 3px solid var(--sa-blue); outline-offset: 2px; }
+.softattn-demo .sa-controls { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(13rem, 100%), 1fr));
+  gap: 0.5rem 1.25rem; margin: 0.5rem 0; }
+.softattn-demo .sa-row { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem 1rem; margin: 0.5rem 0; }
+.softattn-demo .sa-note { color: var(--sa-muted); font-size: 0.9rem; }
+.softattn-demo .sa-equations, .softattn-demo .sa-scroll { max-width: 100%; overflow-x: auto; overflow-wrap: normal;
+  font-variant-numeric: tabular-nums; }
+.softattn-demo .sa-on { background: var(--sa-lit); border-radius: 4px; }
+@media (prefers-reduced-motion: reduce) { .softattn-demo * { animation: none !important; transition: none !important; } }
+"""
+
+
+# -- A demo without a kernel --
+def show(name: str, picture: Any = None, alt: str = "", **state) -> None:
+    """Put the interactive demo `softattn/demos/NAME.js` on the page, and close its static picture.
+
+    Args:
+        name: of the demo, without `.js`.
+        picture: a Matplotlib figure, what stands where scripts do not run.
+        alt: what is seen in the picture; needed with a picture.
+        state: what the demo starts with; everything that JSON can hold, arrays and tensors.
+
+    Raises:
+        ValueError: as `demo_html` does.
+    """
+    from IPython.display import display
+
+    html = demo_html(name, picture, alt, **state)
+    if picture is not None:
+        import matplotlib.pyplot as plt
+
+        plt.close(picture)
+    display({"text/html": html, "text/plain": alt or f"the interactive figure {name}"}, raw=True)
