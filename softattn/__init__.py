@@ -17,7 +17,9 @@ def __getattr__(name: str):
         from importlib import import_module
 
         return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"softattn has no attribute {name!r}; its modules are imported by name: from softattn.lstm import ...")
+    raise AttributeError(
+        f"softattn has no attribute {name!r}; its modules are imported by name: from softattn.lstm import ..."
+    )
 
 
 def __dir__() -> list[str]:
