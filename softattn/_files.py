@@ -277,7 +277,8 @@ def _card(path: Path) -> dict[str, Any]:
         raise ValueError(f"weights {path.stem!r}: the card {path.name} must be an object, it is {type(card).__name__}")
     if card.get("format", FORMAT) != FORMAT:
         raise ValueError(
-            f"weights {path.stem!r}: the card has format {card['format']!r}, this package reads {FORMAT}; update the package"
+            f"weights {path.stem!r}: the card has format {card['format']!r}, this package reads {FORMAT}; "
+            "update the package"
         )
     _judge(path.stem, card)
     return card
