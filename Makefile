@@ -1,1 +1,79 @@
+# The house's one front door: `make` lists what there is. CI calls the same targets as a person.
+
+PYTHON ?= python3
+VENV   ?= .venv
+PY     := $(VENV)/bin/python
+PIP    := $(PY) -m pip install --quiet --disable-pip-version-check
+
+# Set-up runs again when, and only when, one of these files says something new.
+SETUP  := requirements.txt requirements.lock pyproject.toml
+STAMP  := $(VENV)/.set-up-$(shell cat $(SETUP) | cksum | tr ' ' '-')
+
+# Two processes of two threads each run many times slower than two of one. `bench` alone lifts this.
+export OMP_NUM_THREADS := 1
+# A progress bar is for people; in a log or on a page it is noise.
+export TQDM_DISABLE := 1
+
+.DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.PHONY: help setup book serve test quick export notebooks corpus address colab student bench lock clean
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## make .venv and install the pinned versions and the package itself
+
+book: $(STAMP)  ## check the exports, execute every chapter, build the site and say where it is
+	$(PY) tools/export.py --check
+	$(PY) tools/notebooks.py --check
+	$(PY) tools/site.py build
+
+serve: $(STAMP)  ## serve the built site on this machine
+	$(PY) tools/site.py serve
+
+test: $(STAMP)  ## everything: style, generated files, tests, notebooks, strict build, built pages, demos
+	$(PY) tools/stages.py test
+
+quick: $(STAMP)  ## the first minute of `make test`
+	$(PY) tools/stages.py quick
+
+export: $(STAMP)  ## write softattn/*.py from the chapters
+	$(PY) tools/export.py
+
+notebooks: $(STAMP)  ## write notebooks/*.ipynb from the chapters
+	$(PY) tools/notebooks.py
+
+corpus: $(STAMP)  ## renew the frozen snapshot of the book's own text (moves its numbers)
+	$(PY) tools/corpus.py
+
+address: $(STAMP)  ## set the repository's address everywhere: make address URL=https://github.com/YOU/softattn
+	@test -n "$(URL)" || { echo "make address: say where the repository stands: make address URL=https://github.com/YOU/softattn" >&2; exit 2; }
+	$(PY) tools/address.py "$(URL)"
+
+colab: $(STAMP)  ## run the notebooks in a venv with Colab's old versions
+	$(PY) tools/run_notebooks.py --colab
+
+student: $(STAMP)  ## write notebooks without solutions to _build/student
+	$(PY) tools/notebooks.py --student
+
+bench: $(STAMP)  ## time the package against what it should match, side by side
+	env -u OMP_NUM_THREADS $(PY) bench/run.py
+
+lock: $(STAMP)  ## freeze what stands in .venv into requirements.lock
+	$(PY) -m pip freeze --all --exclude-editable --exclude pip --exclude wheel | sed 's/+cpu$$//' | LC_ALL=C sort -f > requirements.lock.part
+	mv requirements.lock.part requirements.lock
+
+clean:  ## remove what was built; .venv stays
+	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+# torch first and by itself: any version but this pin would fetch gigabytes of CUDA. The package last, built with the
+# setuptools that the pins brought, so that nothing is fetched for it.
+$(STAMP): $(SETUP)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "This needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "Setting up $(VENV): about two minutes and 1.5 GB, more where torch is fetched"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) "$$(grep '^torch==' requirements.txt)"
+	$(PIP) -r requirements.txt -c requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/.set-up-*
+	@touch $@
