@@ -8,8 +8,10 @@ The chapter book/prediction.md builds this module and explains each line.
 
 import copy
 import hashlib
+import importlib
 import json
 import string
+import unicodedata
 from collections import defaultdict
 from importlib import resources
 
@@ -22,6 +24,7 @@ __all__ = [
     "ALPHABET",
     "ContextCounts",
     "NULL",
+    "PLAIN",
     "PredictionNetwork",
     "State",
     "book_corpus",
@@ -29,7 +32,9 @@ __all__ = [
     "dynamic_surprise",
     "encode",
     "generate",
+    "library_prose",
     "one_hot",
+    "plain_text",
     "sample",
     "sequence_nll",
     "shift",
@@ -85,6 +90,36 @@ def decode(codes: Tensor, alphabet: str = ALPHABET) -> str:
     if wrong := [code for code in numbers if not 0 <= code < len(alphabet)]:
         raise ValueError(f"decode: code {wrong[0]} has no character; codes go from 0 to {len(alphabet) - 1}")
     return "".join(alphabet[code] for code in numbers)
+
+
+# -- Text as numbers --
+PLAIN = {
+    **{"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "--", "…": "...", "°": " degrees", "ß": "ss"},
+    **{"→": "->", "←": "<-", "≤": "<=", "≥": ">=", "≈": "~", "±": "+-", "−": "-", "×": "x", "·": ".", "\t": "    "},
+}
+
+
+def plain_text(text: str) -> str:
+    """Write typographic characters in plain ones: curly quotes straight, dashes as hyphens, accents left off.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text, possibly of another length. Characters that have no plain spelling stay: `encode` will name them.
+    """
+    text = "".join(PLAIN.get(character, character) for character in text)
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+
+
+def library_prose() -> str:
+    """The prose that Python brings along: what `help()` knows about the language, topic after topic.
+
+    Returns:
+        About 460 thousand characters, in the plain alphabet. Which exactly depends on the version of Python.
+    """
+    topics = importlib.import_module("pydoc_data.topics").topics
+    return plain_text("\n\n".join(topics[name].strip("\n") for name in sorted(topics)) + "\n")
 
 
 # -- Text as numbers --
