@@ -1,0 +1,94 @@
+"""Give each chapter its links: open in Colab, download the notebook, the chapter's source, the API reference.
+
+The theme would send Colab to the Markdown file, which Colab cannot open, and offer for download a notebook in raw MyST. Both
+get the generated notebook instead; a page that has none gets no such button.
+"""
+
+import shutil
+import sys
+from html import escape
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
+from address import address, colab_url  # noqa: E402
+
+
+def _has_notebook(app, pagename: str) -> bool:
+    return (Path(app.srcdir) / "notebooks" / f"{Path(pagename).name}.ipynb").exists()
+
+
+def _notebook(pagename: str, context) -> str:
+    """Address of the notebook's copy in the site, as seen from a page."""
+    return context["pathto"](f"notebooks/{Path(pagename).name}.ipynb", 1)
+
+
+def _buttons(app, pagename, templatename, context, doctree):
+    if pagename not in app.env.found_docs:
+        return
+    runs = _has_notebook(app, pagename)
+    for group in list(context.get("header_buttons", [])):
+        if group.get("label") == "launch-buttons":
+            if not runs:
+                context["header_buttons"].remove(group)
+                continue
+            group["buttons"] = [button for button in group["buttons"] if button.get("text") == "Colab"]
+            for button in group["buttons"]:
+                button["url"] = colab_url(address(), Path(pagename).name)
+        if group.get("label") == "download-buttons":
+            kept = []
+            for button in group["buttons"]:
+                if str(button.get("url", "")).endswith(".ipynb"):
+                    if not runs:
+                        continue
+                    button["url"] = _notebook(pagename, context)
+                kept.append(button)
+            group["buttons"] = kept
+
+
+def _line(app, pagename, templatename, context, doctree):
+    """A quiet line below the title of a chapter."""
+    if pagename not in app.env.found_docs or "</h1>" not in context.get("body", "") or not _has_notebook(app, pagename):
+        return
+    name = Path(pagename).name
+    links = [
+        ("Open in Colab", colab_url(address(), name), ""),
+        ("Download notebook", _notebook(pagename, context), " download"),
+        ("Source", context["pathto"](f"_sources/{pagename}.md", 1), ""),
+    ]
+    if (Path(app.srcdir) / "softattn" / f"{name}.py").exists():
+        links.append((f"softattn.{name}", context["pathto"]("book/api") + f"#api-{name}", ""))
+    items = "".join(f'<li><a href="{escape(url)}"{extra}>{escape(text)}</a></li>' for text, url, extra in links)
+    line = f'</h1>\n<ul class="chapter-links" aria-label="This chapter elsewhere">{items}</ul>'
+    context["body"] = context["body"].replace("</h1>", line, 1)
+
+
+def _scripts(app, pagename, templatename, context, doctree):
+    """Leave out sphinx-thebe, which lands twice and logs an error: nothing on the site is run live."""
+    kept = []
+    for script in context.get("script_files", []):
+        text = f"{getattr(script, 'filename', '') or ''} {getattr(script, 'attributes', {}).get('body') or ''}".lower()
+        if "thebe" not in text:
+            kept.append(script)
+    context["script_files"] = kept
+    context["css_files"] = [
+        css for css in context.get("css_files", []) if "thebe" not in str(getattr(css, "filename", css))
+    ]
+
+
+def _copy_notebooks(app, exception):
+    """Put the generated notebooks into the site, for download."""
+    if exception is None and app.builder.format == "html":
+        target = Path(app.outdir) / "notebooks"
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for notebook in sorted((Path(app.srcdir) / "notebooks").glob("*.ipynb")):
+            shutil.copyfile(notebook, target / notebook.name)
+
+
+def setup(app):
+    address()  # fails early, and says so, if _config.yml holds no address
+    app.connect("html-page-context", _buttons, priority=900)
+    app.connect("html-page-context", _line, priority=910)
+    app.connect("html-page-context", _scripts, priority=950)
+    app.connect("build-finished", _copy_notebooks)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

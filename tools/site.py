@@ -1,0 +1,93 @@
+"""Build the site from the chapters, and serve it.
+
+python tools/site.py build [--fresh]       write _build/html; --fresh forgets every page and every stored output first
+python tools/site.py serve [--port 8000]   serve _build/html to this machine
+"""
+
+import argparse
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def build(root: Path = ROOT, fresh: bool = False) -> int:
+    """Build the site; every warning is an error.
+
+    The outputs of the chapters are kept in _build/.jupyter_cache and used again while neither the chapter nor what it imports has
+    changed. Pages are always written anew: over kept ones a second run would pass over a warning of the first.
+
+    Args:
+        root: the repository.
+        fresh: forget the stored outputs too, so that every chapter is executed.
+
+    Returns:
+        The exit code of the build. Where it is not 0, the pages stand in _build/html-failed.
+    """
+    out = root / "_build"
+    for stale in [out] if fresh else [out / ".doctrees", out / "html", out / "html-failed", out / "jupyter_execute"]:
+        shutil.rmtree(stale, ignore_errors=True)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
+    env.pop("SOFTATTN_DATA", None)  # the pages are the same for everyone
+    env["SOFTATTN_DEVICE"] = "cpu"
+    start = time.monotonic()
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-W", "-n", "--keep-going"]
+    code = subprocess.run(command, cwd=root, env=env).returncode
+    html = out / "html"
+    if code:
+        if html.exists():
+            html.rename(out / "html-failed")
+        print(f"the site was not built: see the warnings above (pages so far: {out / 'html-failed'})", file=sys.stderr)
+        return code
+    print(f"\nbuilt in {time.monotonic() - start:.0f} s: {html / 'index.html'}")
+    return 0
+
+
+def serve(root: Path = ROOT, port: int = 8000) -> int:
+    """Serve the built site on 127.0.0.1 until interrupted.
+
+    Args:
+        root: the repository.
+        port: of the server; 0 lets the system choose.
+
+    Returns:
+        1 if there is no site or the port is taken, else 0.
+    """
+    html = root / "_build" / "html"
+    if not (html / "index.html").exists():
+        print(f"there is no site at {html}: build it first (make book)", file=sys.stderr)
+        return 1
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(html))
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        print(f"port {port} cannot be used ({error.strerror}); choose another with --port", file=sys.stderr)
+        return 1
+    with server:
+        print(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends it)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build").add_argument("--fresh", action="store_true", help="execute every chapter again")
+    commands.add_parser("serve").add_argument("--port", type=int, default=8000)
+    options = parser.parse_args(argv)
+    if options.command == "build":
+        return build(fresh=options.fresh)
+    return serve(port=options.port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
