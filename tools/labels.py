@@ -78,7 +78,8 @@ def blocks(lines: list[str] | tuple[str, ...], line: int = 1) -> list[Block]:
                 found.append(Block("code", here, fence["info"].strip(), body=tuple(lines[at : end + 1]), closed=closed))
             at = end + 1
             continue
-        if text.strip().startswith("$$") and not prose_continues(text):
+        after = bool(prose and prose[-1].strip())  # within a paragraph $$ is inline maths and takes no label
+        if text.strip().startswith("$$") and not after and not prose_continues(text):
             flush()
             block, at = _display(lines, at, line)
             found.append(block)

@@ -41,7 +41,7 @@ import importlib.util
 if importlib.util.find_spec("softattn") is None:
     raise RuntimeError(
         "softattn is not installed, and these notebooks do not know yet where it is published. "
-        "In the repository, set the address: `make address URL=https://github.com/OWNER/REPO`; or `pip install .` there."
+        "In the repository, set the address: `make address URL=https://github.com/OWNER/REPO`. Or `pip install .`"
     )
 """
 

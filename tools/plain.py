@@ -417,7 +417,9 @@ class Plain:
             return link
         page, _, fragment = link.partition("#")
         found = self.labels.found.get(fragment) if fragment else self.labels.found.get(link)
-        if fragment and not found:
+        if fragment and page:
+            self.fail(line, f"link to {link!r}: the site resolves a label without its page; write #{fragment}")
+        elif fragment and not found:
             self.fail(line, f"link to {link!r}: no label {fragment!r} in the book")
         if found and (not page or page == link):
             if found.page != self.page:
@@ -426,8 +428,7 @@ class Plain:
         path = Path(os.path.normpath(self.path.parent / page))
         name = path.name.removesuffix(".md")
         if path.suffix in (".md", "") and path.parent == self.path.parent and name in self.labels.titles:
-            anchor = f"#{_anchor(found.title)}" if found and found.kind == "section" else ""
-            return self.page_link(name) + (anchor if name in self.labels.notebook else "")
+            return self.page_link(name)
         if not path.exists() or not path.is_relative_to(self.labels.root):
             self.fail(line, f"link to {link!r}: there is no such page, label or file")
             return link
