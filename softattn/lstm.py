@@ -131,36 +131,22 @@ def _no_autocast(kind: str):
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
-def _run_forward(x, h0, c0, weight_x, weight_h, bias, peephole, reset):
-    """Run the LSTM; return all h (T+1, B, H), all c (T+1, B, H) and the gates (T, B, 4H), opened and squashed."""
-    T, B, _ = x.shape
-    H = len(weight_h)
-    exact = torch.promote_types(x.dtype, torch.float32)  # cells and gates never live in bfloat16
-    gates = torch.addmm(bias, x.reshape(T * B, -1), weight_x).view(T, B, 4 * H)
-    low = gates.dtype != exact
-    gates = gates.to(exact)
-    product = x.new_empty(B, 4 * H) if low else None
-    hs, cs = x.new_empty(T + 1, B, H), gates.new_empty(T + 1, B, H)
-    hs[0], cs[0] = h0, c0
-    for t in range(T):
-        z, h, c = gates[t], hs[t], cs[t]
-        if reset is not None:
-            h, c = h.masked_fill(reset[t, :, None], 0), c.masked_fill(reset[t, :, None], 0)
-        if low:
-            z.add_(torch.mm(h, weight_h, out=product))
-        else:
-            z.addmm_(h, weight_h)
-        if peephole is not None:
-            z[:, : 2 * H].view(B, 2, H).addcmul_(c[:, None], peephole[:2])
-        z[:, : 2 * H].sigmoid_()
-        i, f, g, o = z.chunk(4, dim=1)
-        g.tanh_()
-        c = torch.mul(f, c, out=cs[t + 1]).addcmul_(i, g)
-        if peephole is not None:
-            o.addcmul_(c, peephole[2])
-        o.sigmoid_()
-        torch.mul(o, torch.tanh(c), out=hs[t + 1])
-    return hs, cs, gates
+def _open_gates(z: Tensor, c: Tensor, peephole: Tensor | None, out: Tensor) -> Tensor:
+    """Turn z (B, 4, H) into the gates i, f, g, o, in place; write the new c (B, H) to `out` and return it."""
+    i, f, g, o = z.unbind(1)
+    if peephole is not None:
+        z[:, :2].addcmul_(c[:, None], peephole[:2])
+    z[:, :2].sigmoid_()
+    g.tanh_()
+    torch.mul(f, c, out=out).addcmul_(i, g)
+    if peephole is not None:
+        o.addcmul_(out, peephole[2])
+    o.sigmoid_()
+    return out
+
+
+_sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input  # (grad, s) -> grad * s * (1 - s)
+_tanh_slope = torch.ops.aten.tanh_backward.grad_input  # (grad, t) -> grad * (1 - t * t)
 
 
 class _PeepholeLSTMFunction(torch.autograd.Function):
@@ -168,81 +154,84 @@ class _PeepholeLSTMFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, h0, c0, weight_x, weight_h, bias, peephole, reset, dtype):
+        (T, B, _), H = x.shape, len(weight_h)
         ctx.dtypes = [None if a is None else a.dtype for a in (x, h0, c0, weight_x, weight_h, bias, peephole)]
+        exact = torch.promote_types(dtype, torch.float32)  # float32 where the products are bfloat16
         x, w_x, w_h, b = (a.to(dtype) for a in (x, weight_x, weight_h, bias))
-        p = None if peephole is None else peephole.to(torch.promote_types(dtype, torch.float32))
-        hs, cs, gates = _run_forward(x, h0, c0, w_x, w_h, b, p, reset)
-        ctx.save_for_backward(x, w_x, w_h, p, reset, hs, cs, gates)
+        p = None if peephole is None else peephole.to(exact)
+
+        z_all = torch.addmm(b, x.reshape(T * B, -1), w_x).view(T, B, 4, H)  # what the inputs say: one product
+        hs, cs = x.new_empty(T + 1, B, H), x.new_empty(T + 1, B, H, dtype=exact)
+        hs[0], cs[0] = h0, c0
+        step = None if dtype == exact else cs.new_empty(B, 4, H)
+        tanh_c = torch.empty_like(cs[0])
+        for t in range(T):
+            h, c, z = hs[t], cs[t], z_all[t]
+            if reset is not None:
+                h, c = h.masked_fill(reset[t, :, None], 0), c.masked_fill(reset[t, :, None], 0)
+            z.view(B, 4 * H).addmm_(h, w_h)
+            gates = z if step is None else step.copy_(z)
+            c = _open_gates(gates, c, p, out=cs[t + 1])
+            torch.tanh(c, out=tanh_c)
+            hs[t + 1] = tanh_c.mul_(gates[:, 3])
+        ctx.save_for_backward(x, w_x, w_h, p, reset, hs, cs, z_all)
         ctx.set_materialize_grads(False)
         return hs[1:], hs[-1].clone(), cs[-1].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dhs, dh_last, dc_last):
-        with _no_autocast(ctx.saved_tensors[0].device.type):
-            return _PeepholeLSTMFunction._backward(ctx, dhs, dh_last, dc_last)
-
-    @staticmethod
-    def _backward(ctx, dhs, dh_last, dc_last):
-        x, w_x, w_h, p, reset, hs, cs, gates = ctx.saved_tensors
-        T, B, G = gates.shape
-        H = G // 4
-        low = hs.dtype != cs.dtype
-        dz_all = torch.empty_like(gates, dtype=x.dtype)
+        x, w_x, w_h, p, reset, hs, cs, z_all = ctx.saved_tensors
+        T, B, _, H = z_all.shape
+        low = z_all.dtype != cs.dtype
+        w_h_t, dz_all = w_h.t().contiguous(), torch.empty_like(z_all)
         dh = torch.zeros_like(cs[0]) if dh_last is None else dh_last.to(cs.dtype, copy=True)
         dc = torch.zeros_like(cs[0]) if dc_last is None else dc_last.to(cs.dtype, copy=True)
-        dp = None if p is None else cs.new_zeros(3, B, H)
-        db = cs.new_zeros(B, G)
-        w_h_t = w_h.t().contiguous()
-        dz_step, product = (torch.empty_like(db), torch.empty_like(hs[0])) if low else (None, None)
-        s1, s2 = torch.empty_like(dh), torch.empty_like(dh)
-        sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-        tanh_backward = torch.ops.aten.tanh_backward.grad_input
-        for t in reversed(range(T)):
-            c = cs[t]
-            if reset is not None:
-                c = c.masked_fill(reset[t, :, None], 0)
-            if dhs is not None:
-                dh.add_(dhs[t])
-            i, f, g, o = gates[t].chunk(4, dim=1)
-            dz = dz_step if low else dz_all[t]
-            di, df, dg, do = dz.chunk(4, dim=1)
-            tanh_c = torch.tanh(cs[t + 1], out=s1)
-            sigmoid_backward(torch.mul(dh, tanh_c, out=s2), o, grad_input=do)
-            dc.add_(tanh_backward(torch.mul(dh, o, out=s2), tanh_c, grad_input=s2))
-            if p is not None:
-                dc.addcmul_(do, p[2])
-            sigmoid_backward(torch.mul(dc, g, out=s2), i, grad_input=di)
-            sigmoid_backward(torch.mul(dc, c, out=s2), f, grad_input=df)
-            tanh_backward(torch.mul(dc, i, out=s2), g, grad_input=dg)
-            dc.mul_(f)
-            db.add_(dz)
-            if p is not None:
-                dc.addcmul_(di, p[0]).addcmul_(df, p[1])
-                dp[:2].transpose(0, 1).addcmul_(dz[:, : 2 * H].view(B, 2, H), c[:, None])
-                dp[2].addcmul_(do, cs[t + 1])
-            if low:
-                dz_all[t] = dz
-                dh.copy_(torch.mm(dz_all[t], w_h_t, out=product))
-            else:
-                torch.mm(dz, w_h_t, out=dh)
-            if reset is not None:
-                dh.masked_fill_(reset[t, :, None], 0)
-                dc.masked_fill_(reset[t, :, None], 0)
-        dz = dz_all.view(T * B, G)
-        before = hs[:-1] if reset is None else hs[:-1].masked_fill(reset[..., None], 0)
-        need = ctx.needs_input_grad
-        grads = [
-            (dz @ w_x.t()).view_as(x) if need[0] else None,
-            dh,
-            dc,
-            x.reshape(T * B, -1).t() @ dz if need[3] else None,
-            before.reshape(T * B, H).t() @ dz if need[4] else None,
-            db.sum(0),
-            None if dp is None else dp.sum(1),
-        ]
-        grads = [None if a is None or d is None else a.to(d) for a, d in zip(grads, ctx.dtypes, strict=True)]
-        return *grads, None, None
+        db = cs.new_zeros(B, 4, H)
+        dp = None if p is None else cs.new_zeros(B, 3, H)
+        tanh_c, work = torch.empty_like(dh), torch.empty_like(dh)
+        gates, dz = torch.empty_like(db), torch.empty_like(db)
+        product = torch.empty_like(hs[0]) if low else dh
+        with _no_autocast(x.device.type):
+            for t in reversed(range(T)):
+                c = cs[t] if reset is None else cs[t].masked_fill(reset[t, :, None], 0)
+                if low:
+                    _open_gates(gates.copy_(z_all[t]), c, p, out=work)  # z is kept in bfloat16, gates are not
+                else:
+                    gates, dz = z_all[t], dz_all[t]
+                i, f, g, o = gates.unbind(1)
+                di, df, dg, do = dz.unbind(1)
+                if dhs is not None:
+                    dh.add_(dhs[t])
+                torch.tanh(cs[t + 1], out=tanh_c)
+                _sigmoid_slope(torch.mul(dh, tanh_c, out=work), o, grad_input=do)
+                dc.add_(_tanh_slope(torch.mul(dh, o, out=work), tanh_c, grad_input=work))
+                if p is not None:
+                    dc.addcmul_(do, p[2])
+                _sigmoid_slope(torch.mul(dc, g, out=work), i, grad_input=di)
+                _sigmoid_slope(torch.mul(dc, c, out=work), f, grad_input=df)
+                _tanh_slope(torch.mul(dc, i, out=work), g, grad_input=dg)
+                dc.mul_(f)
+                db.add_(dz)
+                if p is not None:
+                    dc.addcmul_(di, p[0]).addcmul_(df, p[1])
+                    dp[:, :2].addcmul_(dz[:, :2], c[:, None])
+                    dp[:, 2].addcmul_(do, cs[t + 1])
+                if low:
+                    dz_all[t] = dz
+                torch.mm(dz_all[t].view(B, 4 * H), w_h_t, out=product)
+                if low:
+                    dh.copy_(product)
+                if reset is not None:
+                    dh.masked_fill_(reset[t, :, None], 0)
+                    dc.masked_fill_(reset[t, :, None], 0)
+            dz = dz_all.view(T * B, 4 * H)
+            before = hs[:-1] if reset is None else hs[:-1].masked_fill(reset[..., None], 0)
+            dx = (dz @ w_x.t()).view_as(x) if ctx.needs_input_grad[0] else None
+            dw_x = x.reshape(T * B, -1).t().contiguous() @ dz
+            dw_h = before.reshape(T * B, H).t().contiguous() @ dz
+        grads = dx, dh, dc, dw_x, dw_h, db.sum(0).flatten(), None if dp is None else dp.sum(0)
+        return *(None if a is None else a.to(d) for a, d in zip(grads, ctx.dtypes, strict=True)), None, None
 
 
 class PeepholeLSTM(nn.Module):
