@@ -122,6 +122,7 @@ __all__ = ["HALF", "Net", "add"]
 
 # -- Adding --
 
+
 # Kept: why the function is so.
 def add(x, y):
     """Add."""
@@ -179,13 +180,15 @@ HARMLESS = [
     "import logging\n\nlog = logging.getLogger(__name__)",
     "from typing import TypeVar\n\nT = TypeVar('T')",
     "from typing import NamedTuple\n\n\nclass P(NamedTuple):\n    x: float = 0.0\n\n\nORIGIN = P(1.0)",
-    "from dataclasses import dataclass, field\n\n\n@dataclass(frozen=True)\nclass C:\n    xs: list = field(default_factory=list)",
+    "from dataclasses import dataclass, field\n\n\n@dataclass(frozen=True)\n"
+    "class C:\n    xs: list = field(default_factory=list)",
     "import math as m\n\nLOG = m.log(2) + 1",
     "LETTERS = {c: n for n, c in enumerate('abc')}",
     "WORDS = 'a b c'.split()",
     "from enum import Enum, auto\n\n\nclass E(Enum):\n    A = auto()",
     "import torch\nfrom torch.autograd.function import once_differentiable\n\n\n"
-    "class F(torch.autograd.Function):\n    @staticmethod\n    @once_differentiable\n    def backward(ctx, g):\n        return g",
+    "class F(torch.autograd.Function):\n    @staticmethod\n    @once_differentiable\n"
+    "    def backward(ctx, g):\n        return g",
     "square = lambda x: x * x",
     "Pair = tuple[int, int]",
     "A, (B, *C) = 1, (2, 3)",
@@ -488,7 +491,8 @@ def ordered(book):
     """index, then lstm and prediction in part II, then training and pictures in the toolbox."""
     (book.root / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nparts:\n"
-        "  - caption: II Predict\n    chapters:\n      - file: book/lstm\n        sections:\n          - file: book/prediction\n"
+        "  - caption: II Predict\n    chapters:\n      - file: book/lstm\n        sections:\n"
+        "          - file: book/prediction\n"
         "  - caption: Toolbox\n    chapters:\n      - file: book/training\n      - file: book/pictures\n"
     )
     (book.root / "softattn" / "__init__.py").write_text('_LAZY = {"load": "softattn._files"}\n')
@@ -574,10 +578,9 @@ def test_dependencies_demos_and_weights(ordered):
 
 
 def test_a_cell_that_is_not_python_is_named(ordered):
-    text = ordered.chapter("lstm", cell("import math\nx = = 1"))
-    with pytest.raises(toc.ChapterError, match=r"book/lstm.md:13 \(code cell 1 under 'A title'\): syntax error"):
+    line = ordered.chapter("lstm", cell("import math\nx = = 1")).splitlines().index("x = = 1") + 1
+    with pytest.raises(toc.ChapterError, match=rf"book/lstm.md:{line} \(code cell 1 under 'A title'\): syntax error"):
         toc.dependencies("lstm", ordered.root)
-    assert text.splitlines()[12] == "x = = 1"
 
 
 def test_lines_and_headings_of_cells(ordered):
@@ -585,7 +588,6 @@ def test_lines_and_headings_of_cells(ordered):
         "lstm",
         "```{code-cell} python\n---\ntags: [a, b]\n---\nx = 1\n```\n\n",
         "~~~text\n# fenced\n```{code-cell}\n~~~\n\n## Second ##\n\n",
-        "- a list\n\n  # inside\n\n",
         "````{code-cell} python\n:tags: [c]\n\n\ny = '''\n```\n'''\n````\n",
     )
     first, second = toc.read(ordered.root / "book" / "lstm.md").cells
