@@ -193,7 +193,7 @@ def strangers(root: Path = ROOT) -> list[str]:
     Tests may: they publish to owners that they make up.
     """
     here = address(root)
-    allowed = {here.owner.lower(), "owner"}  # OWNER in usage lines
+    examples = {"OWNER", "YOU"}  # in usage lines
     name = re.escape(here.repo)
     patterns = [
         re.compile(
@@ -210,7 +210,7 @@ def strangers(root: Path = ROOT) -> list[str]:
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             for pattern in patterns:
                 for match in pattern.finditer(line):
-                    if match[1].lower() not in allowed and not (here.placeholder and match[1] == PLACEHOLDER):
+                    if match[1] not in examples and match[1].lower() != here.owner.lower():
                         found.append(f"{relative.as_posix()}:{number}: {match[0]} is not the address {here.url}")
     return found
 
