@@ -20,27 +20,62 @@ from tqdm import tqdm
 __all__ = ["cosine", "device", "fit", "load_checkpoint", "save_checkpoint", "warmup_stable_decay"]
 
 
-# -- Training --
-def device() -> torch.device:
-    """Name the device that the notebooks train on.
+# -- A pace that changes --
+def cosine(steps: int, warmup: int = 0, floor: float = 0.0) -> Callable[[int], float]:
+    """Make a learning-rate factor that rises in a line, then falls along half a cosine.
+
+    Args:
+        steps: the length of the whole training.
+        warmup: steps of the rise.
+        floor: the factor at the end.
 
     Returns:
-        What the environment variable SOFTATTN_DEVICE says; without it cuda where there is one, else cpu.
+        `factor(step)`, from just above 0 to 1 to `floor`; steps count from 0, and past the end it stays at `floor`.
 
     Raises:
-        ValueError: if SOFTATTN_DEVICE names a device that torch does not know or that is not here.
+        ValueError: if `warmup` does not lie between 0 and `steps`.
     """
-    name = os.environ.get("SOFTATTN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(1, device=name).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as err:
-        raise ValueError(
-            f"SOFTATTN_DEVICE={name}: torch cannot keep a number there; unset it or try cpu ({err})"
-        ) from err
-    return torch.device(name)
+    if not 0 <= warmup <= steps:
+        raise ValueError(f"cosine: warmup={warmup} does not lie between 0 and steps={steps}")
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        done = min(1.0, (step - warmup) / max(1, steps - warmup))
+        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+
+    return factor
 
 
-# -- Training --
+# -- A pace that changes --
+def warmup_stable_decay(steps: int, warmup: int, decay: int) -> Callable[[int], float]:
+    """Make a learning-rate factor that rises in a line, stays at 1, and falls in a line to 0.
+
+    The flat part does not know where the end is: a run can be stopped, looked at and prolonged there.
+
+    Args:
+        steps: the length of the whole training.
+        warmup: steps of the rise.
+        decay: steps of the fall, at the end.
+
+    Returns:
+        `factor(step)`; steps count from 0, and past the end it stays at 0.
+
+    Raises:
+        ValueError: if the rise and the fall do not fit into `steps`.
+    """
+    if warmup < 0 or decay < 0 or warmup + decay > steps:
+        raise ValueError(f"warmup_stable_decay: warmup={warmup} and decay={decay} do not fit into steps={steps}")
+
+    def factor(step: int) -> float:
+        rise = 1.0 if step >= warmup else (step + 1) / warmup
+        fall = 1.0 if step < steps - decay else max(0, steps - step) / (decay + 1)
+        return min(rise, fall)
+
+    return factor
+
+
+# -- What is the state of a training? --
 def save_checkpoint(
     path: str | Path,
     history: list[float],
@@ -69,14 +104,17 @@ def save_checkpoint(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
-    with open(beside, "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())  # on the disk before the name points to it
-    os.replace(beside, path)  # one step: a reader finds the old file or the new one, never half of one
+    try:
+        with open(beside, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())  # on the disk before the name points to it
+        os.replace(beside, path)  # one move: a reader finds the old file or the new one, never half of one
+    finally:
+        beside.unlink(missing_ok=True)
 
 
-# -- Training --
+# -- What is the state of a training? --
 def _settings(weights: dict, optimizer: dict, kind: str) -> dict:
     """List what two runs must share, so that one can go on where the other stopped."""
     shapes = {f"the shape of {name}": tuple(weight.shape) for name, weight in weights.items()}
@@ -88,6 +126,7 @@ def _settings(weights: dict, optimizer: dict, kind: str) -> dict:
     return {**shapes, "the optimizer": kind, **numbers}
 
 
+# -- What is the state of a training? --
 def load_checkpoint(
     path: str | Path,
     model: nn.Module,
@@ -139,7 +178,7 @@ def load_checkpoint(
     return history
 
 
-# -- Training --
+# -- The loop --
 def fit(
     model: nn.Module,
     batches: Callable[[torch.Generator], Any],
@@ -215,55 +254,21 @@ def fit(
     return history
 
 
-# -- Training --
-def cosine(steps: int, warmup: int = 0, floor: float = 0.0) -> Callable[[int], float]:
-    """Make a learning-rate factor that rises in a line, then falls along half a cosine.
-
-    Args:
-        steps: the length of the whole training.
-        warmup: steps of the rise.
-        floor: the factor at the end.
+# -- A place to train --
+def device() -> torch.device:
+    """Name the device that the notebooks train on.
 
     Returns:
-        `factor(step)`, from just above 0 to 1 to `floor`; steps count from 0, and past the end it stays at `floor`.
+        What the environment variable SOFTATTN_DEVICE says; without it cuda where there is one, else cpu.
 
     Raises:
-        ValueError: if `warmup` does not lie between 0 and `steps`.
+        ValueError: if SOFTATTN_DEVICE names a device that torch does not know or that is not here.
     """
-    if not 0 <= warmup <= steps:
-        raise ValueError(f"cosine: warmup={warmup} does not lie between 0 and steps={steps}")
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        done = min(1.0, (step - warmup) / max(1, steps - warmup))
-        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
-
-    return factor
-
-
-def warmup_stable_decay(steps: int, warmup: int, decay: int) -> Callable[[int], float]:
-    """Make a learning-rate factor that rises in a line, stays at 1, and falls in a line to 0.
-
-    The flat part does not know where the end is: a run can be stopped, looked at and prolonged there.
-
-    Args:
-        steps: the length of the whole training.
-        warmup: steps of the rise.
-        decay: steps of the fall, at the end.
-
-    Returns:
-        `factor(step)`; steps count from 0, and past the end it stays at 0.
-
-    Raises:
-        ValueError: if the rise and the fall do not fit into `steps`.
-    """
-    if warmup < 0 or decay < 0 or warmup + decay > steps:
-        raise ValueError(f"warmup_stable_decay: warmup={warmup} and decay={decay} do not fit into steps={steps}")
-
-    def factor(step: int) -> float:
-        rise = 1.0 if step >= warmup else (step + 1) / warmup
-        fall = 1.0 if step < steps - decay else max(0, steps - step) / (decay + 1)
-        return min(rise, fall)
-
-    return factor
+    name = os.environ.get("SOFTATTN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as err:
+        raise ValueError(
+            f"SOFTATTN_DEVICE={name}: torch cannot keep a number there; unset it or try cpu ({err})"
+        ) from err
+    return torch.device(name)
