@@ -57,13 +57,14 @@ class Segment:
         self.region, self.content, self.raw = region, content, raw
 
 
-def segments(lines: list[str], line: int, region: str) -> tuple[list[Segment], str]:
+def segments(lines: list[str], line: int, region: str, plain: Plain) -> tuple[list[Segment], str]:
     """Cut a Markdown cell where an exercise or a solution begins or ends.
 
     Args:
         lines: the cell's lines.
         line: number of the first in the chapter.
         region: where the cell begins: "", "exercise" or "solution".
+        plain: is told of a beginning without an end and of an end without a beginning.
 
     Returns:
         Its segments, and the region in which it ends.
@@ -83,10 +84,14 @@ def segments(lines: list[str], line: int, region: str) -> tuple[list[Segment], s
         name = block.name if block.kind == "directive" else ""
         if name in ("exercise-start", "solution-start"):
             flush(block.line)
+            if region:
+                plain.fail(block.line, f"{{{name}}} before the {region} above it has its {{{region}-end}}")
             region, start = name.split("-")[0], block.line
             pending = [block]
         elif name in ("exercise-end", "solution-end"):
             flush(block.line)
+            if name != f"{region}-end":
+                plain.fail(block.line, f"{{{name}}} without {{{name.replace('end', 'start')}}}")
             region, start = "", block.line
         else:
             pending.append(block)
@@ -155,7 +160,7 @@ def convert(
         elif cell.cell_type == "markdown":
             body = cell.source.split("\n")
             first = next(k for k in range(start - 1, len(lines)) if lines[k : k + len(body)] == body) + 1
-            found, region = segments(body, first, region)
+            found, region = segments(body, first, region, plain)
             for segment in found:
                 shown = _markdown(plain, segment)
                 if shown.strip() and not (student and segment.region == "solution"):
@@ -163,7 +168,8 @@ def convert(
         else:
             plain.fail(start, "a raw cell has no place in a notebook")
     if region:
-        plain.fail(len(lines), f"{{{region}-start}} without {{{region}-end}}")
+        begin = max(n for n, row in enumerate(lines, 1) if f"{{{region}-start}}" in row)
+        plain.fail(begin, f"{{{region}-start}} without {{{region}-end}}")
     if not cells or cells[0][0] != "markdown" or not cells[0][1].startswith("# "):
         plain.fail(1, "the chapter does not begin with its title, `# Title`")
     if plain.faults:

@@ -46,7 +46,7 @@ _INLINE = re.compile(
 )
 _LEFT = (
     (re.compile(r"\{[A-Za-z][\w:+.-]*\}`"), "role"),
-    (re.compile(r"^ {0,3}>?\s*(?:`{3,}|:{3,})\s*\{[\w:+.-]+\}", re.M), "directive"),
+    (re.compile(r"^[> ]*(?:`{3,}|:{3,})\s*\{[\w:+.-]+\}", re.M), "directive"),
     (re.compile(r"^ *\([^()\s`]+\)= *$", re.M), "target"),
     (re.compile(r"^ *:{3,} *$", re.M), "colon fence"),
     (re.compile(r"\$\$ *\([\w:.-]+\) *$", re.M), "equation label"),
@@ -71,7 +71,7 @@ def leftovers(text: str) -> list[tuple[int, str]]:
     kept = []
     for block in blocks(text.split("\n")):
         if block.kind == "code":
-            kept += [(block.line + k, "") for k in range(len(block.body))]
+            kept += [(block.line, ":::")] if block.body[0].lstrip().startswith(":") else []
         elif block.kind == "directive":
             kept.append((block.line, f"```{{{block.name}}}"))
         elif block.kind == "target":
@@ -81,15 +81,16 @@ def leftovers(text: str) -> list[tuple[int, str]]:
         elif block.kind == "heading":
             kept.append((block.line, block.arg))
         else:
-            body = _INLINE.sub(_blank, "\n".join(block.body))
-            kept += [(block.line + k, row) for k, row in enumerate(body.split("\n"))]
+            body = _INLINE.sub(_blank, "\n".join(block.body)).split("\n")
+            for k, row in enumerate(block.body):  # a fence in a quote looks like code, so ask the line as it stands
+                kept.append((block.line + k, row if _LEFT[1][0].search(row) else body[k]))
     return [(line, what) for line, row in kept for pattern, what in _LEFT if pattern.search(row)]
 
 
 def _blank(match: re.Match) -> str:
     """Code, maths and escapes blanked out, lines kept; anything else as it stands."""
     if match["code"] or match["display"] or match["math"] or match["escape"]:
-        return re.sub(r"[^\n]", " ", match[0])
+        return re.sub(r"[^\n]", " ", match[0]) + ("$$" if match["display"] else "")  # a label may follow
     return match[0]
 
 
@@ -139,6 +140,8 @@ class Plain:
             if block.kind == "prose":
                 parts.append(self.prose(block))
             elif block.kind == "code":
+                if block.body[0].lstrip().startswith(":"):
+                    self.fail(block.line, "a ::: fence that names no directive")
                 parts.append("\n".join(block.body))
             elif block.kind == "heading":
                 parts.append(f"{block.name} {self.inline(block.arg, block.line)}")

@@ -197,6 +197,7 @@ def main(argv: list[str] | None = None) -> int:
         "--python", type=Path, default=Path(sys.executable), help="interpreter with the pinned packages"
     )
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="folder of the notebooks")
+    parser.add_argument("--times", type=Path, help="where the seconds go (default: _build/notebook-times.json)")
     options = parser.parse_args(argv)
     found = {path.stem: path for path in sorted(options.notebooks.glob("*.ipynb"))}
     missing = [name for name in options.only or [] if name not in found]
@@ -222,7 +223,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"run_notebooks: {err}", file=sys.stderr)
             return 1
     warnings, faults = judge(times, wanted)
-    record = ROOT / "_build" / ("notebook-times-colab.json" if options.colab else "notebook-times.json")
+    name = "notebook-times-colab.json" if options.colab else "notebook-times.json"
+    record = options.times or ROOT / "_build" / name
     record.parent.mkdir(exist_ok=True)
     known = json.loads(record.read_text(encoding="utf-8")) if options.only and record.exists() else {}
     known |= {name: round(value, 1) for name, value in times.items()}
