@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -36,7 +36,9 @@ __all__ = [
     "IamReport",
     "PRINTABLE",
     "Strokes",
+    "embedded_text",
     "load_iam",
+    "load_strokes",
     "minimum_jerk",
     "pad",
     "pen_path",
@@ -120,7 +122,8 @@ class Strokes:
             points, ends = points[:, :2], points[:, 2]
         if ends is None or points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(
-                f"Strokes.from_absolute: points have shape {tuple(points.shape)}, expected (T, 2) and `ends`, or (T, 3) without"
+                f"Strokes.from_absolute: points have shape {tuple(points.shape)}, "
+                "expected (T, 2) and `ends`, or (T, 3) without"
             )
         ends = torch.as_tensor(ends).detach().to(torch.float64)
         if ends.shape != points.shape[:1]:
@@ -178,7 +181,7 @@ class Strokes:
             paths.append(f"M{points}" if len(stroke) > 1 else f"M{points}h0")  # a round cap makes a dot of it
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{max(1, round(width * h / w))}" '
-            f'viewBox="{x:g} {y:g} {w:g} {h:g}" role="img" aria-label="{escape(self.text or "handwriting", quote=True)}">'
+            f'viewBox="{x:g} {y:g} {w:g} {h:g}" role="img" aria-label="{escape(self.text or "handwriting")}">'
             f'<path d="{"".join(paths)}" fill="none" stroke="{escape(color, quote=True)}" stroke-width="{pen:g}" '
             'stroke-linecap="round" stroke-linejoin="round"/></svg>'
         )
@@ -231,8 +234,8 @@ IAM_SPLITS = {"train": "trainset.txt", "val1": "testset_v.txt", "val2": "testset
 _WHERE = """{why}
 The IAM On-Line Handwriting Database is free for non-commercial research, and its makers ask you to register:
   https://fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database
-Get lineStrokes-all.tar.gz, ascii-all.tar.gz and the four lists of task 1 (trainset.txt, testset_v.txt, testset_t.txt, testset_f.txt),
-put them into a folder FOLDER/iam-ondb (packed or unpacked), and set SOFTATTN_DATA=FOLDER, or give load_iam the folder.
+Get lineStrokes-all.tar.gz, ascii-all.tar.gz and the four lists of task 1 (trainset.txt, testset_v.txt, testset_t.txt,
+testset_f.txt), put them into a folder FOLDER/iam-ondb (packed or unpacked), and set SOFTATTN_DATA=FOLDER, or give load_iam the folder.
 Nothing is downloaded for you. Without the corpus, load_strokes("embedded") writes lines by itself."""
 
 
@@ -493,9 +496,11 @@ def load_iam(
     """Read one official split of IAM-OnDB, from its original files at first, then from a cache.
 
     Args:
-        root: folder with lineStrokes-all.tar.gz and ascii-all.tar.gz (or unpacked) and the lists; None: SOFTATTN_DATA/iam-ondb.
+        root: folder with lineStrokes-all.tar.gz and ascii-all.tar.gz (or unpacked) and the lists;
+            None: SOFTATTN_DATA/iam-ondb.
         split: "train", "val1", "val2" or "test".
-        clean: also leave out faulty lines: a step over 500 units with the pen down, any step over 1,500, a crossed-out word.
+        clean: also leave out faulty lines: a step over 500 units with the pen down, any step over 1,500,
+            a crossed-out word.
         progress: show a progress bar while the corpus is read for the first time.
 
     Returns:
@@ -549,8 +554,8 @@ def load_iam(
 # -- A pen that writes by itself --
 PRINTABLE = string.digits + string.ascii_letters + string.punctuation + " "  # the 95 printable characters of ASCII
 
-# How a hand writes a glyph of the font: the strokes in order, "+" keeps the pen down, "," lifts it, "r" runs a stroke backwards,
-# "*" leaves it for later (the bar of a t). What is not listed is written stroke by stroke as the font has it.
+# How a hand writes a glyph of the font: the strokes in order, "+" keeps the pen down, "," lifts it, "r" runs a stroke
+# backwards, "*" leaves it for later (the bar of a t). What is not listed is written stroke by stroke as the font has it.
 _SCRIPT = (
     "d0+1 g0+1 h0+1 i1 j1 k0+1+2 m0+1+2 n0+1 p0+1+2 q0+1 s0+1 t0+1,2* u0+1 v0+1 w0+1+2 x0,1* y0+1 "
     "B0+1 H0,1 K0,1+2 M0+1+2 N0+1 U0+1 Y0+1"
@@ -562,17 +567,18 @@ _PRINT = (
 )
 # Marks that the fonts draw twice over, or as little rings: points on the font's grid, strokes apart; the baseline is y = 9.
 _MARKS = {
-    "[": "3 -14 -1 -14 -1 13 3 13", "]": "-3 -14 1 -14 1 13 -3 13",
-    "{": "4 -14 1 -13 0 -10 1 -5 0 -2 -3 -1 0 0 1 3 0 8 1 11 4 12", "}": "-4 -14 -1 -13 0 -10 -1 -5 0 -2 3 -1 0 0 -1 3 0 8 -1 11 -4 12",
+    "[": "4 -13 -2 -13 -2 12 4 12", "]": "-4 -13 2 -13 2 12 -4 12",
+    "{": "4 -14 1 -13 0 -10 1 -5 0 -2 -3 -1 0 0 1 3 0 8 1 11 4 12",
+    "}": "-4 -14 -1 -13 0 -10 -1 -5 0 -2 3 -1 0 0 -1 3 0 8 -1 11 -4 12",
     "@": "4 2 4 -3 0 -5 -4 -2 -4 3 -1 6 3 4 4 -4 4 4 7 6 10 2 9 -6 4 -10 -3 -10 -9 -5 -10 3 -6 10 0 12 7 10",
-    "~": "-8 1 -6 -2 -3 -2 3 1 6 1 8 -2", "`": "-2 -12 1 -7", "'": "1 -12 -1 -7", '"': "-1 -12 -3 -7 / 4 -12 2 -7", ",": "1 8 0 11 -2 14",
-    ";": "1 8 0 11 -2 14", "$": "6 -8 2 -11 -3 -11 -6 -8 -5 -4 5 1 6 5 3 8 -2 8 -6 5 / 0 -14 0 11", "%": (
-        "-5 -11 -8 -9 -7 -5 -4 -5 -3 -9 -5 -11 / 8 -12 -8 9 / 5 2 3 5 4 8 7 8 8 4 5 2"),
+    "~": "-8 1 -6 -2 -3 -2 3 1 6 1 8 -2", "`": "-2 -12 1 -7", "'": "1 -12 -1 -7", '"': "-1 -12 -3 -7 / 4 -12 2 -7",
+    ",": "1 8 0 11 -2 14", ";": "1 8 0 11 -2 14", "$": "6 -8 2 -11 -3 -11 -6 -8 -5 -4 5 1 6 5 3 8 -2 8 -6 5 / 0 -14 0 11",
+    "%": "-5 -11 -8 -9 -7 -5 -4 -5 -3 -9 -5 -11 / 8 -12 -8 9 / 5 2 3 5 4 8 7 8 8 4 5 2",
 }  # fmt: skip
 _DOTS = {".": [(0, 8)], ":": [(0, 8), (0, -3)], ";": [(1, -3)], "!": [(0, 8)], "?": [(0, 8)]}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _font(name: str) -> dict[str, tuple[list[np.ndarray], float, float]]:
     """Strokes, left edge and width of every glyph of a single-stroke font."""
     from HersheyFonts import HersheyFonts
@@ -585,7 +591,7 @@ def _font(name: str) -> dict[str, tuple[list[np.ndarray], float, float]]:
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _glyph(font: str, char: str) -> tuple[list[tuple[np.ndarray, str]], float, float]:
     """How to write one character: its strokes, each "main", "late" or "dot", with its left edge and width."""
     strokes, left, width = _font(font)[char]
@@ -669,25 +675,26 @@ class Hand:
             font=str(rng.choice(["scripts", "cursive"] if script else ["futural", "rowmans"])),
             blend=float(rng.choice([0.0, rng.uniform(0, 0.5)])),
             slant=float(np.clip(rng.normal(0.12 if script else 0.06, 0.16), -0.35, 0.6)),
-            size=float(300 * np.exp(rng.normal(0, 0.16))),
-            width=float(np.exp(rng.normal(0, 0.14))),
+            size=float(295 * np.exp(rng.normal(0, 0.18))),
+            width=float(1.01 * np.exp(rng.normal(0, 0.17))),
             spacing=float(np.exp(rng.normal(0, 0.2))),
             xheight=float(rng.uniform(9.5, 13.5)),
-            style=float(rng.uniform(0.1, 0.5)),
-            unsteady=float(rng.uniform(0.1, 0.4)),
+            style=float(rng.uniform(0.2, 0.8)),
+            unsteady=float(rng.uniform(0.15, 0.55)),
             wobble=float(rng.uniform(0.5, 3)),
-            drift=float(rng.uniform(2, 16)),
-            slope=float(rng.normal(0, 0.008)),
-            pace=float(0.7 * np.exp(rng.normal(0, 0.2))),
+            drift=float(rng.uniform(3, 30)),
+            slope=float(rng.normal(0, 0.025)),
+            pace=float((0.72 if script else 0.9) * np.exp(rng.normal(0, 0.22))),
             overlap=float(rng.uniform(2, 4.5)),
-            connect=float(rng.beta(4, 2) if script else rng.beta(1, 4)),
-            late=float(rng.beta(2, 1) if script else rng.beta(1, 2)),
+            connect=float(rng.beta(4, 4) if script else rng.beta(1, 4)),
+            late=float(rng.beta(1, 2.5) if script else rng.beta(1, 4)),
             tap=float(rng.uniform(0, 0.3)),
         )
 
 
 _LIMITS = [
-    ("slant", -2, 2), ("size", 20, 5000), ("width", 0.2, 5), ("spacing", 0.1, 10), ("xheight", 5, 20), ("style", 0, 3), ("unsteady", 0, 3),
+    ("slant", -2, 2), ("size", 20, 5000), ("width", 0.2, 5), ("spacing", 0.1, 10), ("xheight", 5, 20),
+    ("style", 0, 3), ("unsteady", 0, 3),
     ("wobble", 0, 100), ("drift", 0, 500), ("slope", -0.5, 0.5), ("pace", 0.05, 20), ("overlap", 0, 50),
 ]  # fmt: skip
 
@@ -772,9 +779,8 @@ class EmbeddedWriter:
             seed = int(torch.randint(2**62, (1,), generator=seed, device=seed.device))
         unknown = set(hand) - set(Hand.__dataclass_fields__)
         if unknown:
-            raise ValueError(
-                f"EmbeddedWriter: unknown {sorted(unknown)}, expected fields of Hand: {list(Hand.__dataclass_fields__)}"
-            )
+            fields = ", ".join(Hand.__dataclass_fields__)
+            raise ValueError(f"EmbeddedWriter: unknown {sorted(unknown)}, expected fields of Hand: {fields}")
         self.name = f"embedded/{seed}" if isinstance(seed, int) else "embedded"
         self.rng = np.random.default_rng(seed)
         self.hand = replace(Hand.draw(self.rng), **hand)
@@ -794,11 +800,10 @@ class EmbeddedWriter:
             script &= bool(rng.random() < 0.4)  # most people print their capitals
         else:
             script = False
-        font = (
-            ("cursive" if hand.font == "cursive" else "scripts")
-            if script
-            else ("rowmans" if hand.font == "rowmans" else "futural")
-        )
+        if script:
+            font = "cursive" if hand.font == "cursive" else "scripts"
+        else:
+            font = "rowmans" if hand.font == "rowmans" else "futural"
         pieces, left, width = _glyph(font, char)
         small = char in string.ascii_lowercase
         x_height, stretch = (9.0, 1.0) if script else (14.0, 0.72)
@@ -810,7 +815,7 @@ class EmbeddedWriter:
                 h = np.where(h > x_height, upper, np.where(h > 0, h * hand.xheight / x_height, h))
             points = np.stack([x, -h], axis=1)
             if len(points) > 2:
-                points = points + rng.normal(0, hand.style, points.shape)
+                points = points + rng.normal(0, hand.style, points.shape) * (1.0 if char.isalnum() else 0.4)
             forms.append((points, kind))
         if char in "acdgoq" and forms:  # joined from the left, the pen rides up the bowl before it turns
             points = forms[0][0]
@@ -836,10 +841,10 @@ class EmbeddedWriter:
         for u, char in enumerate(text):
             if char not in PRINTABLE:
                 raise ValueError(
-                    f"write: character {u} of the text is {char!r}; only the 95 printable characters of ASCII can be written"
+                    f"write: character {u} of the text is {char!r}, expected one of the 95 printable ones of ASCII"
                 )
         if not text.strip():
-            raise ValueError(f"write: {text!r} has nothing to write; give at least one character that is not a space")
+            raise ValueError(f"write: {text!r} has nothing to write; give one character at least that is not a space")
         hand, rng = self.hand, self.rng
         strokes, waiting = [], []  # each stroke: a list of (via points, character)
         x, joined = 0.0, False
@@ -853,7 +858,7 @@ class EmbeddedWriter:
                 continue
             for i, (points, kind) in enumerate(forms):
                 if kind == "dot" and chance[u, 2] >= hand.tap:  # a dot is mostly a short dash
-                    points = np.concatenate([points, points + rng.normal((0.5, 0.8), 0.5)[None]])
+                    points = np.concatenate([points, points + rng.normal((0.8, 1.6), 0.5)[None]])
                 points = points + (x, 0.0)
                 if i == 0 and small and joined and chance[u, 0] < hand.connect:
                     strokes[-1] += [(lead + (x, 0.0), u), (points, u)]
@@ -889,3 +894,125 @@ class EmbeddedWriter:
         knots = np.arange(xy[:, 0].min(), xy[:, 0].max() + 1800, 900)
         xy[:, 1] += np.interp(xy[:, 0], knots, rng.normal(0, hand.drift, len(knots))) - hand.slope * xy[:, 0]
         return Strokes.from_absolute(np.rint(xy), end, text, self.name, char[near])
+
+
+# -- A pen that writes by itself --
+_WORDS = {
+    "the": "the a one this that her his our their every another no",
+    "adjective": "small quiet blue patient early heavy curious bright hidden broken equal jagged lazy quick amber vivid"
+    " frozen exact honest wooden silver narrow gentle strange plain hollow famous extra half-open well-known grey-green",
+    "noun": "pen letter window river garden engine window journey teacher pencil question harbour market kitchen zebra fox"
+    " island bridge candle puzzle story number curve line box jacket quilt bird machine winter village mirror ocean kettle"
+    " map needle boat bicycle jar yard",
+    "verb": "writes follows finds keeps draws moves reads leaves turns watches opens measures forgets joins quotes fixes"
+    " visits judges gives carries explains crosses answers paints",
+    "past": "was came stood went ran fell seemed waited grew slept sailed jumped lay rang looked began spoke vanished",
+    "where": "by the sea,in the old house,under the bridge,on the next page,near the window,behind the mill,at the market,"
+    "over the hill,across the square,along the quay,between two lines,outside,at home,without a sound,after the rain,"
+    "before noon,in January,on Friday",
+    "name": "Ada Boris Chloe Dmitri Esther Farid Greta Hugo Ines Jakob Keiko Leon Mira Nadia Omar Petra Quinn Rosa Samir"
+    " Thea Umberto Vera Wanda Xaver Yusuf Zoe",
+    "start": "Now Then But And Yet So Perhaps Often Soon Once Here Still",
+}
+_FRAMES = (
+    "the adjective noun verb the noun", "start the noun past where", "name verb the adjective noun", "where the noun past",
+    "the noun verb the noun where", "name past where", "start name verb the noun", "the adjective noun past where",
+    "name and name past where", "the noun and the adjective noun", "name's adjective noun past where",
+)  # fmt: skip
+
+
+def embedded_text(rng: np.random.Generator, low: int = 16, high: int = 44) -> str:
+    """Make up one line of English-looking text, as much like a line of a page as like a sentence.
+
+    Args:
+        rng: where chance comes from.
+        low, high: bounds of the length in characters; at least 1 and at least `low` + 20.
+
+    Returns:
+        Printable ASCII, no space at either end. All 95 characters occur sooner or later.
+    """
+    if low < 1 or high < low + 20:
+        raise ValueError(f"embedded_text: low={low}, high={high}; expected low >= 1 and high >= low + 20")
+    vocabulary = {kind: entry.split("," if "," in entry else " ") for kind, entry in _WORDS.items()}
+    words = []
+    while True:
+        kind = rng.random()
+        if kind < 0.06:  # letters in any order: no word list teaches them all
+            size = int(rng.integers(2, 8))
+            part = ["".join(rng.choice(list(string.ascii_lowercase), size))]
+            part[0] = part[0].capitalize() if rng.random() < 0.5 else part[0].upper() if rng.random() < 0.3 else part[0]
+        elif kind < 0.12:
+            part = [str(int(rng.integers(10 ** int(rng.integers(1, 5)))))]
+        elif kind < 0.15:
+            part = ["".join(rng.choice(list(string.punctuation), int(rng.integers(1, 5))))]
+        else:
+            frame = _FRAMES[rng.integers(len(_FRAMES))].replace("'s", " 's").split()
+            part = (
+                " ".join(vocabulary[w][rng.integers(len(vocabulary[w]))] if w in vocabulary else w for w in frame)
+                .replace(" '", "'")
+                .split()
+            )
+            part = ["an" if a == "a" and b[0] in "aeiou" else a for a, b in zip(part, [*part[1:], "."], strict=True)]
+            part[0] = part[0][:1].upper() + part[0][1:]
+            part[-1] += str(rng.choice(list(".......,,?!;:")))
+            if rng.random() < 0.06:
+                part = (
+                    [f'"{part[0]}', *part[1:-1], f'{part[-1]}"']
+                    if rng.random() < 0.6
+                    else [f"({part[0]}", *part[1:-1], f"{part[-1]})"]
+                )
+        words += part
+        if sum(map(len, words)) + len(words) > high + 20:
+            break
+    begin = int(rng.integers(min(6, len(words) - 1)))  # a line of a page starts anywhere in a sentence
+    goal = int(np.clip(rng.normal(32, 6), low, high))
+    line = ""
+    for word in words[begin:]:
+        if line and len(line) + 1 + len(word) > goal:
+            break
+        line = f"{line} {word}" if line else word[:high]
+    return line if len(line) >= low else embedded_text(rng, low, high)
+
+
+def load_strokes(
+    source: str = "embedded",
+    split: str = "train",
+    lines: int | None = None,
+    root: str | os.PathLike | None = None,
+    clean: bool = False,
+) -> list[Strokes]:
+    """Lines of pen strokes, from the embedded writers or from IAM-OnDB.
+
+    Args:
+        source: "embedded" (no files needed) or "iam".
+        split: "train", "val1", "val2" or "test". No writer of one split writes in another.
+        lines: how many lines. None: 512 of the embedded writers, who never run dry, or all that the corpus has.
+        root, clean: passed to load_iam.
+
+    Returns:
+        The lines, the same ones at each call. The first 100 of 200 are the 100 of 100.
+
+    Raises:
+        ValueError: for an unknown source or split, or fewer than one line.
+        FileNotFoundError: if the corpus is asked for and not there.
+    """
+    if split not in IAM_SPLITS:
+        raise ValueError(f"load_strokes: split {split!r} is unknown, expected one of {', '.join(IAM_SPLITS)}")
+    if lines is not None and lines < 1:
+        raise ValueError(f"load_strokes: lines={lines}, expected at least 1")
+    if source == "iam":
+        return load_iam(root, split, clean)[0][:lines]
+    if source != "embedded":
+        raise ValueError(f'load_strokes: source {source!r} is unknown, expected "embedded" or "iam"')
+    if root is not None or clean:
+        raise ValueError(
+            'load_strokes: root and clean are for source="iam"; the embedded writers have no files and no faults'
+        )
+    written = []
+    for i in range(512 if lines is None else lines):
+        if i % 8 == 0:  # eight lines a writer, about as on a form of the corpus
+            rng = np.random.default_rng([list(IAM_SPLITS).index(split), i // 8])
+            writer = EmbeddedWriter(rng)
+        line = writer.write(embedded_text(rng))
+        written.append(replace(line, source=f"embedded/{split}/{i // 8}"))
+    return written
