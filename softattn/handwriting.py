@@ -1,0 +1,237 @@
+# Generated from book/handwriting.md by tools/export.py. Edit the chapter, not this file.
+"""Handwriting, predicted.
+
+A network that expects the next point of a pen, and scribbles.
+
+The chapter book/handwriting.md builds this module and explains each line.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from softattn.mixture import StrokeMixture
+from softattn.prediction import PredictionNetwork, State
+from softattn.strokes import Strokes, pad
+
+__all__ = ["HandwritingPredictor", "ROUNDING", "line_stream", "stroke_start_"]
+
+
+# -- The network --
+ROUNDING = 1 / math.sqrt(12)  # std of the error of a coordinate rounded to whole units
+
+
+def stroke_start_(bias: Tensor, mixtures: int, generator: torch.Generator | None = None) -> Tensor:
+    """Set the bias of a mixture output, in place, so that an untrained network expects what pens do on average.
+
+    One component in five is as wide as a jump between strokes, the others as a step of the pen on paper.
+
+    Args:
+        bias: of the output layer, shape (6M + 1,), for offsets of mean 0 and standard deviation 1.
+        mixtures: M, at least 2.
+        generator: source of the small spread of the means; the global one if None.
+
+    Returns:
+        `bias` itself.
+    """
+    jumps = max(1, mixtures // 5)
+    wide = torch.arange(mixtures, device=bias.device) >= mixtures - jumps  # (M,)
+    where = bias.device if generator is None else generator.device
+    with torch.no_grad():
+        e, pi, mu, sx, sy, rho = bias.split([1, mixtures, 2 * mixtures, mixtures, mixtures, mixtures])
+        e.fill_(math.log(0.96 / 0.04))  # P(end) = sigmoid(-e^) = 0.04
+        pi.copy_(torch.where(wide, math.log(0.04 / jumps), math.log(0.96 / (mixtures - jumps))))
+        mu.copy_(0.3 * torch.randn(2 * mixtures, generator=generator, device=where))
+        sx.copy_(torch.where(wide, math.log(4.5), math.log(0.33)))
+        sy.copy_(torch.where(wide, math.log(3.6), math.log(0.53)))
+        rho.zero_()
+    return bias
+
+
+class HandwritingPredictor(nn.Module):
+    """Predict the next point of a pen from all points before it.
+
+    Args:
+        hidden_size: H, cells per layer.
+        num_layers: LSTM layers, each of which sees the input; all of them feed the output.
+        mixtures: M, bivariate Gaussians in the predictive density.
+        mean: mean of dx and dy over the training strokes, in raw units.
+        std: their standard deviation, in raw units.
+        dropout: probability of losing a hidden value on its way up, in training only.
+
+    Source: Graves (2013), section 4; slides 11, 14-15.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int = 400,
+        num_layers: int = 3,
+        mixtures: int = 20,
+        mean: Sequence[float] = (0.0, 0.0),
+        std: Sequence[float] = (1.0, 1.0),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if mixtures < 2:
+            raise ValueError(f"HandwritingPredictor: mixtures = {mixtures}; give at least 2: one for jumps")
+        if len(mean) != 2 or len(std) != 2 or not all(s > 0 for s in std):
+            raise ValueError(f"HandwritingPredictor: mean {mean}, std {std}; give a pair each, std above 0")
+        self.network = PredictionNetwork(3, hidden_size, num_layers, 6 * mixtures + 1, dropout=dropout)
+        stroke_start_(self.network.output.bias, mixtures)
+        # constants of the card, not weights: kept exact whatever type the weights are stored in
+        self.register_buffer("mean", torch.tensor([*map(float, mean), 0.0]), persistent=False)
+        self.register_buffer("std", torch.tensor([*map(float, std), 1.0]), persistent=False)
+
+    def forward(self, x: Tensor, state: State | None = None, reset: Tensor | None = None) -> tuple[Tensor, State]:
+        """Read points, and predict at each the one that follows.
+
+        Args:
+            x: normalised points, shape (T, B, 3): dx, dy, end of stroke.
+            state: what the last call returned, to go on from; None begins anew.
+            reset: where True, a new line begins; bool, shape (T, B).
+
+        Returns:
+            Raw outputs, shape (T, B, 6M + 1), for StrokeMixture, and the state.
+        """
+        return self.network(x, state, reset)
+
+    def normalise(self, offsets: Tensor) -> Tensor:
+        """Turn raw offsets (..., 3) into what the network reads: mean 0, standard deviation 1; the end bit stays."""
+        return (offsets - self.mean) / self.std
+
+    def floors(self, floor: float) -> tuple[float, float]:
+        """Turn a floor in raw units into one per axis in normalised units."""
+        return floor / self.std[0].item(), floor / self.std[1].item()
+
+    @torch.no_grad()
+    def scores(self, lines: Sequence[Strokes], floor: float = ROUNDING, batch: int = 64) -> dict[str, Tensor]:
+        """Score lines, teacher-forced: each point is predicted from all true points before it.
+
+        The first row of a line is input, never a target.
+
+        Args:
+            lines: raw strokes, of any lengths.
+            floor: standard deviation below which no density narrows, in raw units; its default is the error of
+                rounding to whole units. 0 is the paper's density.
+            batch: lines read at once.
+
+        Returns:
+            `nats` (N,), the negative log-likelihood of each line in nats; `squared_error` (N,), the sum over its
+            points of the squared distance between the offset and its predicted mean, in normalised units; `points`
+            (N,), how many were predicted.
+
+        Raises:
+            ValueError: if there is no line, or the floor is negative.
+        """
+        if not lines:
+            raise ValueError("HandwritingPredictor.scores: no lines; give at least one Strokes")
+        if not floor >= 0:
+            raise ValueError(
+                f"HandwritingPredictor.scores: floor = {floor}; give 0 or a standard deviation in raw units"
+            )
+        nats, error = torch.zeros(len(lines), dtype=torch.float64), torch.zeros(len(lines), dtype=torch.float64)
+        points = torch.tensor([len(line) - 1 for line in lines])
+        order = sorted((i for i in range(len(lines)) if points[i] > 0), key=lambda i: int(points[i]))
+        was_training = self.training
+        self.eval()
+        for i in range(0, len(order), batch):
+            rows = order[i : i + batch]  # of about one length: little padding
+            offsets, lengths = pad([lines[r] for r in rows])
+            x = self.normalise(offsets.to(self.mean))  # (T, B, 3)
+            mixture = StrokeMixture(self(x[:-1])[0], floor=self.floors(floor))
+            real = torch.arange(1, len(x))[:, None] < lengths.cpu()  # (T - 1, B): no padding counts
+            cost = -mixture.log_prob(x[1:]).double().cpu()
+            miss = (x[1:, :, :2] - mixture.mean()[..., :2]).square().sum(-1).double().cpu()
+            nats[rows] = torch.where(real, cost, 0).sum(0)
+            error[rows] = torch.where(real, miss, 0).sum(0)
+        self.train(was_training)
+        return {"nats": nats, "squared_error": error, "points": points}
+
+    def nats(self, lines: Sequence[Strokes], floor: float = ROUNDING) -> Tensor:
+        """Negative log-likelihood of each line, in nats, after normalisation by the constants of the card.
+
+        Args:
+            lines: raw strokes.
+            floor: in raw units, see `scores`.
+
+        Returns:
+            Shape (N,), float64.
+        """
+        return self.scores(lines, floor)["nats"]
+
+    @torch.no_grad()
+    def scribble(
+        self,
+        points: int,
+        bias: float = 0.0,
+        prime: Strokes | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Strokes:
+        """Let the network write: each point it draws is its next input.
+
+        Args:
+            points: how many to draw, at least 1.
+            bias: 0 draws from the prediction as it stands; more prefers the probable (Graves, eq. 61-62).
+            prime: a line to read first; it is not part of what is returned.
+            generator: source of the draws.
+
+        Returns:
+            What was written, points + 1 rows with the start; the pen lifts at the end.
+
+        Raises:
+            ValueError: if there is nothing to write.
+        """
+        if points < 1:
+            raise ValueError(f"HandwritingPredictor.scribble: points = {points}; ask for at least one")
+        was_training = self.training
+        self.eval()
+        start = torch.zeros(1, 3) if prime is None else prime.offsets
+        seen, state, drawn = self.normalise(start.to(self.mean))[:, None], None, []
+        for _ in range(points):
+            raw, state = self(seen, state)
+            seen = StrokeMixture(raw[-1:]).sample(bias=bias, generator=generator)  # (1, 1, 3)
+            drawn.append(seen[0, 0])
+        self.train(was_training)
+        offsets = (torch.stack(drawn) * self.std + self.mean).cpu()
+        offsets = torch.cat([offsets.new_zeros(1, 3), offsets])
+        offsets[-1, 2] = 1
+        return Strokes(offsets, source="written by HandwritingPredictor")
+
+
+# -- Training --
+def line_stream(lines: Sequence[Strokes], rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Lay all lines end to end in random order and fold the long strip into rows: training without padding.
+
+    Args:
+        lines: raw strokes.
+        rows: B, rows that are read side by side; a row may begin in the middle of a line.
+        generator: source of the order.
+
+    Returns:
+        Inputs and targets, each (T, B, 3) in raw units, and reset (T, B), True where a line or a row begins. Up to
+        B - 1 points at the end of the strip are left out.
+
+    Raises:
+        ValueError: if the lines hold fewer points to predict than there are rows.
+    """
+    lines = [line.offsets for line in lines if len(line) > 1]
+    order = torch.randperm(len(lines), generator=generator, device=generator.device).tolist()
+    seen = torch.cat([lines[i][:-1] for i in order]) if lines else torch.empty(0, 3)
+    coming = torch.cat([lines[i][1:] for i in order]) if lines else torch.empty(0, 3)
+    begins = torch.zeros(len(seen), dtype=torch.bool)
+    if order:
+        begins[torch.tensor([0] + [len(lines[i]) - 1 for i in order[:-1]]).cumsum(0)] = True
+    steps = len(seen) // rows
+    if steps < 1:
+        raise ValueError(
+            f"line_stream: {len(seen)} points to predict do not fill {rows} rows; give more lines or fewer rows"
+        )
+    cut = steps * rows
+    begins[:cut:steps] = True
+
+    def fold(strip: Tensor) -> Tensor:
+        return strip[:cut].unflatten(0, (rows, steps)).transpose(0, 1).contiguous()
+
+    return fold(seen), fold(coming), fold(begins)
