@@ -153,7 +153,7 @@ def load_checkpoint(
         saved = torch.load(path, map_location="cpu", weights_only=True)
         history, weights, moments = saved["history"], saved["model"], saved["optimizer"]
         kind, states = saved["kind"], (saved["generator"], saved["global"], saved["cuda"])
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as err:
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError) as err:
         raise ValueError(
             f"{path} is no checkpoint of `fit`, or it is damaged; delete it to start again ({err})"
         ) from err
