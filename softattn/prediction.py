@@ -44,117 +44,7 @@ __all__ = [
 ]
 
 
-# -- Text as numbers --
-ALPHABET = "\n " + string.digits + string.ascii_letters + string.punctuation  # 96 characters
-
-
-def encode(text: str, alphabet: str = ALPHABET) -> Tensor:
-    """Turn a text into the numbers of its characters.
-
-    Args:
-        text: at least one character, all of them in `alphabet`.
-        alphabet: the characters that have a number, in order.
-
-    Returns:
-        Codes, shape (T,), int64, from 0 to len(alphabet) - 1.
-
-    Raises:
-        ValueError: if the text is empty, or holds characters that have no number (they are named).
-    """
-    if not text:
-        raise ValueError("encode: the text has no characters; give at least one")
-    number = {character: code for code, character in enumerate(alphabet)}
-    if unknown := sorted(set(text) - set(number)):
-        first = next(place for place, character in enumerate(text) if character not in number)
-        raise ValueError(
-            f"encode: not among the {len(alphabet)} characters of the alphabet: {', '.join(map(ascii, unknown))} "
-            f"(first at position {first}); replace them, or pass an alphabet that holds them"
-        )
-    return torch.tensor([number[character] for character in text])
-
-
-def decode(codes: Tensor, alphabet: str = ALPHABET) -> str:
-    """Turn numbers back into text: the inverse of `encode`.
-
-    Args:
-        codes: shape (T,), int64.
-        alphabet: the one that `encode` had.
-
-    Returns:
-        The text, T characters.
-
-    Raises:
-        ValueError: if a code has no character.
-    """
-    numbers = codes.tolist()
-    if wrong := [code for code in numbers if not 0 <= code < len(alphabet)]:
-        raise ValueError(f"decode: code {wrong[0]} has no character; codes go from 0 to {len(alphabet) - 1}")
-    return "".join(alphabet[code] for code in numbers)
-
-
-# -- Text as numbers --
-PLAIN = {
-    **{"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "--", "…": "...", "°": " degrees", "ß": "ss"},
-    **{"→": "->", "←": "<-", "≤": "<=", "≥": ">=", "≈": "~", "±": "+-", "−": "-", "×": "x", "·": ".", "\t": "    "},
-}
-
-
-def plain_text(text: str) -> str:
-    """Write typographic characters in plain ones: curly quotes straight, dashes as hyphens, accents left off.
-
-    Args:
-        text: any text.
-
-    Returns:
-        The text, possibly of another length. Characters that have no plain spelling stay: `encode` will name them.
-    """
-    text = "".join(PLAIN.get(character, character) for character in text)
-    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-
-
-def library_prose() -> str:
-    """The prose that Python brings along: what `help()` knows about the language, topic after topic.
-
-    Returns:
-        About 460 thousand characters, in the plain alphabet. Which exactly depends on the version of Python.
-    """
-    topics = importlib.import_module("pydoc_data.topics").topics
-    return plain_text("\n\n".join(topics[name].strip("\n") for name in sorted(topics)) + "\n")
-
-
-# -- Text as numbers --
-NULL = -1
-
-
-def shift(codes: Tensor) -> Tensor:
-    """Delay a sequence by one step: what the network may see when it predicts `codes`.
-
-    Args:
-        codes: x_2 .. x_{T+1}, shape (T, ...), int64.
-
-    Returns:
-        x_1 .. x_T, the same shape: the null input first, then all codes but the last.
-
-    Source: Graves (2013), section 2: "x_1 is always a null vector"; slide 9.
-    """
-    return torch.cat([torch.full_like(codes[:1], NULL), codes[:-1]])
-
-
-def one_hot(codes: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Write each code as a row with a single 1; the null input as a row of zeros.
-
-    Args:
-        codes: shape (T, B), int64, from NULL = -1 to size - 1.
-        size: how many codes there are.
-        dtype: of the rows.
-
-    Returns:
-        Rows, shape (T, B, size).
-    """
-    return (codes[..., None] == torch.arange(size, device=codes.device)).to(dtype)
-
-
-# -- The loss of a sequence --
+# -- A sequence is as likely as its steps --
 def sequence_nll(logits: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
     """Negative log-likelihood of whole sequences under softmax outputs.
 
@@ -169,7 +59,7 @@ def sequence_nll(logits: Tensor, targets: Tensor, mask: Tensor | None = None) ->
     Raises:
         ValueError: if the shapes do not fit or there is no step.
 
-    Source: Graves (2013), eq. 5-6 and 15; slide 10.
+    Source: Graves (2013), eq. 5-6; slides 9-10.
     """
     if logits.dim() != 3 or targets.shape != logits.shape[:2]:
         raise ValueError(
@@ -284,28 +174,39 @@ class PredictionNetwork(nn.Module):
         return self.output(torch.cat(outputs, dim=-1)), states
 
 
-# -- Training on text --
-def text_windows(codes: Tensor, length: int, batch: int, generator: torch.Generator) -> Tensor:
-    """Cut random windows out of a long text.
+# -- A picture known in advance --
+NULL = -1
+
+
+def shift(codes: Tensor) -> Tensor:
+    """Delay a sequence by one step: what the network may see when it predicts `codes`.
 
     Args:
-        codes: the text, shape (N,), int64, on any device.
-        length: T, characters per window.
-        batch: B, windows.
-        generator: source of the draws, on its own device.
+        codes: x_2 .. x_{T+1}, shape (T, ...), int64.
 
     Returns:
-        Codes, shape (T, B), on the device of `codes`.
+        x_1 .. x_T, the same shape: the null input first, then all codes but the last.
 
-    Raises:
-        ValueError: if the text is shorter than a window.
+    Source: Graves (2013), section 2: "x_1 is always a null vector"; slide 9.
     """
-    if len(codes) < length:
-        raise ValueError(f"text_windows: the text has {len(codes)} characters, a window {length}; take shorter windows")
-    starts = torch.randint(len(codes) - length + 1, (batch,), generator=generator, device=generator.device)
-    return codes[torch.arange(length, device=codes.device)[:, None] + starts.to(codes.device)]
+    return torch.cat([torch.full_like(codes[:1], NULL), codes[:-1]])
 
 
+def one_hot(codes: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Write each code as a row with a single 1; the null input as a row of zeros.
+
+    Args:
+        codes: shape (T, B), int64, from NULL = -1 to size - 1.
+        size: how many codes there are.
+        dtype: of the rows.
+
+    Returns:
+        Rows, shape (T, B, size).
+    """
+    return (codes[..., None] == torch.arange(size, device=codes.device)).to(dtype)
+
+
+# -- A picture known in advance --
 def text_loss(model: PredictionNetwork, codes: Tensor) -> Tensor:
     """Mean nats per character of a batch of texts, each read from the null state.
 
@@ -320,6 +221,7 @@ def text_loss(model: PredictionNetwork, codes: Tensor) -> Tensor:
     return sequence_nll(model(x)[0], codes).mean() / len(codes)
 
 
+# -- A picture known in advance --
 def text_surprise(model: PredictionNetwork, codes: Tensor) -> Tensor:
     """Nats that each character of a text costs a frozen network, teacher-forced.
 
@@ -344,43 +246,85 @@ def text_surprise(model: PredictionNetwork, codes: Tensor) -> Tensor:
     return nats
 
 
-def dynamic_surprise(model: PredictionNetwork, codes: Tensor, segment: int = 50, rate: float = 1e-3) -> Tensor:
-    """Nats that each character costs a network which learns from the text as it reads (dynamic evaluation).
+# -- Text as numbers --
+ALPHABET = "\n " + string.digits + string.ascii_letters + string.punctuation  # 96 characters
 
-    Every segment is first predicted and its cost recorded; only then does one step of gradient descent learn from it.
-    The model given stays as it is: a copy learns.
+
+def encode(text: str, alphabet: str = ALPHABET) -> Tensor:
+    """Turn a text into the numbers of its characters.
 
     Args:
-        model: a network over one-hot characters.
-        codes: shape (T,), int64.
-        segment: characters between two steps of learning.
-        rate: learning rate of the steps (Adam).
+        text: at least one character, all of them in `alphabet`.
+        alphabet: the characters that have a number, in order.
 
     Returns:
-        -log P(x_{t+1} | x_1 .. x_t), shape (T,).
+        Codes, shape (T,), int64, from 0 to len(alphabet) - 1.
 
     Raises:
-        ValueError: if the text has no characters.
-
-    Source: Graves (2013), section 3.1 and 3.2; Krause et al. (2018).
+        ValueError: if the text is empty, or holds characters that have no number (they are named).
     """
-    if len(codes) == 0:
-        raise ValueError("dynamic_surprise: the text has no characters; give at least one")
-    learner = copy.deepcopy(model).eval()
-    optimizer = torch.optim.Adam(learner.parameters(), lr=rate, betas=(0.9, 0.99))
-    dtype, state, costs = next(learner.parameters()).dtype, None, []
-    for seen, coming in zip(shift(codes).split(segment), codes.split(segment), strict=True):
-        logits, state = learner(one_hot(seen[:, None], learner.input_size, dtype), state)
-        nats = nn.functional.cross_entropy(logits[:, 0], coming, reduction="none")
-        costs.append(nats.detach())  # first the price, as it stood before learning
-        optimizer.zero_grad()
-        nats.mean().backward()  # then the lesson
-        optimizer.step()
-        state = [(h.detach(), c.detach()) for h, c in state]
-    return torch.cat(costs)
+    if not text:
+        raise ValueError("encode: the text has no characters; give at least one")
+    number = {character: code for code, character in enumerate(alphabet)}
+    if unknown := sorted(set(text) - set(number)):
+        first = next(place for place, character in enumerate(text) if character not in number)
+        raise ValueError(
+            f"encode: not among the {len(alphabet)} characters of the alphabet: {', '.join(map(ascii, unknown))} "
+            f"(first at position {first}); replace them, or pass an alphabet that holds them"
+        )
+    return torch.tensor([number[character] for character in text])
 
 
-# -- Baselines that are not ours --
+def decode(codes: Tensor, alphabet: str = ALPHABET) -> str:
+    """Turn numbers back into text: the inverse of `encode`.
+
+    Args:
+        codes: shape (T,), int64.
+        alphabet: the one that `encode` had.
+
+    Returns:
+        The text, T characters.
+
+    Raises:
+        ValueError: if a code has no character.
+    """
+    numbers = codes.tolist()
+    if wrong := [code for code in numbers if not 0 <= code < len(alphabet)]:
+        raise ValueError(f"decode: code {wrong[0]} has no character; codes go from 0 to {len(alphabet) - 1}")
+    return "".join(alphabet[code] for code in numbers)
+
+
+# -- Text as numbers --
+PLAIN = {
+    **{"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "--", "…": "...", "°": " degrees", "ß": "ss"},
+    **{"→": "->", "←": "<-", "≤": "<=", "≥": ">=", "≈": "~", "±": "+-", "−": "-", "×": "x", "·": ".", "\t": "    "},
+}
+
+
+def plain_text(text: str) -> str:
+    """Write typographic characters in plain ones: curly quotes straight, dashes as hyphens, accents left off.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text, possibly of another length. Characters that have no plain spelling stay: `encode` will name them.
+    """
+    text = "".join(PLAIN.get(character, character) for character in text)
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+
+
+def library_prose() -> str:
+    """The prose that Python brings along: what `help()` knows about the language, topic after topic.
+
+    Returns:
+        About 460 thousand characters, in the plain alphabet. Which exactly depends on the version of Python.
+    """
+    topics = importlib.import_module("pydoc_data.topics").topics
+    return plain_text("\n\n".join(topics[name].strip("\n") for name in sorted(topics)) + "\n")
+
+
+# -- The corpus: this book --
 def book_corpus() -> tuple[str, str]:
     """The book's own text as it stood when `make corpus` last froze it.
 
@@ -466,7 +410,66 @@ class ContextCounts:
         return -torch.tensor(rows, dtype=torch.float64).log()
 
 
-# -- Temperature --
+# -- The network reads the book --
+def text_windows(codes: Tensor, length: int, batch: int, generator: torch.Generator) -> Tensor:
+    """Cut random windows out of a long text.
+
+    Args:
+        codes: the text, shape (N,), int64, on any device.
+        length: T, characters per window.
+        batch: B, windows.
+        generator: source of the draws, on its own device.
+
+    Returns:
+        Codes, shape (T, B), on the device of `codes`.
+
+    Raises:
+        ValueError: if the text is shorter than a window.
+    """
+    if len(codes) < length:
+        raise ValueError(f"text_windows: the text has {len(codes)} characters, a window {length}; take shorter windows")
+    starts = torch.randint(len(codes) - length + 1, (batch,), generator=generator, device=generator.device)
+    return codes[torch.arange(length, device=codes.device)[:, None] + starts.to(codes.device)]
+
+
+# -- And goes on learning while it is tested --
+def dynamic_surprise(model: PredictionNetwork, codes: Tensor, segment: int = 50, rate: float = 1e-3) -> Tensor:
+    """Nats that each character costs a network which learns from the text as it reads (dynamic evaluation).
+
+    Every segment is first predicted and its cost recorded; only then does one step of gradient descent learn from it.
+    The model given stays as it is: a copy learns.
+
+    Args:
+        model: a network over one-hot characters.
+        codes: shape (T,), int64.
+        segment: characters between two steps of learning.
+        rate: learning rate of the steps (Adam).
+
+    Returns:
+        -log P(x_{t+1} | x_1 .. x_t), shape (T,).
+
+    Raises:
+        ValueError: if the text has no characters.
+
+    Source: Graves (2013), section 3.1 and 3.2; Krause et al. (2018).
+    """
+    if len(codes) == 0:
+        raise ValueError("dynamic_surprise: the text has no characters; give at least one")
+    learner = copy.deepcopy(model).eval()
+    optimizer = torch.optim.Adam(learner.parameters(), lr=rate, betas=(0.9, 0.99))
+    dtype, state, costs = next(learner.parameters()).dtype, None, []
+    for seen, coming in zip(shift(codes).split(segment), codes.split(segment), strict=True):
+        logits, state = learner(one_hot(seen[:, None], learner.input_size, dtype), state)
+        nats = nn.functional.cross_entropy(logits[:, 0], coming, reduction="none")
+        costs.append(nats.detach())  # first the price, as it stood before learning
+        optimizer.zero_grad()
+        nats.mean().backward()  # then the lesson
+        optimizer.step()
+        state = [(h.detach(), c.detach()) for h, c in state]
+    return torch.cat(costs)
+
+
+# -- A low loss is not good writing --
 def sample(logits: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     """Draw one code from each row of outputs.
 
