@@ -185,7 +185,7 @@ _shown: Counter = Counter()  # how often each demo was shown in this process
 def _json(name: str, key: str, value: Any) -> str:
     """JSON of one value, with every `<` written as an escape."""
     try:
-        text = json.dumps(value, sort_keys=True, allow_nan=False, default=lambda array: array.tolist())
+        text = json.dumps(value, allow_nan=False, default=lambda array: array.tolist())
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"show({name!r}): {key!r} cannot be sent to the page ({error}); give finite numbers, texts, lists, dicts, arrays or tensors"

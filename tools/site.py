@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def build(root: Path = ROOT, fresh: bool = False) -> int:
     """Build the site; every warning is an error.
 
-    The outputs of the chapters are kept in _build/.jupyter_cache and used again while neither the chapter nor what it imports has
-    changed. Pages are always written anew: over kept ones a second run would pass over a warning of the first.
+    The outputs of the chapters are kept in _build/.jupyter_cache and used again while neither the chapter nor what it
+    imports has changed. Pages are always written anew: over kept ones a second run would pass over a warning of the first.
 
     Args:
         root: the repository.

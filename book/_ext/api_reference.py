@@ -1,7 +1,7 @@
 """Write the API reference: one section on book/api.md for each module of softattn, in the order of the book.
 
-The page itself holds only its introduction. As it is read, this extension appends a section for each module and an entry
-for each name in its `__all__`, so that a new module appears by itself.
+The page itself holds only its introduction. As it is read, this extension appends a section for each module, with an
+entry for each name in its `__all__`, so that a new module appears by itself.
 """
 
 import importlib
@@ -27,7 +27,7 @@ def entry(module: str, name: str) -> list[str]:
     found = getattr(importlib.import_module(f"softattn.{module}"), name)
     full = f"softattn.{module}.{name}"
     if inspect.isclass(found):
-        return [f".. autoclass:: {full}", "   :members:", "   :show-inheritance:", ""]
+        return [f".. autoclass:: {full}", "   :members:", ""]
     if callable(found):
         return [f".. autofunction:: {full}", ""]
     kind = type(found).__name__

@@ -1,15 +1,18 @@
 """Give each chapter its links: open in Colab, download the notebook, the chapter's source, the API reference.
 
-The theme would send Colab to the Markdown file, which Colab cannot open, and offer for download a notebook in raw MyST. Both
-get the generated notebook instead; a page that has none gets no such button.
+The theme would send Colab to the Markdown file, which Colab cannot open, and offer for download a notebook in raw MyST.
+Both get the generated notebook instead; a page that has none gets no such button. The title page gets its table of
+chapters here too, in place of the comment `% chapters`.
 """
 
+import re
 import shutil
 import sys
 from html import escape
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
+import toc  # noqa: E402
 from address import address, colab_url  # noqa: E402
 
 
@@ -75,6 +78,25 @@ def _scripts(app, pagename, templatename, context, doctree):
     ]
 
 
+def table(root: Path) -> str:
+    """Chapters with a notebook, as a table in MyST: the chapter and what it exports, its module, its notebook."""
+    here = address(root)
+    rows = ["| Chapter | Module | Notebook |", "|---|---|---|"]
+    for chapter in toc.chapters(root):
+        name = chapter.name
+        if not (root / "notebooks" / f"{name}.ipynb").exists() or name == "index":
+            continue
+        subtitle = toc.read(chapter.path).metadata.get("softattn", {}).get("subtitle", "")
+        module = f"[`softattn.{name}`](api-{name})" if (root / "softattn" / f"{name}.py").exists() else ""
+        notebook = f"[{name}.ipynb]({colab_url(here, name)})"
+        rows.append(f"| {{doc}}`{name}` <br> {subtitle} | {module} | {notebook} |")
+    return "\n".join(rows)
+
+
+def _chapters(app, docname, source):
+    source[0] = re.sub(r"(?m)^% chapters$", lambda _: table(Path(app.srcdir)), source[0])
+
+
 def _copy_notebooks(app, exception):
     """Put the generated notebooks into the site, for download."""
     if exception is None and app.builder.format == "html":
@@ -87,6 +109,7 @@ def _copy_notebooks(app, exception):
 
 def setup(app):
     address()  # fails early, and says so, if _config.yml holds no address
+    app.connect("source-read", _chapters)
     app.connect("html-page-context", _buttons, priority=900)
     app.connect("html-page-context", _line, priority=910)
     app.connect("html-page-context", _scripts, priority=950)

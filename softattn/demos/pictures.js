@@ -65,7 +65,7 @@ function render({ model, el }) {
   choiceLabel.append("palette ", document.createElement("br"), choice);
   controls.append(sliderLabel, choiceLabel);
 
-  const svg = make("svg", { viewBox: "0 0 640 250", role: "img" });
+  const svg = make("svg", { viewBox: "0 0 640 300", role: "img" });
   const verdict = document.createElement("p");
   verdict.setAttribute("aria-live", "polite");
   el.append(controls, svg, verdict);
@@ -78,18 +78,17 @@ function render({ model, el }) {
     const [gap, one, other] = closest(names, colours.map(lab));
 
     svg.replaceChildren();
-    make("rect", { width: 640, height: 250, rx: 8, style: "fill: #fff" }, svg);
-    const step = 180 / (names.length - 1);
+    make("rect", { width: 640, height: 300, rx: 8, style: "fill: #fff" }, svg);
+    const step = 255 / (names.length - 1);
     names.forEach((name, k) => {
-      const y = 18 + step * k;
+      const y = 24 + step * k;
       let d = "";
-      for (let n = 0; n <= 60; n++) {
-        const x = n / 60;
-        d += `${n ? "L" : "M"}${16 + 470 * x} ${y + 16 - 16 * Math.cos(5 * x + 0.4 * k)}`;
+      for (let n = 0; n <= 80; n++) {
+        const x = n / 80;
+        d += `${n ? "L" : "M"}${16 + 450 * x} ${y + 13 * Math.cos(9) - 13 * Math.cos(9 * x)}`;
       }
-      make("path", { d, fill: "none", stroke: screen(colours[k]), "stroke-width": 7, "stroke-linecap": "round" }, svg);
-      const end = y + 16 - 16 * Math.cos(5 + 0.4 * k);
-      const text = make("text", { x: 500, y: end + 6, style: "fill: #1f2328" }, svg);
+      make("path", { d, fill: "none", stroke: screen(colours[k]), "stroke-width": 8, "stroke-linecap": "round" }, svg);
+      const text = make("text", { x: 484, y: y + 8, style: "fill: #1f2328; font-size: 25px" }, svg);
       text.textContent = name;
     });
     svg.setAttribute("aria-label", `${names.length} curves in the colours ${names.join(", ")}, as seen at severity ${severity.toFixed(2)}`);
