@@ -7,6 +7,7 @@ The chapter book/mixture.md builds this module and explains each line.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,103 +17,124 @@ from torch.nn import functional as F
 __all__ = ["LIMIT_FLOAT32", "LIMIT_FLOAT64", "StrokeMixture"]
 
 
-# -- The closed form --
+# -- The responsibilities are the gradient --
 LIMIT_FLOAT32, LIMIT_FLOAT64 = 14.0, 100.0  # sigma^ and rho^ are held within +- this; see `StrokeMixture`
 _CHUNK = 3200  # points worked on at once: what a core's cache holds
 
 
-def _closed_form(raw: Tensor, stroke: Tensor, floor: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor | None]:
-    """Log densities of points under their mixtures and, in closed form, the gradient by the raw outputs.
+class _Terms(NamedTuple):
+    """What the gradient takes over from the density; all (M, N), or (2, M, N) where there is one for each axis."""
+
+    pi: Tensor  # mixture weights
+    gamma: Tensor  # responsibilities
+    z: Tensor  # offsets in floored standard deviations
+    root: Tensor  # 1 / floored standard deviation
+    a: Tensor  # share of sigma^2 in the floored variance
+    b: Tensor  # share of floor^2
+    gap: Tensor  # 1 - tanh(rho^)^2
+    rho: Tensor  # floored correlation
+    inverse: Tensor  # 1 / (1 - rho^2)
+
+
+# -- The responsibilities are the gradient --
+def _log_bit(e_hat: Tensor, end: Tensor) -> Tensor:
+    """Log probability of an end bit (0 or 1) whose logit is -e^, in nats; Graves eq. 18."""
+    return end * F.logsigmoid(-e_hat) + (1 - end) * F.logsigmoid(e_hat)
+
+
+def _densities(rows: Tensor, stroke: Tensor, floor: Tensor) -> tuple[Tensor, _Terms]:
+    """Log densities of points under their mixtures.
 
     Args:
-        raw: network outputs, shape (N, 6M + 1).
+        rows: network outputs, one row each, shape (6M + 1, N); overwritten.
         stroke: points (dx, dy, end of stroke), shape (N, 3).
         floor: variances added to each axis, shape (2, 1, 1).
-        with_gradient: whether the gradient is wanted.
 
     Returns:
-        Log density of the offset and log probability of the end bit, in nats, shape (2, N), and their gradient by
-        `raw`, transposed, shape (6M + 1, N), or None.
+        Log density of the offset and log probability of the end bit, in nats, shape (2, N), and what led to them.
 
-    Source: Graves (2013), eq. 18-37, with floor^2 added to the variances.
+    Source: Graves (2013), eq. 18-26, with floor^2 added to the variances.
     """
-    M, N = (raw.shape[1] - 1) // 6, len(raw)
-    rows = raw.t().contiguous()  # (6M + 1, N): long rows are quick rows
-    limit = LIMIT_FLOAT64 if raw.dtype == torch.float64 else LIMIT_FLOAT32
-    e_hat, pi_hat = rows[0], rows[1 : M + 1]  # (N,), (M, N)
-    mu = rows[M + 1 : 3 * M + 1].view(2, M, N)
+    M, N = (len(rows) - 1) // 6, rows.shape[1]
+    limit = LIMIT_FLOAT64 if rows.dtype == torch.float64 else LIMIT_FLOAT32
+    e_hat, pi_hat, mu = rows[0], rows[1 : M + 1], rows[M + 1 : 3 * M + 1].view(2, M, N)
     sigma_hat = rows[3 * M + 1 : 5 * M + 1].view(2, M, N).clamp_(-limit, limit)
     rho_hat = rows[5 * M + 1 :].clamp_(-limit, limit)
 
-    variance = torch.exp(2 * sigma_hat)  # sigma^2 = exp(2 sigma^), eq. 21
-    precision = (variance + floor).reciprocal_()  # 1 / (sigma^2 + floor^2)
-    a, b = variance.mul_(precision), precision * floor  # shares of the two: a + b = 1
-    t = torch.exp(-2 * rho_hat.abs())
-    gap = 4 * t / (1 + t).square_()  # 1 - tanh^2, without the subtraction
-    shrink = (a[0] * a[1]).sqrt_()
-    rho = torch.tanh(rho_hat).mul_(shrink)  # eq. 22, as the floor leaves it
-    q = torch.addcmul(b[1], gap, a[1])
-    inverse = torch.addcmul(b[0], a[0], q).reciprocal_()  # 1 / (1 - rho^2)
+    variance = torch.exp(2 * sigma_hat)  # sigma^2, eq. 21
+    precision = (variance + floor).reciprocal_()
+    a, b = variance.mul_(precision), precision * floor  # a + b = 1, without a subtraction
+    shadow = torch.exp(-2 * rho_hat.abs())
+    gap = 4 * shadow / (1 + shadow).square_()  # 1 - tanh^2, likewise
+    rho = torch.tanh(rho_hat).mul_((a[0] * a[1]).sqrt_())  # eq. 22, as the floor leaves it
+    inverse = torch.addcmul(b[1], gap, a[1]).mul_(a[0]).add_(b[0]).reciprocal_()
 
     root = precision.sqrt()
-    z = (stroke[:, :2].t()[:, None] - mu).mul_(root)  # (2, M, N), in standard deviations
-    v = torch.addcmul(z[1], rho, z[0], value=-1)
-    g_y = v * inverse
-    Z = torch.addcmul(z[0].square(), v, g_y)  # eq. 25, over (1 - rho^2): a sum of squares
+    z = (stroke[:, :2].t()[:, None] - mu).mul_(root)  # (2, M, N)
+    slope = torch.addcmul(z[1], rho, z[0], value=-1)
+    Z = torch.addcmul(z[0].square(), slope.square_(), inverse)  # eq. 25 over 1 - rho^2: a sum of squares
     score = (precision[0] * precision[1]).mul_(inverse).log_().sub_(Z).mul_(0.5).add_(pi_hat)
     top, top_pi = torch.logsumexp(score, 0), torch.logsumexp(pi_hat, 0)
-    bit = F.binary_cross_entropy_with_logits(-e_hat, stroke[:, 2], reduction="none")  # P(end) = sigmoid(-e^)
-    logs = torch.stack((top - top_pi - math.log(2 * math.pi), -bit))  # eq. 26, with its sign
-    if not with_gradient:
-        return logs, None
+    logs = torch.stack((top - top_pi - math.log(2 * math.pi), _log_bit(e_hat, stroke[:, 2])))  # eq. 26, sign turned
+    return logs, _Terms(torch.exp(pi_hat - top_pi), score.sub_(top).exp_(), z, root, a, b, gap, rho, inverse)
 
-    gamma = score.sub_(top).exp_()  # responsibilities, eq. 27 and 28
-    pi = torch.exp(pi_hat - top_pi)
-    g_x = torch.addcmul(z[0], rho, z[1], value=-1).mul_(inverse)
-    g = torch.stack((g_x, g_y))
-    grad = torch.empty_like(rows)
-    grad[0] = torch.sigmoid(-e_hat) - stroke[:, 2]  # eq. 27: P(end) - x3
-    torch.sub(gamma, pi, out=grad[1 : M + 1])
-    torch.mul(root.mul_(g), gamma, out=grad[M + 1 : 3 * M + 1].view(2, M, N))
-    kappa = torch.stack((q.mul_(a[0]), torch.addcmul(b[0], gap, a[0]).mul_(a[1]))).mul_(inverse)  # 1 at floor 0
-    by_sigma = b.mul_(inverse).mul_(rho).mul_(z.flip(0)).addcmul_(kappa, z).mul_(g).sub_(kappa)
-    torch.mul(by_sigma, gamma, out=grad[3 * M + 1 : 5 * M + 1].view(2, M, N))
-    by_rho = g_x.mul_(g_y).addcmul_(rho, inverse).mul_(shrink).mul_(gap)
-    torch.mul(by_rho, gamma, out=grad[5 * M + 1 :])
-    return logs, grad
+
+# -- The responsibilities are the gradient --
+def _gradient(terms: _Terms, out: Tensor) -> None:
+    """Gradient of the log density of the offset by the raw outputs; the row of e^ is left to the caller.
+
+    Args:
+        terms: what `_densities` returned; overwritten.
+        out: filled, shape (6M + 1, N).
+
+    Source: Graves (2013), eq. 28-37, for floored variances, with the sign of the log density.
+    """
+    pi, gamma, z, root, a, b, gap, rho, inverse = terms
+    M, N = pi.shape
+    torch.sub(gamma, pi, out=out[1 : M + 1])  # eq. 30
+    g = torch.addcmul(z, rho, z.flip(0), value=-1).mul_(inverse)  # (2, M, N)
+    torch.mul(root.mul_(g), gamma, out=out[M + 1 : 3 * M + 1].view(2, M, N))  # eq. 33 and 34
+    kappa = torch.addcmul(b.flip(0), gap, a.flip(0)).mul_(a).mul_(inverse)  # 1 where the floor is 0
+    by_rho = (g[0] * g[1]).addcmul_(rho, inverse).mul_((a[0] * a[1]).sqrt_()).mul_(gap)
+    torch.mul(by_rho, gamma, out=out[5 * M + 1 :])  # eq. 37
+    across = b.mul_(inverse).mul_(rho).mul_(z.flip(0))
+    by_sigma = across.addcmul_(kappa, z).mul_(g).sub_(kappa)
+    torch.mul(by_sigma, gamma, out=out[3 * M + 1 : 5 * M + 1].view(2, M, N))  # eq. 35 and 36
 
 
 class _ClosedForm(torch.autograd.Function):
-    """Log densities whose gradient is worked out beside them, so that nothing else need be kept."""
+    """Log densities (2, N) of points (N, 3) under raw (N, 6M + 1), the gradient worked out on the way."""
 
     @staticmethod
     def forward(ctx, raw, stroke, floor, grad_mode):
-        wanted = grad_mode and (ctx.needs_input_grad[0] or ctx.needs_input_grad[1])
-        ctx.points = ctx.needs_input_grad[1]
-        pieces = [
-            _closed_form(r, s, floor, wanted) for r, s in zip(raw.split(_CHUNK), stroke.split(_CHUNK), strict=True)
-        ]
-        if wanted:
-            ctx.save_for_backward(*(grad for _, grad in pieces))
-        return torch.cat([logs for logs, _ in pieces], 1)
+        logs, grad = raw.new_empty(2, len(raw)), None
+        ctx.by_stroke = ctx.needs_input_grad[1]
+        if grad_mode and any(ctx.needs_input_grad[:2]):
+            grad = raw.new_empty(raw.shape[1], len(raw))
+            ctx.save_for_backward(grad)
+        for i in range(0, len(raw), _CHUNK):
+            part = slice(i, i + _CHUNK)
+            rows = raw[part].t().clone(memory_format=torch.contiguous_format)  # long rows are quick rows
+            logs[:, part], terms = _densities(rows, stroke[part], floor)
+            if grad is not None:
+                torch.sub(torch.sigmoid(-rows[0]), stroke[part, 2], out=grad[0, part])  # eq. 27
+                _gradient(terms, grad[:, part])
+        return logs
 
     @staticmethod
     @once_differentiable
     def backward(ctx, by_logs):
-        pieces = []
-        for grad, by in zip(ctx.saved_tensors, by_logs.split(_CHUNK, 1), strict=True):
-            by_raw = grad * by[0]
-            by_raw[0] = grad[0] * by[1]
-            pieces.append(by_raw.t())
-        by_raw = torch.cat(pieces)
-        by_stroke = None
-        if ctx.points:
-            ends = torch.zeros_like(by_raw[:, :1])
-            M = (by_raw.shape[1] - 1) // 6
-            by_stroke = torch.cat([-by_raw[:, M + 1 : 3 * M + 1].unflatten(1, (2, M)).sum(2), ends], 1)
-        return by_raw, by_stroke, None, None
+        (grad,) = ctx.saved_tensors
+        by_raw, by_stroke = grad * by_logs[0], None
+        by_raw[0] = grad[0] * by_logs[1]
+        if ctx.by_stroke:  # what pulls a centre pushes the point
+            by_stroke = by_raw.new_zeros(by_raw.shape[1], 3)
+            M = (len(by_raw) - 1) // 6
+            by_stroke[:, :2] = -by_raw[M + 1 : 3 * M + 1].unflatten(0, (2, M)).sum(1).t()
+        return by_raw.t(), by_stroke, None, None
 
 
+# -- The layer --
 class StrokeMixture:
     """Distributions of pen points: M bivariate Gaussians for the offset, a Bernoulli for the end bit.
 
@@ -244,7 +266,7 @@ class StrokeMixture:
             Nats, shape (...), never above 0.
         """
         e_hat, end = torch.broadcast_tensors(self._e[..., 0], end.to(self.raw))
-        return -F.binary_cross_entropy_with_logits(-e_hat, end, reduction="none")
+        return _log_bit(e_hat, end)
 
     def density(self, xy: Tensor) -> Tensor:
         """Density of offsets, per unit of area: 1 / (unit of the offsets)^2.
