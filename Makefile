@@ -16,7 +16,7 @@ export TQDM_DISABLE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book serve test quick export notebooks corpus address colab student bench lock clean
+.PHONY: help setup book serve test quick export notebooks corpus address colab student links cover bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ colab: $(STAMP)  ## run the notebooks in a venv with Colab's old versions
 
 student: $(STAMP)  ## write notebooks without solutions to _build/student
 	$(PY) tools/notebooks.py --student
+
+links: $(STAMP)  ## follow the links that leave the site (needs the net)
+	$(PY) -m jupyter_book build . --builder linkcheck
+
+cover: $(STAMP)  ## draw the README's picture: the first one of a chapter
+	$(PY) tools/cover.py lstm book/_static/cover.svg
 
 bench: $(STAMP)  ## time the package against what it should match, side by side
 	env -u OMP_NUM_THREADS $(PY) bench/run.py

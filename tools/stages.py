@@ -34,6 +34,7 @@ STYLE = [
     Stage("ruff check", "-m ruff check ."),
     Stage("ruff format", "-m ruff format --check ."),
     Stage("order of imports", "tools/toc.py --check"),
+    Stage("address", "tools/address.py --check"),
     Stage("exports", "tools/export.py --check"),
     Stage("notebooks", "tools/notebooks.py --check"),
 ]
