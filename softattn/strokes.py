@@ -42,6 +42,7 @@ __all__ = [
     "minimum_jerk",
     "pad",
     "pen_path",
+    "stroke_statistics",
 ]
 
 
@@ -228,334 +229,76 @@ def pad(lines: Sequence[Strokes]) -> tuple[Tensor, Tensor]:
     return x, torch.tensor([len(line) for line in lines])
 
 
-# -- A corpus: IAM-OnDB --
-IAM_SPLITS = {"train": "trainset.txt", "val1": "testset_v.txt", "val2": "testset_t.txt", "test": "testset_f.txt"}
+# -- How a hand moves --
+def minimum_jerk(u: np.ndarray) -> np.ndarray:
+    """Share of the way covered after the share u of the time: 0 before the movement, 1 after it.
 
-_WHERE = """{why}
-The IAM On-Line Handwriting Database is free for non-commercial research, and its makers ask you to register:
-  https://fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database
-Get lineStrokes-all.tar.gz, ascii-all.tar.gz and the four lists of task 1 (trainset.txt, testset_v.txt, testset_t.txt,
-testset_f.txt), put them into a folder FOLDER/iam-ondb (packed or unpacked), and set SOFTATTN_DATA=FOLDER, or give load_iam the folder.
-Nothing is downloaded for you. Without the corpus, load_strokes("embedded") writes lines by itself."""
-
-
-def _iam_root(root: str | os.PathLike | None) -> Path:
-    """The folder that holds the corpus, or a FileNotFoundError that says how to get it."""
-    if root is None:
-        data = os.environ.get("SOFTATTN_DATA")
-        if not data:
-            raise FileNotFoundError(_WHERE.format(why="load_iam: SOFTATTN_DATA is not set and no folder was given."))
-        root = Path(data) / "iam-ondb"
-    root = Path(root)
-    if not any((root / name).exists() for name in ("lineStrokes-all.tar.gz", "lineStrokes", "lineStrokes-all")):
-        if (root / "iam-ondb").is_dir():
-            return _iam_root(root / "iam-ondb")
-        raise FileNotFoundError(
-            _WHERE.format(why=f"load_iam: {root} holds neither lineStrokes-all.tar.gz nor a folder lineStrokes.")
-        )
-    return root
-
-
-# -- A corpus: IAM-OnDB --
-def _line_points(xml: bytes) -> np.ndarray:
-    """The points of one line file: x, y, end, shape (T, 3), int32; a ValueError says what is wrong with it."""
-    try:
-        from defusedxml import ElementTree
-        from defusedxml.common import DefusedXmlException
-    except ImportError as err:
-        raise ImportError(
-            'load_iam reads XML through defusedxml, which is missing: pip install "softattn[data]"'
-        ) from err
-    try:
-        tree = ElementTree.fromstring(xml, forbid_dtd=True)
-    except DefusedXmlException as err:
-        raise ValueError(f"refused: the XML defines entities or a document type ({type(err).__name__})") from err
-    except ElementTree.ParseError as err:
-        raise ValueError(f"not well-formed XML: {err}") from err
-    points = []
-    for stroke in tree.iter("Stroke"):
-        try:
-            points += [(int(p.get("x")), int(p.get("y")), 0) for p in stroke.iter("Point")]
-        except (TypeError, ValueError) as err:
-            raise ValueError(f"a point without whole coordinates: {err}") from err
-        if points:
-            points[-1] = (*points[-1][:2], 1)  # a stroke of one point is a dot: keep it
-    if not points:
-        raise ValueError("no points")
-    if max(max(map(abs, p)) for p in points) > 1_000_000:
-        raise ValueError("a coordinate beyond 1,000,000 units")
-    return np.array(points, dtype=np.int32)
-
-
-# -- A corpus: IAM-OnDB --
-def _form_texts(ascii_file: bytes) -> list[str]:
-    """The lines of a transcription file, in order: those of its CSR part, blank ones left out."""
-    _, _, csr = ascii_file.decode("latin-1").partition("CSR:")
-    csr = re.sub("%{3,}", "\n", csr)  # a run of % stands where a line break was lost
-    return [line.strip() for line in csr.splitlines() if line.strip()]
-
-
-# -- A corpus: IAM-OnDB --
-def _archive(path: Path, suffix: str, bar: tqdm) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each file in a .tar.gz, in order; nothing is unpacked onto the disk."""
-    with open(path, "rb") as file:
-        try:
-            with tarfile.open(fileobj=file, mode="r:gz") as tar:
-                for member in safe_members(tar):
-                    bar.update(file.tell() - bar.n if bar.total else 0)
-                    if not member.isfile() or not member.name.endswith(suffix):
-                        continue
-                    if member.size > 2**24:
-                        raise ValueError(
-                            f"{path.name}: refused, {member.name!r} has {member.size} bytes; a line has under 2^24"
-                        )
-                    yield Path(member.name).name.removesuffix(suffix), tar.extractfile(member).read()
-        except (tarfile.TarError, EOFError, zlib.error, OSError) as err:
-            raise ValueError(f"{path}: damaged or cut short ({err}); get this archive again") from err
-
-
-def _files(root: Path, name: str, suffix: str, bar: tqdm) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each file of one part of the corpus, packed or unpacked."""
-    packed = root / f"{name}-all.tar.gz"
-    folder = next((f for f in (root / name, root / f"{name}-all" / name, root / f"{name}-all") if f.is_dir()), None)
-    if packed.is_file():
-        yield from _archive(packed, suffix, bar)
-    elif folder is not None:
-        for path in sorted(folder.rglob(f"*{suffix}")):
-            bar.update(path.stat().st_size)
-            yield path.stem, path.read_bytes()
-    else:
-        raise FileNotFoundError(_WHERE.format(why=f"load_iam: {root} holds neither {packed.name} nor a folder {name}."))
-
-
-# -- A corpus: IAM-OnDB --
-def _read_iam(root: Path, progress: bool = True) -> dict[str, np.ndarray]:
-    """Read the whole corpus: offsets of all lines after one another, and their names, texts and faults."""
-    size = sum(
-        (root / f"{n}-all.tar.gz").stat().st_size
-        for n in ("lineStrokes", "ascii")
-        if (root / f"{n}-all.tar.gz").is_file()
-    )
-    with tqdm(
-        total=size or None, unit="B", unit_scale=True, desc="reading IAM-OnDB (once)", disable=not progress
-    ) as bar:
-        texts = {form: _form_texts(text) for form, text in _files(root, "ascii", ".txt", bar)}
-        ink, problems = {}, {}
-        first = bar.n
-        for name, xml in _files(root, "lineStrokes", ".xml", _Shifted(bar, first)):
-            try:
-                ink[name] = _line_points(xml)
-            except ValueError as err:
-                ink[name], problems[name] = np.zeros((0, 3), np.int32), str(err)
-    names = sorted(ink)
-    last = {}  # form -> the number of its last line
-    for name in names:
-        form, _, number = name.rpartition("-")
-        if not number.isdigit() or int(number) == 0:
-            problems.setdefault(name, "its name does not end in -01, -02, ...: no way to find its text")
-        else:
-            last[form] = max(last.get(form, 0), int(number))
-    text = {}
-    for name in names:
-        form, _, number = name.rpartition("-")
-        if name in problems:
-            continue
-        if form not in texts:
-            problems[name] = "its form has no transcription"
-        elif any(line.lower().startswith("please enter transcription") for line in texts[form]) or not texts[form]:
-            problems[name] = "placeholder instead of a transcription"
-        elif last[form] > len(texts[form]):
-            problems[name] = f"{last[form]} lines of ink, {len(texts[form])} of text: no telling which belongs to which"
-        else:
-            text[name] = texts[form][int(number) - 1]
-    for name in names:
-        xy = ink[name][:, :2]
-        xy[1:] = np.diff(xy, axis=0)  # positions become offsets, in place
-        xy[:1] = 0
-    notes = {"names": names, "texts": [text.get(n, "") for n in names], "problems": problems}
-    return {
-        "offsets": np.concatenate([ink[n] for n in names] or [np.zeros((0, 3), np.int32)]),
-        "lengths": np.array([len(ink[n]) for n in names], dtype=np.int64),
-        "notes": np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8),
-    }
-
-
-class _Shifted:
-    """A progress bar that goes on counting where an earlier file ended."""
-
-    def __init__(self, bar: tqdm, start: int):
-        self.bar, self.start, self.total = bar, start, bar.total
-
-    @property
-    def n(self) -> int:
-        return self.bar.n - self.start
-
-    def update(self, amount: int) -> None:
-        self.bar.update(amount)
-
-
-# -- A corpus: IAM-OnDB --
-_IAM_VERSION = 1  # raise it when _read_iam reads differently: old caches are then left alone
-
-
-def _cache_folder() -> Path:
-    """SOFTATTN_CACHE, or the place where this system keeps caches."""
-    if os.environ.get("SOFTATTN_CACHE"):
-        return Path(os.environ["SOFTATTN_CACHE"])
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "softattn"
-    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"]) / "softattn"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "softattn"
-
-
-def _identity(root: Path) -> str:
-    """A short name for exactly this corpus and this reader: it changes if either does."""
-    digest = hashlib.sha256(str(_IAM_VERSION).encode())
-    for name in ("ascii", "lineStrokes"):
-        packed = root / f"{name}-all.tar.gz"
-        if packed.is_file():
-            digest.update(packed.read_bytes())
-        else:  # unpacked: 12,000 files, so sizes and times must do
-            folder = next((f for f in (root / name, root / f"{name}-all") if f.is_dir()), root / name)
-            for path in sorted(folder.rglob("*.*")):
-                stat = path.stat()
-                digest.update(f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def _load_cache(path: Path) -> dict[str, np.ndarray] | None:
-    """What is in the cache, or None if it is absent or fails its check."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {key: file[key] for key in ("offsets", "lengths", "notes")}  # each checked against its CRC
-        if data["offsets"].shape != (int(data["lengths"].sum()), 3):
-            raise ValueError("lengths and offsets disagree")
-        notes = json.loads(data["notes"].tobytes())
-        if len(notes["names"]) != len(data["lengths"]) or len(notes["texts"]) != len(data["lengths"]):
-            raise ValueError("names and lengths disagree")
-        return data | {"notes": notes}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as err:
-        warnings.warn(f"load_iam: the cache {path} is damaged ({err}); reading the corpus again", stacklevel=3)
-        return None
-
-
-def _save_cache(path: Path, data: dict[str, np.ndarray]) -> None:
-    """Write beside the final name, then rename: an interrupted write never leaves a broken cache."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as temporary:
-        np.savez(temporary, **data)
-
-
-# -- A corpus: IAM-OnDB --
-def _faults(offsets: np.ndarray, text: str) -> str:
-    """Why `clean` leaves a line out, or "" for a line without fault."""
-    step = np.hypot(offsets[1:, 0], offsets[1:, 1])
-    down = step[offsets[:-1, 2] == 0]  # steps on the paper; the others are jumps of a lifted pen
-    found = []
-    if down.size and down.max() > 500:
-        found.append(f"a step of {down.max():.0f} units with the pen down (over 500)")
-    if step.size and step.max() > 1500:
-        found.append(f"a step of {step.max():.0f} units (over 1,500)")
-    if "#" in text:
-        found.append("a word crossed out (#)")
-    return "; ".join(found)
-
-
-@dataclass(frozen=True)
-class IamReport:
-    """What load_iam read and what it left out.
-
-    Args:
-        split: the name of the split.
-        lines: how many lines were returned.
-        forms: how many forms of the official list have ink here.
-        absent: the forms of the list that are not here.
-        dropped: name of each line left out -> the reason.
-        faulty: name of each line that clean=True leaves out -> the reason, whether or not it was left out.
+    Source: Flash and Hogan (1985): of all ways to go from rest to rest, the one with the least change of acceleration.
     """
-
-    split: str
-    lines: int
-    forms: int
-    absent: tuple[str, ...]
-    dropped: dict[str, str]
-    faulty: dict[str, str]
-
-    def __str__(self) -> str:
-        head = f"IAM-OnDB {self.split}: {self.lines} lines of {self.forms} forms; {len(self.absent)} forms absent, "
-        head += f"{len(self.dropped)} lines dropped, {len(self.faulty)} faulty"
-        return "\n".join([head, *(f"  dropped {name}: {why}" for name, why in sorted(self.dropped.items()))])
+    u = np.clip(u, 0.0, 1.0)
+    return u * u * u * (10 + u * (6 * u - 15))
 
 
-def load_iam(
-    root: str | os.PathLike | None = None, split: str = "train", clean: bool = False, progress: bool = True
-) -> tuple[list[Strokes], IamReport]:
-    """Read one official split of IAM-OnDB, from its original files at first, then from a cache.
+# -- How a hand moves --
+def pen_path(
+    via: np.ndarray, first: np.ndarray, time: np.ndarray, overlap: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Move a pen through via points, each movement a minimum-jerk one that overlaps its neighbours.
 
     Args:
-        root: folder with lineStrokes-all.tar.gz and ascii-all.tar.gz (or unpacked) and the lists;
-            None: SOFTATTN_DATA/iam-ondb.
-        split: "train", "val1", "val2" or "test".
-        clean: also leave out faulty lines: a step over 500 units with the pen down, any step over 1,500,
-            a crossed-out word.
-        progress: show a progress bar while the corpus is read for the first time.
+        via: the points to go through, all strokes after one another, shape (N, 2).
+        first: whether a point is the first of its stroke, bool, shape (N,).
+        time: samples for the movement that leads to each point, shape (N,); not read where `first`.
+        overlap: by how many samples a movement overlaps the next; 0 stops at each via point.
 
     Returns:
-        The lines, in the order of the official list, and a report that names every line left out with its reason.
+        Positions (T, 2), one per sample; end (T,), 1 at the last sample of a stroke; near (T,), the via point whose
+        movement is under way.
 
-    Raises:
-        FileNotFoundError: if the corpus is not there; the message says where to register and what to set.
-        ValueError: for an unknown split, or an archive that is damaged or unsafe.
-
-    Source: Liwicki and Bunke (2005); the splits are those of the database's task 1, as in Graves (2013), section 4.
+    Source: Flash and Hogan (1985) for one movement; Plamondon (1995) for the sum of overlapping ones.
     """
-    if split not in IAM_SPLITS:
-        raise ValueError(f"load_iam: split {split!r} is unknown, expected one of {', '.join(IAM_SPLITS)}")
-    root = _iam_root(root)
-    lists = [path for path in (root / IAM_SPLITS[split], root / "task1" / IAM_SPLITS[split]) if path.is_file()]
-    if not lists:
-        raise FileNotFoundError(
-            _WHERE.format(why=f"load_iam: {root} lacks {IAM_SPLITS[split]}, the official list of {split}.")
-        )
-    forms = list(dict.fromkeys(lists[0].read_text().split()))
-    cache = _cache_folder() / f"iam-ondb-{_identity(root)}.npz"
-    data = _load_cache(cache)
-    if data is None:
-        data = _read_iam(root, progress)
-        try:
-            _save_cache(cache, data)
-        except OSError as err:
-            warnings.warn(f"load_iam: cannot write the cache {cache} ({err}); set SOFTATTN_CACHE", stacklevel=2)
-        data |= {"notes": json.loads(data["notes"].tobytes())}
-    notes, stop = data["notes"], data["lengths"].cumsum()
-    rows = {}  # form -> its lines, in order
-    for i, name in enumerate(notes["names"]):
-        rows.setdefault(name.rpartition("-")[0], []).append(i)
-    lines, dropped, faulty = [], {}, {}
-    for i in (i for form in forms for i in rows.get(form, [])):
-        name, text = notes["names"][i], notes["texts"][i]
-        offsets = data["offsets"][stop[i] - data["lengths"][i] : stop[i]]
-        if name in notes["problems"]:
-            dropped[name] = notes["problems"][name]
-            continue
-        if fault := _faults(offsets, text):
-            faulty[name] = fault
-            if clean:
-                dropped[name] = fault
-                continue
-        lines.append(Strokes.from_numpy(offsets, text, f"iam-ondb/{name}"))
-    absent = tuple(form for form in forms if form not in rows)
-    return lines, IamReport(split, len(lines), len(forms) - len(absent), absent, dropped, faulty)
+    stroke = first.cumsum() - 1  # (N,) which stroke
+    time = np.where(first, 0.0, time)
+    clock = time.cumsum()
+    clock -= clock[first][stroke]  # (N,) when each via point is due, from 0 in each stroke
+    last = np.append(np.flatnonzero(first)[1:] - 1, len(via) - 1)
+    lead = 0.42 * overlap  # the pen lands and leaves almost at rest
+    span = clock[last] + 2 * lead
+    count = np.where(
+        first[last], 1, np.maximum(2, np.floor(span).astype(int) + 1)
+    )  # (S,) samples; a lone point has one
+    start = count.cumsum() - count  # (S,) index of the first sample
+    zero = -lead + (span - count + 1) / 2  # (S,) time of the first sample
+    move = np.flatnonzero(~first)  # (n,) movements, by the via point that they lead to
+    s = stroke[move]
+    begin = clock[move] - time[move] - overlap / 2
+    length = np.maximum(time[move] + overlap, 1e-6)
+    k = np.floor(begin - zero[s]).astype(int)[:, None] + np.arange(int(np.ceil(length.max(initial=0))) + 3)
+    k = np.clip(k, -1, count[s][:, None] - 1)  # (n, K) sample within the stroke
+    share = minimum_jerk((k + zero[s][:, None] - begin[:, None]) / length[:, None])
+    share[k < 0] = 0  # nothing is covered before the first sample
+    gain = np.diff(share, axis=1)
+    where = (start[s][:, None] + np.maximum(k[:, 1:], 0)).ravel()
+    step = via[move] - via[move - 1]  # (n, 2)
+    total = int(count.sum())
+    walk = np.stack([np.bincount(where, (gain * step[:, i : i + 1]).ravel(), total) for i in (0, 1)], axis=1).cumsum(0)
+    before = np.concatenate([np.zeros((1, 2)), walk])[start]  # (S, 2) what earlier strokes left in the running sum
+    owner = np.repeat(np.arange(len(count)), count)  # (T,) stroke of each sample
+    xy = via[first][owner] + walk - before[owner]
+    end = np.zeros(total)
+    end[start + count - 1] = 1
+    now = np.arange(total) - start[owner] + zero[owner]
+    epoch = np.concatenate([[0], (clock[last] + 1).cumsum()])  # strokes one after another on one time axis
+    due = epoch[stroke] + clock
+    near = np.searchsorted(due, epoch[owner] + np.clip(now, 1e-9, clock[last][owner]) - 1e-9)
+    return xy, end, np.clip(near, np.flatnonzero(first)[owner], last[owner])
 
 
 # -- A pen that writes by itself --
 PRINTABLE = string.digits + string.ascii_letters + string.punctuation + " "  # the 95 printable characters of ASCII
 
 # How a hand writes a glyph of the font: the strokes in order, "+" keeps the pen down, "," lifts it, "r" runs a stroke
-# backwards, "*" leaves it for later (the bar of a t). What is not listed is written stroke by stroke as the font has it.
+# backwards, "*" leaves it for later (the bar of a t). What is not listed is written as the font has it.
 _SCRIPT = (
     "d0+1 g0+1 h0+1 i1 j1 k0+1+2 m0+1+2 n0+1 p0+1+2 q0+1 s0+1 t0+1,2* u0+1 v0+1 w0+1+2 x0,1* y0+1 "
     "B0+1 H0,1 K0,1+2 M0+1+2 N0+1 U0+1 Y0+1"
@@ -565,14 +308,15 @@ _PRINT = (
     "Ar0+1,2 B0+1+2 D0+1 Er1+0+3,2 Fr1+0,2 K0,1+2 L0+1 Mr0+1+r2+3 Nr0+1+r2 P0+1 R0+1+2 V0+r1 W0+r1+2+r3 Z1+0+2 "
     "71+0 $2,0 ^r0+1 ~0 !0 ?0"
 )
-# Marks that the fonts draw twice over, or as little rings: points on the font's grid, strokes apart; the baseline is y = 9.
+# Marks that the fonts draw twice over, or as little rings: points on the font's grid; the baseline is y = 9.
 _MARKS = {
     "[": "4 -13 -2 -13 -2 12 4 12", "]": "-4 -13 2 -13 2 12 -4 12",
     "{": "4 -14 1 -13 0 -10 1 -5 0 -2 -3 -1 0 0 1 3 0 8 1 11 4 12",
     "}": "-4 -14 -1 -13 0 -10 -1 -5 0 -2 3 -1 0 0 -1 3 0 8 -1 11 -4 12",
     "@": "4 2 4 -3 0 -5 -4 -2 -4 3 -1 6 3 4 4 -4 4 4 7 6 10 2 9 -6 4 -10 -3 -10 -9 -5 -10 3 -6 10 0 12 7 10",
     "~": "-8 1 -6 -2 -3 -2 3 1 6 1 8 -2", "`": "-2 -12 1 -7", "'": "1 -12 -1 -7", '"': "-1 -12 -3 -7 / 4 -12 2 -7",
-    ",": "1 8 0 11 -2 14", ";": "1 8 0 11 -2 14", "$": "6 -8 2 -11 -3 -11 -6 -8 -5 -4 5 1 6 5 3 8 -2 8 -6 5 / 0 -14 0 11",
+    ",": "1 8 0 11 -2 14", ";": "1 8 0 11 -2 14",
+    "$": "6 -8 2 -11 -3 -11 -6 -8 -5 -4 5 1 6 5 3 8 -2 8 -6 5 / 0 -14 0 11",
     "%": "-5 -11 -8 -9 -7 -5 -4 -5 -3 -9 -5 -11 / 8 -12 -8 9 / 5 2 3 5 4 8 7 8 8 4 5 2",
 }  # fmt: skip
 _DOTS = {".": [(0, 8)], ":": [(0, 8), (0, -3)], ";": [(1, -3)], "!": [(0, 8)], "?": [(0, 8)]}
@@ -675,7 +419,7 @@ class Hand:
             font=str(rng.choice(["scripts", "cursive"] if script else ["futural", "rowmans"])),
             blend=float(rng.choice([0.0, rng.uniform(0, 0.5)])),
             slant=float(np.clip(rng.normal(0.12 if script else 0.06, 0.16), -0.35, 0.6)),
-            size=float(295 * np.exp(rng.normal(0, 0.18))),
+            size=float(282 * np.exp(rng.normal(0, 0.18))),
             width=float(1.01 * np.exp(rng.normal(0, 0.17))),
             spacing=float(np.exp(rng.normal(0, 0.2))),
             xheight=float(rng.uniform(9.5, 13.5)),
@@ -684,11 +428,11 @@ class Hand:
             wobble=float(rng.uniform(0.5, 3)),
             drift=float(rng.uniform(3, 30)),
             slope=float(rng.normal(0, 0.025)),
-            pace=float((0.72 if script else 0.9) * np.exp(rng.normal(0, 0.22))),
+            pace=float((0.7 if script else 0.85) * np.exp(rng.normal(0, 0.22))),
             overlap=float(rng.uniform(2, 4.5)),
             connect=float(rng.beta(4, 4) if script else rng.beta(1, 4)),
             late=float(rng.beta(1, 2.5) if script else rng.beta(1, 4)),
-            tap=float(rng.uniform(0, 0.3)),
+            tap=float(rng.uniform(0, 0.12)),
         )
 
 
@@ -697,70 +441,6 @@ _LIMITS = [
     ("style", 0, 3), ("unsteady", 0, 3),
     ("wobble", 0, 100), ("drift", 0, 500), ("slope", -0.5, 0.5), ("pace", 0.05, 20), ("overlap", 0, 50),
 ]  # fmt: skip
-
-
-# -- A pen that writes by itself --
-def minimum_jerk(u: np.ndarray) -> np.ndarray:
-    """Share of the way covered after the share u of the time: 0 before the movement, 1 after it.
-
-    Source: Flash and Hogan (1985): of all ways to go from rest to rest, the one with the least change of acceleration.
-    """
-    u = np.clip(u, 0.0, 1.0)
-    return u * u * u * (10 + u * (6 * u - 15))
-
-
-def pen_path(
-    via: np.ndarray, first: np.ndarray, time: np.ndarray, overlap: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Move a pen through via points, each movement a minimum-jerk one that overlaps its neighbours.
-
-    Args:
-        via: the points to go through, all strokes after one another, shape (N, 2).
-        first: whether a point is the first of its stroke, bool, shape (N,).
-        time: samples for the movement that leads to each point, shape (N,); not read where `first`.
-        overlap: by how many samples a movement overlaps the next; 0 stops at each via point.
-
-    Returns:
-        Positions (T, 2), one per sample; end (T,), 1 at the last sample of a stroke; near (T,), the via point whose
-        movement is under way.
-
-    Source: Flash and Hogan (1985) for one movement; Plamondon (1995) for the sum of overlapping ones.
-    """
-    stroke = first.cumsum() - 1  # (N,) which stroke
-    time = np.where(first, 0.0, time)
-    clock = time.cumsum()
-    clock -= clock[first][stroke]  # (N,) when each via point is due, from 0 in each stroke
-    last = np.append(np.flatnonzero(first)[1:] - 1, len(via) - 1)
-    lead = 0.3 * overlap  # the pen lands and leaves on the move
-    span = clock[last] + 2 * lead
-    count = np.where(
-        first[last], 1, np.maximum(2, np.floor(span).astype(int) + 1)
-    )  # (S,) samples; a lone point has one
-    start = count.cumsum() - count  # (S,) index of the first sample
-    zero = -lead + (span - count + 1) / 2  # (S,) time of the first sample
-    move = np.flatnonzero(~first)  # (n,) movements, by the via point that they lead to
-    s = stroke[move]
-    begin = clock[move] - time[move] - overlap / 2
-    length = np.maximum(time[move] + overlap, 1e-6)
-    k = np.floor(begin - zero[s]).astype(int)[:, None] + np.arange(int(np.ceil(length.max(initial=0))) + 3)
-    k = np.clip(k, -1, count[s][:, None] - 1)  # (n, K) sample within the stroke
-    share = minimum_jerk((k + zero[s][:, None] - begin[:, None]) / length[:, None])
-    share[k < 0] = 0  # nothing is covered before the first sample
-    gain = np.diff(share, axis=1)
-    where = (start[s][:, None] + np.maximum(k[:, 1:], 0)).ravel()
-    step = via[move] - via[move - 1]  # (n, 2)
-    total = int(count.sum())
-    walk = np.stack([np.bincount(where, (gain * step[:, i : i + 1]).ravel(), total) for i in (0, 1)], axis=1).cumsum(0)
-    before = np.concatenate([np.zeros((1, 2)), walk])[start]  # (S, 2) what earlier strokes left in the running sum
-    owner = np.repeat(np.arange(len(count)), count)  # (T,) stroke of each sample
-    xy = via[first][owner] + walk - before[owner]
-    end = np.zeros(total)
-    end[start + count - 1] = 1
-    now = np.arange(total) - start[owner] + zero[owner]
-    epoch = np.concatenate([[0], (clock[last] + 1).cumsum()])  # strokes one after another on one time axis
-    due = epoch[stroke] + clock
-    near = np.searchsorted(due, epoch[owner] + np.clip(now, 1e-9, clock[last][owner]) - 1e-9)
-    return xy, end, np.clip(near, np.flatnonzero(first)[owner], last[owner])
 
 
 # -- A pen that writes by itself --
@@ -826,23 +506,23 @@ class EmbeddedWriter:
         self._forms[char] = forms, width * stretch, small, lead
         return self._forms[char]
 
-    def write(self, text: str) -> Strokes:
-        """Write one line.
+    def plan(self, text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Decide where the pen goes, before it goes there.
 
         Args:
             text: printable ASCII, at least one character that is not a space.
 
         Returns:
-            Strokes in whole raw units, with char_index: a stroke that leads from one letter to the next counts for the next.
+            via points (N, 2) in raw units; first (N,), true where a stroke starts; time (N,), samples for the movement
+            to each point: what pen_path reads. And char (N,), the character that each point belongs to; a movement from
+            one letter to the next belongs to the next.
 
         Raises:
             ValueError: if there is nothing to write, or a character that the fonts do not have.
         """
         for u, char in enumerate(text):
             if char not in PRINTABLE:
-                raise ValueError(
-                    f"write: character {u} of the text is {char!r}, expected one of the 95 printable ones of ASCII"
-                )
+                raise ValueError(f"write: character {u} is {char!r}, expected one of the 95 printable ones of ASCII")
         if not text.strip():
             raise ValueError(f"write: {text!r} has nothing to write; give one character at least that is not a space")
         hand, rng = self.hand, self.rng
@@ -870,11 +550,6 @@ class EmbeddedWriter:
                     waiting.append([(points, u)])
             x += width
         strokes += waiting
-        return self._ink(strokes, text)
-
-    def _ink(self, strokes: list[list[tuple[np.ndarray, int]]], text: str) -> Strokes:
-        """Turn via points on the font's grid into sampled ink."""
-        hand, rng = self.hand, self.rng
         runs = [run for stroke in strokes for run in stroke]
         via = np.concatenate([points for points, _ in runs])
         char = np.repeat([u for _, u in runs], [len(points) for points, _ in runs])
@@ -886,8 +561,23 @@ class EmbeddedWriter:
         via[:, 0] -= hand.slant * via[:, 1]
         way = np.hypot(*np.diff(via, axis=0, prepend=via[:1]).T)
         time = hand.pace * way**0.6 * np.exp(rng.normal(0, 0.15, len(via)))  # longer movements are faster ones
+        return via * (hand.size / 21 * np.array([hand.width, 1.0])), first, time, char
+
+    def write(self, text: str) -> Strokes:
+        """Write one line. The next line of the same text will look a little different.
+
+        Args:
+            text: printable ASCII, at least one character that is not a space.
+
+        Returns:
+            Strokes in whole raw units, with char_index.
+
+        Raises:
+            ValueError: as plan.
+        """
+        via, first, time, char = self.plan(text)
+        hand, rng = self.hand, self.rng
         xy, end, near = pen_path(via, first, time, hand.overlap)
-        xy = xy * (hand.size / 21 * np.array([hand.width, 1.0]))
         knots = np.arange(0, len(xy) + 4, 4)
         for axis in (0, 1):
             xy[:, axis] += np.interp(np.arange(len(xy)), knots, rng.normal(0, hand.wobble, len(knots)))
@@ -899,23 +589,25 @@ class EmbeddedWriter:
 # -- A pen that writes by itself --
 _WORDS = {
     "the": "the a one this that her his our their every another no",
-    "adjective": "small quiet blue patient early heavy curious bright hidden broken equal jagged lazy quick amber vivid"
-    " frozen exact honest wooden silver narrow gentle strange plain hollow famous extra half-open well-known grey-green",
-    "noun": "pen letter window river garden engine window journey teacher pencil question harbour market kitchen zebra fox"
-    " island bridge candle puzzle story number curve line box jacket quilt bird machine winter village mirror ocean kettle"
-    " map needle boat bicycle jar yard",
-    "verb": "writes follows finds keeps draws moves reads leaves turns watches opens measures forgets joins quotes fixes"
-    " visits judges gives carries explains crosses answers paints",
+    "adjective": "small quiet blue patient early heavy curious bright hidden broken equal jagged lazy"
+    " quick amber vivid frozen exact honest wooden silver narrow gentle strange plain hollow"
+    " famous extra half-open well-known grey-green",
+    "noun": "pen letter window river garden engine window journey teacher pencil question harbour"
+    " market kitchen zebra fox island bridge candle puzzle story number curve line box jacket"
+    " quilt bird machine winter village mirror ocean kettle map needle boat bicycle jar yard",
+    "verb": "writes follows finds keeps draws moves reads leaves turns watches opens measures forgets"
+    " joins quotes fixes visits judges gives carries explains crosses answers paints",
     "past": "was came stood went ran fell seemed waited grew slept sailed jumped lay rang looked began spoke vanished",
-    "where": "by the sea,in the old house,under the bridge,on the next page,near the window,behind the mill,at the market,"
-    "over the hill,across the square,along the quay,between two lines,outside,at home,without a sound,after the rain,"
-    "before noon,in January,on Friday",
-    "name": "Ada Boris Chloe Dmitri Esther Farid Greta Hugo Ines Jakob Keiko Leon Mira Nadia Omar Petra Quinn Rosa Samir"
-    " Thea Umberto Vera Wanda Xaver Yusuf Zoe",
+    "where": "by the sea,in the old house,under the bridge,on the next page,near the window,behind the"
+    " mill,at the market,over the hill,across the square,along the quay,between two"
+    " lines,outside,at home,without a sound,after the rain,before noon,in January,on Friday",
+    "name": "Ada Boris Chloe Dmitri Esther Farid Greta Hugo Ines Jakob Keiko Leon Mira Nadia Omar"
+    " Petra Quinn Rosa Samir Thea Umberto Vera Wanda Xaver Yusuf Zoe",
     "start": "Now Then But And Yet So Perhaps Often Soon Once Here Still",
 }
 _FRAMES = (
-    "the adjective noun verb the noun", "start the noun past where", "name verb the adjective noun", "where the noun past",
+    "the adjective noun verb the noun", "start the noun past where", "name verb the adjective noun",
+    "where the noun past",
     "the noun verb the noun where", "name past where", "start name verb the noun", "the adjective noun past where",
     "name and name past where", "the noun and the adjective noun", "name's adjective noun past where",
 )  # fmt: skip
@@ -974,6 +666,336 @@ def embedded_text(rng: np.random.Generator, low: int = 16, high: int = 44) -> st
     return line if len(line) >= low else embedded_text(rng, low, high)
 
 
+# -- The corpus: IAM-OnDB --
+IAM_SPLITS = {"train": "trainset.txt", "val1": "testset_v.txt", "val2": "testset_t.txt", "test": "testset_f.txt"}
+
+_WHERE = """{why}
+The IAM On-Line Handwriting Database is free for non-commercial research, and its makers ask you to register:
+  https://fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database
+Get lineStrokes-all.tar.gz, ascii-all.tar.gz and the four lists of task 1 (trainset.txt, testset_v.txt, testset_t.txt,
+testset_f.txt), put them into a folder FOLDER/iam-ondb (packed or unpacked), and set SOFTATTN_DATA=FOLDER,
+or give load_iam the folder.
+Nothing is downloaded for you. Without the corpus, load_strokes("embedded") writes lines by itself."""
+
+
+def _iam_root(root: str | os.PathLike | None) -> Path:
+    """The folder that holds the corpus, or a FileNotFoundError that says how to get it."""
+    if root is None:
+        data = os.environ.get("SOFTATTN_DATA")
+        if not data:
+            raise FileNotFoundError(_WHERE.format(why="load_iam: SOFTATTN_DATA is not set and no folder was given."))
+        root = Path(data) / "iam-ondb"
+    root = Path(root)
+    if not any((root / name).exists() for name in ("lineStrokes-all.tar.gz", "lineStrokes", "lineStrokes-all")):
+        if (root / "iam-ondb").is_dir():
+            return _iam_root(root / "iam-ondb")
+        raise FileNotFoundError(
+            _WHERE.format(why=f"load_iam: {root} holds neither lineStrokes-all.tar.gz nor a folder lineStrokes.")
+        )
+    return root
+
+
+# -- The corpus: IAM-OnDB --
+def _line_points(xml: bytes) -> np.ndarray:
+    """The points of one line file: x, y, end, shape (T, 3), int32; a ValueError says what is wrong with it."""
+    try:
+        from defusedxml import ElementTree
+        from defusedxml.common import DefusedXmlException
+    except ImportError as err:
+        raise ImportError(
+            'load_iam reads XML through defusedxml, which is missing: pip install "softattn[data]"'
+        ) from err
+    try:
+        tree = ElementTree.fromstring(xml, forbid_dtd=True)
+    except DefusedXmlException as err:
+        raise ValueError(f"refused: the XML defines entities or a document type ({type(err).__name__})") from err
+    except ElementTree.ParseError as err:
+        raise ValueError(f"not well-formed XML: {err}") from err
+    points = []
+    for stroke in tree.iter("Stroke"):
+        try:
+            points += [(int(p.get("x")), int(p.get("y")), 0) for p in stroke.iter("Point")]
+        except (TypeError, ValueError) as err:
+            raise ValueError(f"a point without whole coordinates: {err}") from err
+        if points:
+            points[-1] = (*points[-1][:2], 1)  # a stroke of one point is a dot: keep it
+    if not points:
+        raise ValueError("no points")
+    if max(max(map(abs, p)) for p in points) > 1_000_000:
+        raise ValueError("a coordinate beyond 1,000,000 units")
+    return np.array(points, dtype=np.int32)
+
+
+# -- The corpus: IAM-OnDB --
+def _form_texts(ascii_file: bytes) -> list[str]:
+    """The lines of a transcription file, in order: those of its CSR part, blank ones left out."""
+    _, _, csr = ascii_file.decode("latin-1").partition("CSR:")
+    csr = re.sub("%{3,}", "\n", csr)  # a run of % stands where a line break was lost
+    return [line.strip() for line in csr.splitlines() if line.strip()]
+
+
+# -- The corpus: IAM-OnDB --
+def _archive(path: Path, suffix: str, bar: tqdm) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file in a .tar.gz, in order; nothing is unpacked onto the disk."""
+    with open(path, "rb") as file:
+        try:
+            with tarfile.open(fileobj=file, mode="r:gz") as tar:
+                for member in safe_members(tar):
+                    bar.update(file.tell() - bar.n if bar.total else 0)
+                    if not member.isfile() or not member.name.endswith(suffix):
+                        continue
+                    if member.size > 2**24:
+                        raise ValueError(
+                            f"{path.name}: refused, {member.name!r} has {member.size} bytes; a line has under 2^24"
+                        )
+                    yield Path(member.name).name.removesuffix(suffix), tar.extractfile(member).read()
+        except (tarfile.TarError, EOFError, zlib.error, OSError) as err:
+            raise ValueError(f"{path}: damaged or cut short ({err}); get this archive again") from err
+
+
+def _files(root: Path, name: str, suffix: str, bar: tqdm) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of one part of the corpus, packed or unpacked."""
+    packed = root / f"{name}-all.tar.gz"
+    folder = next((f for f in (root / name, root / f"{name}-all" / name, root / f"{name}-all") if f.is_dir()), None)
+    if packed.is_file():
+        yield from _archive(packed, suffix, bar)
+    elif folder is not None:
+        for path in sorted(folder.rglob(f"*{suffix}")):
+            bar.update(path.stat().st_size)
+            yield path.stem, path.read_bytes()
+    else:
+        raise FileNotFoundError(_WHERE.format(why=f"load_iam: {root} holds neither {packed.name} nor a folder {name}."))
+
+
+# -- The corpus: IAM-OnDB --
+def _read_iam(root: Path, progress: bool = True) -> dict[str, np.ndarray]:
+    """Read the whole corpus: offsets of all lines after one another, and their names, texts and faults."""
+    size = sum(
+        (root / f"{n}-all.tar.gz").stat().st_size
+        for n in ("lineStrokes", "ascii")
+        if (root / f"{n}-all.tar.gz").is_file()
+    )
+    with tqdm(
+        total=size or None, unit="B", unit_scale=True, desc="reading IAM-OnDB (once)", disable=not progress
+    ) as bar:
+        texts = {form: _form_texts(text) for form, text in _files(root, "ascii", ".txt", bar)}
+        ink, problems = {}, {}
+        first = bar.n
+        for name, xml in _files(root, "lineStrokes", ".xml", _Shifted(bar, first)):
+            try:
+                ink[name] = _line_points(xml)
+            except ValueError as err:
+                ink[name], problems[name] = np.zeros((0, 3), np.int32), str(err)
+    names = sorted(ink)
+    last = {}  # form -> the number of its last line
+    for name in names:
+        form, _, number = name.rpartition("-")
+        if not number.isdigit() or int(number) == 0:
+            problems.setdefault(name, "its name does not end in -01, -02, ...: no way to find its text")
+        else:
+            last[form] = max(last.get(form, 0), int(number))
+    text = {}
+    for name in names:
+        form, _, number = name.rpartition("-")
+        if name in problems:
+            continue
+        if form not in texts:
+            problems[name] = "its form has no transcription"
+        elif any(line.lower().startswith("please enter transcription") for line in texts[form]) or not texts[form]:
+            problems[name] = "placeholder instead of a transcription"
+        elif last[form] > len(texts[form]):
+            problems[name] = f"{last[form]} lines of ink, {len(texts[form])} of text: no telling which belongs to which"
+        else:
+            text[name] = texts[form][int(number) - 1]
+    for name in names:
+        xy = ink[name][:, :2]
+        xy[1:] = np.diff(xy, axis=0)  # positions become offsets, in place
+        xy[:1] = 0
+    notes = {"names": names, "texts": [text.get(n, "") for n in names], "problems": problems}
+    return {
+        "offsets": np.concatenate([ink[n] for n in names] or [np.zeros((0, 3), np.int32)]),
+        "lengths": np.array([len(ink[n]) for n in names], dtype=np.int64),
+        "notes": np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8),
+    }
+
+
+class _Shifted:
+    """A progress bar that goes on counting where an earlier file ended."""
+
+    def __init__(self, bar: tqdm, start: int):
+        self.bar, self.start, self.total = bar, start, bar.total
+
+    @property
+    def n(self) -> int:
+        return self.bar.n - self.start
+
+    def update(self, amount: int) -> None:
+        self.bar.update(amount)
+
+
+# -- The corpus: IAM-OnDB --
+_IAM_VERSION = 1  # raise it when _read_iam reads differently: old caches are then left alone
+
+
+def _cache_folder() -> Path:
+    """SOFTATTN_CACHE, or the place where this system keeps caches."""
+    if os.environ.get("SOFTATTN_CACHE"):
+        return Path(os.environ["SOFTATTN_CACHE"])
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "softattn"
+    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
+        return Path(os.environ["LOCALAPPDATA"]) / "softattn"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "softattn"
+
+
+def _identity(root: Path) -> str:
+    """A short name for exactly this corpus and this reader: it changes if either does."""
+    digest = hashlib.sha256(str(_IAM_VERSION).encode())
+    for name in ("ascii", "lineStrokes"):
+        packed = root / f"{name}-all.tar.gz"
+        if packed.is_file():
+            digest.update(packed.read_bytes())
+        else:  # unpacked: 12,000 files, so sizes and times must do
+            folder = next((f for f in (root / name, root / f"{name}-all") if f.is_dir()), root / name)
+            for path in sorted(folder.rglob("*.*")):
+                stat = path.stat()
+                digest.update(f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _load_cache(path: Path) -> dict[str, np.ndarray] | None:
+    """What is in the cache, or None if it is absent or fails its check."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            data = {key: file[key] for key in ("offsets", "lengths", "notes")}  # each checked against its CRC
+        if data["offsets"].shape != (int(data["lengths"].sum()), 3):
+            raise ValueError("lengths and offsets disagree")
+        notes = json.loads(data["notes"].tobytes())
+        if len(notes["names"]) != len(data["lengths"]) or len(notes["texts"]) != len(data["lengths"]):
+            raise ValueError("names and lengths disagree")
+        return data | {"notes": notes}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as err:
+        warnings.warn(f"load_iam: the cache {path} is damaged ({err}); reading the corpus again", stacklevel=3)
+        return None
+
+
+def _save_cache(path: Path, data: dict[str, np.ndarray]) -> None:
+    """Write beside the final name, then rename: an interrupted write never leaves a broken cache."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary:
+        np.savez(temporary, **data)
+
+
+# -- The corpus: IAM-OnDB --
+def _faults(offsets: np.ndarray, text: str) -> str:
+    """Why `clean` leaves a line out, or "" for a line without fault."""
+    step = np.hypot(offsets[1:, 0], offsets[1:, 1])
+    down = step[offsets[:-1, 2] == 0]  # steps on the paper; the others are jumps of a lifted pen
+    found = []
+    if down.size and down.max() > 500:
+        found.append(f"a step of {down.max():.0f} units with the pen down (over 500)")
+    if step.size and step.max() > 1500:
+        found.append(f"a step of {step.max():.0f} units (over 1,500)")
+    if "#" in text:
+        found.append("a word crossed out (#)")
+    return "; ".join(found)
+
+
+@dataclass(frozen=True)
+class IamReport:
+    """What load_iam read and what it left out.
+
+    Args:
+        split: the name of the split.
+        lines: how many lines were returned.
+        forms: how many forms of the official list have ink here.
+        absent: the forms of the list that are not here.
+        dropped: name of each line left out -> the reason.
+        faulty: name of each line that clean=True leaves out -> the reason, whether or not it was left out.
+    """
+
+    split: str
+    lines: int
+    forms: int
+    absent: tuple[str, ...]
+    dropped: dict[str, str]
+    faulty: dict[str, str]
+
+    def __str__(self) -> str:
+        head = f"IAM-OnDB {self.split}: {self.lines} lines of {self.forms} forms; {len(self.absent)} forms absent, "
+        head += f"{len(self.dropped)} lines dropped, {len(self.faulty)} faulty"
+        return "\n".join([head, *(f"  dropped {name}: {why}" for name, why in sorted(self.dropped.items()))])
+
+
+def load_iam(
+    root: str | os.PathLike | None = None,
+    split: str = "train",
+    clean: bool = False,
+    progress: bool = True,
+    cache: str | os.PathLike | None = None,
+) -> tuple[list[Strokes], IamReport]:
+    """Read one official split of IAM-OnDB, from its original files at first, then from a cache.
+
+    Args:
+        root: folder with lineStrokes-all.tar.gz and ascii-all.tar.gz (or unpacked) and the lists;
+            None: SOFTATTN_DATA/iam-ondb.
+        split: "train", "val1", "val2" or "test".
+        clean: also leave out faulty lines: a step over 500 units with the pen down, any step over 1,500,
+            a crossed-out word.
+        progress: show a progress bar while the corpus is read for the first time.
+        cache: folder for the cache; None: SOFTATTN_CACHE, or where this system keeps caches.
+
+    Returns:
+        The lines, in the order of the official list, and a report that names every line left out with its reason.
+
+    Raises:
+        FileNotFoundError: if the corpus is not there; the message says where to register and what to set.
+        ValueError: for an unknown split, or an archive that is damaged or unsafe.
+
+    Source: Liwicki and Bunke (2005); the splits are those of the database's task 1, as in Graves (2013), section 4.
+    """
+    if split not in IAM_SPLITS:
+        raise ValueError(f"load_iam: split {split!r} is unknown, expected one of {', '.join(IAM_SPLITS)}")
+    root = _iam_root(root)
+    lists = [path for path in (root / IAM_SPLITS[split], root / "task1" / IAM_SPLITS[split]) if path.is_file()]
+    if not lists:
+        raise FileNotFoundError(
+            _WHERE.format(why=f"load_iam: {root} lacks {IAM_SPLITS[split]}, the official list of {split}.")
+        )
+    forms = list(dict.fromkeys(lists[0].read_text().split()))
+    cache = (Path(cache) if cache is not None else _cache_folder()) / f"iam-ondb-{_identity(root)}.npz"
+    data = _load_cache(cache)
+    if data is None:
+        data = _read_iam(root, progress)
+        try:
+            _save_cache(cache, data)
+        except OSError as err:
+            warnings.warn(f"load_iam: cannot write the cache {cache} ({err}); set SOFTATTN_CACHE", stacklevel=2)
+        data |= {"notes": json.loads(data["notes"].tobytes())}
+    notes, stop = data["notes"], data["lengths"].cumsum()
+    rows = {}  # form -> its lines, in order
+    for i, name in enumerate(notes["names"]):
+        rows.setdefault(name.rpartition("-")[0], []).append(i)
+    lines, dropped, faulty = [], {}, {}
+    for i in (i for form in forms for i in rows.get(form, [])):
+        name, text = notes["names"][i], notes["texts"][i]
+        offsets = data["offsets"][stop[i] - data["lengths"][i] : stop[i]]
+        if name in notes["problems"]:
+            dropped[name] = notes["problems"][name]
+            continue
+        if fault := _faults(offsets, text):
+            faulty[name] = fault
+            if clean:
+                dropped[name] = fault
+                continue
+        lines.append(Strokes.from_numpy(offsets, text, f"iam-ondb/{name}"))
+    absent = tuple(form for form in forms if form not in rows)
+    return lines, IamReport(split, len(lines), len(forms) - len(absent), absent, dropped, faulty)
+
+
+# -- The corpus: IAM-OnDB --
 def load_strokes(
     source: str = "embedded",
     split: str = "train",
@@ -1016,3 +1038,46 @@ def load_strokes(
         line = writer.write(embedded_text(rng))
         written.append(replace(line, source=f"embedded/{split}/{i // 8}"))
     return written
+
+
+# -- Side by side --
+def stroke_statistics(lines: Sequence[Strokes]) -> dict:
+    """What a heap of lines looks like in numbers, for comparing one source with another.
+
+    Args:
+        lines: at least one line, each with its text.
+
+    Returns:
+        lines, points: how many. points_per_character, strokes_per_character. mean, std: of dx and dy over all rows.
+        end_rate: share of points after which the pen lifts. dot_share: share of strokes that are one point.
+        pen_down: {dx, dy}, shares of the steps on the paper in bins of 4 units around -78, -74, ..., 78 (the last ones
+        take what is beyond); pen_up: the same for jumps, in bins of 40 units around -780 to 780.
+
+    Raises:
+        ValueError: if there are no lines, or one has no text.
+    """
+    if len(lines) == 0 or not all(line.text for line in lines):
+        raise ValueError("stroke_statistics: expected at least one line, and every line with its text")
+    characters = sum(len(line.text) for line in lines)
+    x = torch.cat([line.offsets for line in lines]).double()
+    steps = torch.cat([line.offsets[1:] for line in lines])
+    after_lift = torch.cat([line.offsets[:-1, 2] for line in lines]) == 1
+    strokes = int(x[:, 2].sum())
+    dots = sum(sum(len(stroke) == 1 for stroke in line.polylines()) for line in lines)
+
+    def shares(values: Tensor, width: int) -> list[float]:
+        bins = (values / width).floor().clamp(-20, 19).long() + 20
+        return [round(n / max(1, len(values)), 5) for n in torch.bincount(bins, minlength=40).tolist()]
+
+    return {
+        "lines": len(lines),
+        "points": len(x),
+        "points_per_character": round(len(x) / characters, 2),
+        "strokes_per_character": round(strokes / characters, 3),
+        "mean": [round(v, 2) for v in x[:, :2].mean(0).tolist()],
+        "std": [round(v, 2) for v in x[:, :2].std(0, correction=0).tolist()],
+        "end_rate": round(strokes / len(x), 4),
+        "dot_share": round(dots / strokes, 4),
+        "pen_down": {axis: shares(steps[~after_lift, i], 4) for i, axis in enumerate(("dx", "dy"))},
+        "pen_up": {axis: shares(steps[after_lift, i], 40) for i, axis in enumerate(("dx", "dy"))},
+    }
