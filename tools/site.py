@@ -21,7 +21,7 @@ def build(root: Path = ROOT, fresh: bool = False) -> int:
     """Build the site; every warning is an error.
 
     The outputs of the chapters are kept in _build/.jupyter_cache and used again while neither the chapter nor what it
-    imports has changed. Pages are always written anew: over kept ones a second run would pass over a warning of the first.
+    imports has changed. Pages are written anew each time: a second run over kept ones would not repeat their warnings.
 
     Args:
         root: the repository.

@@ -1,8 +1,8 @@
 """Let the execution cache see the package: a chapter runs again when something that it reads has changed.
 
 jupyter-cache recognises a notebook by its code cells and by `metadata.kernelspec`. This extension writes into that
-entry, as the page is read, a digest of what else the chapter reads: the modules of softattn that it imports (through others
-too), the demos it shows, the weights it loads, the lock of the environment. The file on disk stays as it is.
+entry, as the page is read, a digest of what else the chapter reads: the modules of softattn that it imports (through
+others too), the demos it shows, the weights it loads, the lock of the environment. The file on disk stays as it is.
 """
 
 import hashlib
