@@ -60,7 +60,7 @@ links: $(STAMP)  ## follow the links that leave the site (needs the net)
 	$(PY) -m jupyter_book build . --builder linkcheck
 
 cover: $(STAMP)  ## draw the README's picture: the first one of a chapter
-	$(PY) tools/cover.py lstm book/_static/cover.svg
+	$(PY) tools/cover.py index book/_static/cover.svg
 
 bench: $(STAMP)  ## time the package against what it should match, side by side
 	env -u OMP_NUM_THREADS $(PY) bench/run.py
