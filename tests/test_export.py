@@ -413,6 +413,8 @@ def test_one_faulty_chapter_and_nothing_is_written(book, capsys):
     assert book.run("two") == 2 and book.files() == before
     assert book.run("one") == 0  # a chapter in preparation does not stop another
     assert b"A = 2" in book.files()["one.py"]
+    (book.root / "book" / "two.md").write_text("---\njupytext: [\n---\n")  # not even readable
+    assert book.run() == 2 and book.run("one") == 0
 
 
 def test_a_write_that_fails_leaves_the_old_files_and_no_other(book, monkeypatch):
@@ -434,6 +436,18 @@ def test_a_write_that_fails_leaves_the_old_files_and_no_other(book, monkeypatch)
     with pytest.raises(OSError, match="no space"):
         book.run()
     assert book.files() == before
+
+
+def test_a_file_is_replaced_never_rewritten(book):
+    """Whoever has the old file open reads the old file to its end."""
+    book.chapter("one", exported("A = 1"))
+    book.run()
+    path = book.root / "softattn" / "one.py"
+    with path.open() as reader:
+        book.chapter("one", exported("A = 2"))
+        book.run()
+        assert "A = 1" in reader.read()
+    assert "A = 2" in path.read_text()
 
 
 def test_unknown_chapter(book, capsys):
