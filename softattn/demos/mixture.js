@@ -106,7 +106,7 @@ export default {
       };
     });
     make("p", box, { class: "sa-note" },
-      "Dots: sixty steps of the pen. Crosses: samples of your two hills. Darker blue: higher density. Move hill A to the right cloud, B to the left; then tilt them.");
+      "Dots: sixty steps of the pen. Crosses: samples of your two hills. Bluer: higher density. Move hill A to the right cloud, B to the left; then tilt them.");
 
     const toX = (x) => ((x - X[0]) / (X[1] - X[0])) * WIDTH, toY = (y) => HEIGHT - ((y - Y[0]) / (Y[1] - Y[0])) * HEIGHT;
     const fromX = (px) => X[0] + (px / WIDTH) * (X[1] - X[0]), fromY = (py) => Y[0] + ((HEIGHT - py) / HEIGHT) * (Y[1] - Y[0]);
