@@ -1,7 +1,7 @@
 # Generated from book/lstm.md by tools/export.py. Edit the chapter, not this file.
 """The cell that remembers.
 
-The peephole LSTM, one step at a time and whole sequences with a backward pass written by hand.
+The peephole LSTM, step by step and over whole sequences, with a backward pass written by hand.
 
 The chapter book/lstm.md builds this module and explains each line.
 """
@@ -16,38 +16,7 @@ from torch.autograd.function import once_differentiable
 __all__ = ["LSTMCell", "PeepholeLSTM", "chrono_"]
 
 
-# -- One step as a module --
-def chrono_(bias: Tensor, longest: int, generator: torch.Generator | None = None) -> Tensor:
-    """Set the biases of an LSTM, in place, so that its memories last between 1 and `longest` steps.
-
-    Args:
-        bias: the biases of the four gates i, f, g, o, shape (4H,). The parts of f and i are overwritten.
-        longest: the longest delay that the task asks for, in steps; at least 3.
-        generator: source of randomness; the global one if None.
-
-    Returns:
-        `bias` itself.
-
-    Raises:
-        ValueError: if `bias` is not one row of 4H numbers or `longest` is below 3.
-
-    Source: Tallec and Ollivier (2018): b_f = log U(1, longest - 1), b_i = -b_f.
-    """
-    if bias.dim() != 1 or len(bias) == 0 or len(bias) % 4:
-        raise ValueError(f"chrono_: bias has shape {tuple(bias.shape)}, expected (4H,): pass the `bias` of an LSTM")
-    if longest < 3:
-        raise ValueError(f"chrono_: longest is {longest}, expected at least 3 steps: U(1, longest - 1) has no width")
-    hidden = len(bias) // 4
-    where = bias.device if generator is None else generator.device
-    u = torch.rand(hidden, generator=generator, device=where, dtype=torch.float64)
-    forget = torch.log(1 + (longest - 2) * u).to(bias)  # (H,)
-    with torch.no_grad():
-        bias[hidden : 2 * hidden] = forget
-        bias[:hidden] = -forget
-    return bias
-
-
-# -- One step as a module --
+# -- Five equations, gate by gate --
 def _make_parameters(module: nn.Module, input_size: int, hidden_size: int, peephole: bool, forget_bias: float) -> None:
     """Give `module` the weights that LSTMCell and PeepholeLSTM share, at their starting values."""
     if input_size < 1 or hidden_size < 1:
@@ -76,6 +45,7 @@ def _check_state(name: str, state: tuple[Tensor, Tensor], batch: int, hidden: in
             )
 
 
+# -- Five equations, gate by gate --
 class LSTMCell(nn.Module):
     """One step of the peephole LSTM, written as its equations.
 
@@ -125,12 +95,38 @@ class LSTMCell(nn.Module):
         return o * torch.tanh(c), c  # eq. 11
 
 
-# -- Backpropagation through time by hand --
-def _no_autocast(kind: str):
-    """Switch automatic casts off on this kind of device, where there are any."""
-    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+# -- Memory is a matter of where you start --
+def chrono_(bias: Tensor, longest: int, generator: torch.Generator | None = None) -> Tensor:
+    """Set the biases of an LSTM, in place, so that its memories last between 1 and `longest` steps.
+
+    Args:
+        bias: the biases of the four gates i, f, g, o, shape (4H,). The parts of f and i are overwritten.
+        longest: the longest delay that the task asks for, in steps; at least 3.
+        generator: source of randomness; the global one if None.
+
+    Returns:
+        `bias` itself.
+
+    Raises:
+        ValueError: if `bias` is not one row of 4H numbers or `longest` is below 3.
+
+    Source: Tallec and Ollivier (2018): b_f = log U(1, longest - 1), b_i = -b_f.
+    """
+    if bias.dim() != 1 or len(bias) == 0 or len(bias) % 4:
+        raise ValueError(f"chrono_: bias has shape {tuple(bias.shape)}, expected (4H,): pass the `bias` of an LSTM")
+    if longest < 3:
+        raise ValueError(f"chrono_: longest is {longest}, expected at least 3 steps: U(1, longest - 1) has no width")
+    hidden = len(bias) // 4
+    where = bias.device if generator is None else generator.device
+    u = torch.rand(hidden, generator=generator, device=where, dtype=torch.float64)
+    forget = torch.log(1 + (longest - 2) * u).to(bias)  # (H,)
+    with torch.no_grad():
+        bias[hidden : 2 * hidden] = forget
+        bias[:hidden] = -forget
+    return bias
 
 
+# -- The same, fast --
 def _open_gates(z: Tensor, c: Tensor, peephole: Tensor | None, out: Tensor) -> Tensor:
     """Turn z (B, 4, H) into the gates i, f, g, o, in place; write the new c (B, H) to `out` and return it."""
     i, f, g, o = z.unbind(1)
@@ -145,6 +141,13 @@ def _open_gates(z: Tensor, c: Tensor, peephole: Tensor | None, out: Tensor) -> T
     return out
 
 
+# -- The same, fast --
+def _no_autocast(kind: str):
+    """Switch automatic casts off on this kind of device, where there are any."""
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+
+
+# -- The same, fast --
 _sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input  # (grad, s) -> grad * s * (1 - s)
 _tanh_slope = torch.ops.aten.tanh_backward.grad_input  # (grad, t) -> grad * (1 - t * t)
 
@@ -234,6 +237,7 @@ class _PeepholeLSTMFunction(torch.autograd.Function):
         return *(None if a is None else a.to(d) for a, d in zip(grads, ctx.dtypes, strict=True)), None, None
 
 
+# -- The same, fast --
 class PeepholeLSTM(nn.Module):
     """A peephole LSTM over whole sequences, with a backward pass written by hand.
 

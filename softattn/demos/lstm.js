@@ -1,0 +1,149 @@
+// One cell of a peephole LSTM under the reader's sliders. The letters are the chapter's; the numbers are LSTMCell's.
+
+const STEPS = 40;
+const sigmoid = (z) => 1 / (1 + Math.exp(-z));
+
+// One step of one cell: z = what input and recurrence say to i, f, g, o; p = peepholes of i, f, o; c = the old cell.
+function step({ z_i, z_f, z_g, z_o, p_i, p_f, p_o }, before) {
+  const i = sigmoid(z_i + p_i * before);
+  const f = sigmoid(z_f + p_f * before);
+  const g = Math.tanh(z_g);
+  const c = f * before + i * g;
+  const o = sigmoid(z_o + p_o * c);
+  return { i, f, g, c, o, h: o * Math.tanh(c) };
+}
+
+const SLIDERS = [
+  ["c", "old cell c", -3, 3],
+  ["z_i", "to the input gate, z_i", -6, 6],
+  ["z_f", "to the forget gate, z_f", -6, 6],
+  ["z_g", "to the new value, z_g", -6, 6],
+  ["z_o", "to the output gate, z_o", -6, 6],
+  ["p_i", "peephole p_i", -2, 2],
+  ["p_f", "peephole p_f", -2, 2],
+  ["p_o", "peephole p_o", -2, 2],
+];
+
+const EQUATIONS = [
+  ["i", "i = σ(z_i + p_i · old c)"],
+  ["f", "f = σ(z_f + p_f · old c)"],
+  ["g", "g = tanh(z_g)"],
+  ["c", "c = f · old c + i · g"],
+  ["o", "o = σ(z_o + p_o · c)"],
+  ["h", "h = o · tanh(c)"],
+];
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function make(tag, attributes = {}, text = "") {
+  const svg = ["svg", "path", "line", "circle", "text"].includes(tag);
+  const node = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text) node.textContent = text;
+  return node;
+}
+
+function render({ model, el }) {
+  const state = {};
+  const widgets = {};
+  let last = null;
+
+  const controls = make("div", { class: "sa-controls" });
+  for (const [name, words, low, high] of SLIDERS) {
+    const label = make("label", {}, words + " ");
+    const input = make("input", { type: "range", min: low, max: high, step: 0.1 });
+    const output = make("output");
+    state[name] = Number(model.get(name) ?? 0);
+    input.value = state[name];
+    input.addEventListener("input", () => {
+      state[name] = Number(input.value);
+      draw();
+    });
+    label.append(output, input);
+    controls.append(label);
+    widgets[name] = { input, output };
+  }
+
+  const equations = make("div", { class: "sa-equations" });
+  const lines = {};
+  for (const [name, words] of EQUATIONS) {
+    const row = make("div", { style: "display:flex;gap:.6em;align-items:center;padding:.1em .3em" });
+    const value = make("span", { style: "min-width:4em;text-align:right" });
+    const bar = make("span", { "aria-hidden": "true", style: "position:relative;flex:0 0 5em;height:.7em;border:1px solid var(--sa-line)" });
+    const fill = make("span", { style: "position:absolute;top:0;bottom:0;background:var(--sa-blue)" });
+    bar.append(fill);
+    row.append(make("span", { style: "flex:1 1 auto;white-space:nowrap" }, words), value, bar);
+    equations.append(row);
+    lines[name] = { row, value, fill };
+  }
+
+  const row = make("div", { class: "sa-row" });
+  const next = make("button", { type: "button" }, "Take the step: c becomes the old c");
+  const reset = make("button", { type: "button" }, "Start again");
+  row.append(next, reset);
+
+  const svg = make("svg", { viewBox: "0 0 640 230", role: "img", style: "width:100%" });
+  const zero = make("line", { x1: 60, x2: 630, style: "stroke:var(--sa-line)" });
+  const trace = make("path", { style: "fill:none;stroke:var(--sa-vermillion);stroke-width:4" });
+  const dot = make("circle", { r: 7, style: "fill:var(--sa-vermillion)" });
+  const texts = [
+    make("text", { x: 52, y: 26, "text-anchor": "end", "font-size": 20, fill: "currentColor" }),
+    make("text", { x: 52, y: 196, "text-anchor": "end", "font-size": 20, fill: "currentColor" }),
+    make("text", { x: 345, y: 222, "text-anchor": "middle", "font-size": 20, fill: "currentColor" },
+      `the cell over the next ${STEPS} steps, if nothing else moves`),
+  ];
+  svg.append(zero, trace, dot, ...texts);
+
+  const note = make("p", { class: "sa-note" }, "The equations that your last move changed are lit.");
+  el.append(equations, row, controls, svg, note);
+
+  function draw() {
+    const now = step(state, state.c);
+    for (const [name] of SLIDERS) {
+      widgets[name].output.textContent = state[name].toFixed(2);
+    }
+    for (const [name] of EQUATIONS) {
+      const { row, value, fill } = lines[name];
+      value.textContent = now[name].toFixed(4);
+      row.classList.toggle("sa-on", last !== null && last[name] !== now[name]);
+      const reach = name === "c" ? 4 : 1;                       // c is unbounded; its bar ends at 4
+      const share = Math.max(-1, Math.min(1, now[name] / reach)) * 50;
+      fill.style.left = `${share < 0 ? 50 + share : 50}%`;
+      fill.style.width = `${Math.abs(share)}%`;
+    }
+    last = now;
+
+    const path = [state.c];
+    while (path.length <= STEPS) path.push(step(state, path[path.length - 1]).c);
+    const top = Math.max(1, ...path.map(Math.abs));
+    const x = (t) => 60 + (570 * t) / STEPS;
+    const y = (c) => 105 - (85 * c) / top;
+    trace.setAttribute("d", path.map((c, t) => `${t ? "L" : "M"}${x(t).toFixed(1)} ${y(c).toFixed(1)}`).join(""));
+    dot.setAttribute("cx", x(1));
+    dot.setAttribute("cy", y(path[1]));
+    zero.setAttribute("y1", y(0));
+    zero.setAttribute("y2", y(0));
+    texts[0].textContent = top.toFixed(1);
+    texts[1].textContent = (-top).toFixed(1);
+    svg.setAttribute("aria-label",
+      `Line of the cell over ${STEPS} steps: from ${path[0].toFixed(2)} to ${path[1].toFixed(2)} after one step ` +
+      `and ${path[STEPS].toFixed(2)} at the end.`);
+    el.dataset.numbers = JSON.stringify({ ...now, old_c: state.c, trace: path });
+  }
+
+  next.addEventListener("click", () => {
+    state.c = step(state, state.c).c;
+    widgets.c.input.value = state.c;
+    draw();
+  });
+  reset.addEventListener("click", () => {
+    for (const [name] of SLIDERS) {
+      state[name] = Number(model.get(name) ?? 0);
+      widgets[name].input.value = state[name];
+    }
+    draw();
+  });
+  draw();
+}
+
+export default { render };
