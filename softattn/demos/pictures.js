@@ -79,9 +79,9 @@ function render({ model, el }) {
 
     svg.replaceChildren();
     make("rect", { width: 640, height: 300, rx: 8, style: "fill: #fff" }, svg);
-    const step = 255 / (names.length - 1);
+    const step = 236 / (names.length - 1);
     names.forEach((name, k) => {
-      const y = 24 + step * k;
+      const y = 44 + step * k;
       let d = "";
       for (let n = 0; n <= 80; n++) {
         const x = n / 80;

@@ -1,0 +1,329 @@
+"""The built pages, the extensions that make them, and the driver that builds and serves them."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HTML = ROOT / "_build" / "html"
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "book" / "_ext")]
+
+import address  # noqa: E402
+import toc  # noqa: E402
+
+bs4 = pytest.importorskip("bs4")
+
+PAGES = [f"{chapter.path.parent.name}/{chapter.name}" for chapter in toc.chapters(ROOT)]
+CHAPTERS = [page for page in PAGES if (ROOT / "notebooks" / f"{Path(page).name}.ipynb").exists()]
+
+
+@cache
+def soup(path: Path):
+    return bs4.BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def page(name: str):
+    path = HTML / f"{name}.html"
+    assert path.exists(), f"{name} stands in _toc.yml and was not built"
+    return soup(path)
+
+
+def external(url: str | None) -> bool:
+    return bool(url) and (url.startswith("//") or urlsplit(url).scheme in ("http", "https", "ws", "wss"))
+
+
+def names(module: str) -> list[str]:
+    import importlib
+
+    return importlib.import_module(f"softattn.{module}").__all__
+
+
+# The pages
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_whole(name):
+    article = page(name).select_one("article.bd-article")
+    assert article is not None
+    (title,) = article.find_all("h1")
+    assert title.get_text().strip("# \n")
+    prose = bs4.BeautifulSoup(str(article), "html.parser")
+    for code in prose.find_all(["pre", "code", "script", "style", "mjx-container"]):
+        code.decompose()
+    for math in prose.select(".math"):
+        math.decompose()
+    text = prose.get_text()
+    for raw in (
+        "{cite",
+        "{doc}",
+        "{ref}",
+        "{eq}",
+        "{math}",
+        "```",
+        ":::",
+        "{exercise",
+        "{solution",
+        ":class:",
+        "% chapters",
+    ):
+        assert raw not in text, f"raw markup on {name}: {raw}"
+    assert not re.search(r"^\([\w-]+\)=", text, re.M)
+    for output in article.select(".cell_output"):
+        assert "Traceback (most recent call last)" not in output.get_text()
+        assert str(ROOT) not in output.get_text(), "a path of the machine that built the page"
+    assert not article.select(".output.stderr")
+    assert not article.select("p.system-message, .problematic")
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", PAGES)
+def test_every_image_is_there_and_has_words(name):
+    html = page(name)
+    for image in html.find_all("img"):
+        assert image.get("src"), f"an image without a source on {name}"
+        if image.find_parent("article") is not None:
+            assert (image.get("alt") or "").strip(), f"an image without words on {name}: {str(image)[:200]}"
+        source = image["src"]
+        if source.startswith("data:"):
+            assert len(source) > 500
+        elif not external(source):
+            file = (HTML / f"{name}.html").parent / unquote(urlsplit(source).path)
+            assert file.stat().st_size > 0
+    for image in html.select("article img:not(.softattn-figure)"):
+        assert "cell_output" not in " ".join(c for p in image.parents for c in p.get("class", [])), (
+            "go through show_figure"
+        )
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", [*PAGES, "search", "genindex"])
+def test_nothing_is_loaded_from_elsewhere(name):
+    html = page(name)
+    for tag, attribute in [("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("embed", "src")]:
+        for element in html.find_all(tag):
+            assert not external(element.get(attribute)), element.get(attribute)
+    for link in html.find_all("link"):
+        loads = set(link.get("rel", [])) - {"canonical", "author", "license", "next", "prev", "index", "search"}
+        assert not (loads and external(link.get("href"))), link
+    for script in html.find_all("script"):
+        assert not re.search(r"https?://(?!www\.w3\.org/|localhost)", script.string or ""), (script.string or "")[:300]
+    for style in html.find_all("style"):
+        assert "http" not in (style.string or "")
+
+
+@pytest.mark.site
+def test_style_sheets_load_nothing_from_elsewhere():
+    for sheet in HTML.glob("_static/**/*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        assert not re.search(r"(url\(|@import\s+)[\"']?(https?:)?//", text), sheet
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", [*PAGES, "genindex"])
+def test_internal_links_and_anchors_resolve(name):
+    here = HTML / f"{name}.html"
+    for link in page(name).find_all("a", href=True):
+        href = link["href"]
+        parts = urlsplit(href)
+        if parts.scheme or parts.netloc or not href or href == "#":
+            continue
+        target = (here.parent / unquote(parts.path)).resolve() if parts.path else here
+        target = target / "index.html" if target.is_dir() else target
+        assert target.exists(), f"{name}: {href} leads nowhere"
+        if parts.fragment and target.suffix == ".html":
+            found = soup(target).find(id=unquote(parts.fragment))
+            assert found is not None, f"{name}: {href} has no such anchor"
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_leads_to_colab_its_notebook_and_its_source(name):
+    html = page(name)
+    short = Path(name).name
+    here = address.address(ROOT)
+    colab = f"https://colab.research.google.com/github/{here.owner}/{here.repo}/blob/notebooks/{short}.ipynb"
+    header = [a["href"] for a in html.select(".bd-header-article a[href], .article-header-buttons a[href]")]
+    assert colab in header
+    line = html.select_one("ul.chapter-links")
+    links = {a.get_text(): a["href"] for a in line.find_all("a")}
+    assert links["Open in Colab"] == colab
+    base = (HTML / f"{name}.html").parent
+    notebook = json.loads((base / links["Download notebook"]).read_text(encoding="utf-8"))
+    assert notebook["nbformat"] == 4 and notebook == json.loads((ROOT / "notebooks" / f"{short}.ipynb").read_text())
+    assert (base / links["Source"]).read_text(encoding="utf-8") == (ROOT / f"{name}.md").read_text(encoding="utf-8")
+    downloads = [h for h in header if h.endswith(".ipynb") and not external(h)]
+    assert downloads and all((base / h).exists() and "notebooks/" in h for h in downloads)
+    if (ROOT / "softattn" / f"{short}.py").exists():
+        assert links[f"softattn.{short}"].endswith(f"#api-{short}")
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", [p for p in PAGES if p not in CHAPTERS])
+def test_a_page_without_notebook_has_no_colab_button(name):
+    assert not [a for a in page(name).select(".bd-header-article a[href]") if "colab" in a["href"]]
+
+
+@pytest.mark.site
+def test_the_title_page_lists_every_chapter():
+    table = page("book/index").select_one("article table")
+    rows = {row.find("a")["href"].split(".")[0]: row for row in table.select("tbody tr")}
+    assert set(rows) == {Path(name).name for name in CHAPTERS} - {"index"}
+    for name, row in rows.items():
+        cells = row.find_all("td")
+        assert len(cells) == 3 and f"{name}.ipynb" in cells[2].get_text()
+
+
+@pytest.mark.site
+def test_every_exported_name_has_an_anchor():
+    import api_reference
+
+    html = page("book/api")
+    modules = api_reference.modules(ROOT)
+    assert {"lstm", "prediction", "pictures", "training"} <= set(modules)
+    for module in modules:
+        assert html.find(id=f"api-{module}") is not None
+        for name in names(module):
+            found = html.find(id=f"softattn.{module}.{name}")
+            assert found is not None, f"softattn.{module}.{name} is exported and not in the reference"
+            assert len(found.find_parent("dl").dd.get_text().split()) > 2, f"{name} has no words"
+
+
+@pytest.mark.site
+def test_search_index_knows_the_chapters():
+    text = (HTML / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(re.fullmatch(r"Search\.setIndex\((.*)\);?\s*", text, re.S)[1])
+    assert set(PAGES) <= set(index["docnames"])
+    assert "gradient" in index["terms"]
+
+
+@pytest.mark.site
+def test_equations_are_set_by_our_own_mathjax():
+    script = HTML / "_static" / "vendor" / "mathjax" / "tex-chtml.js"
+    assert script.stat().st_size > 500_000
+    assert len(list(script.parent.rglob("*.woff"))) > 15
+    assert (
+        sum(f.stat().st_size for f in script.parent.rglob("*") if f.is_file()) < 4e6
+    )  # trimmed: the package has 24 MB
+    assert not (HTML / "_static" / "mathjax").exists()
+
+
+@pytest.mark.site
+def test_the_chapters_ran_without_warnings():
+    for path in (ROOT / "_build" / "jupyter_execute").rglob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", []):
+                assert output["output_type"] != "error", path
+                if output.get("name") == "stderr":
+                    assert "Warning" not in "".join(output["text"]), f"{path.name}: {''.join(output['text'])[:500]}"
+
+
+# The extensions
+
+
+def test_the_digest_knows_what_a_chapter_reads():
+    import cache_key
+
+    root = ROOT
+    files = {path.relative_to(root).as_posix() for path in cache_key.inputs("pictures", root)}
+    assert {"softattn/pictures.py", "softattn/demos/pictures.js", "requirements.lock"} <= files
+    assert "softattn/lstm.py" not in files
+    assert cache_key.digest("pictures", root) == cache_key.digest("pictures", root)
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "---\nkernelspec: {display_name: Python 3, name: python3}\nx: 1\n---\n",
+        "---\nx: 1\nkernelspec:\n  display_name: Python 3\n  name: python3\n---\n",
+    ],
+)
+def test_the_digest_goes_into_the_kernelspec_and_nowhere_else(front):
+    import cache_key
+    import yaml
+
+    text = front + "\nText: kernelspec: {no}\n"
+    new = cache_key.with_digest(text, "1234")
+    head, tail = (yaml.safe_load(part.split("---\n")[1]) for part in (new, text))
+    assert head["kernelspec"].pop("softattn_digest") == "d1234"
+    assert head == tail and new.endswith("\nText: kernelspec: {no}\n")
+    assert cache_key.with_digest("# no front matter\n", "1234") == "# no front matter\n"
+
+
+@pytest.mark.slow
+def test_the_cache_knows_the_package(tmp_path):
+    """Unchanged: nothing runs. A module, a demo, a lock changes: only the chapters that read it run again."""
+    for folder in ("book/_ext", "softattn/demos", "softattn/weights", "tools"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "book/_ext/cache_key.py", tmp_path / "book/_ext")
+    shutil.copy(ROOT / "tools/toc.py", tmp_path / "tools")
+    (tmp_path / "softattn/__init__.py").write_text("")
+    (tmp_path / "softattn/base.py").write_text("value = 1\n")
+    (tmp_path / "softattn/alpha.py").write_text("from softattn.base import value\n")
+    (tmp_path / "softattn/beta.py").write_text("value = 2\n")
+    (tmp_path / "softattn/demos/spin.js").write_text("1")
+    (tmp_path / "requirements.lock").write_text("a==1\n")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/one\nchapters:\n  - file: book/two\n")
+    front = "---\njupytext:\n  text_representation: {extension: .md, format_name: myst}\nkernelspec: {display_name: Python 3, name: python3}\n---\n"
+    ran = tmp_path / "ran"
+    for name, module, more in [("one", "alpha", ""), ("two", "beta", 'def show(name): ...\nshow("spin")\n')]:
+        code = f'from softattn.{module} import value\nopen({str(ran)!r}, "a").write("{name} ")\n{more}print(value)'
+        (tmp_path / f"book/{name}.md").write_text(f"{front}# {name}\n\n```{{code-cell}} python\n{code}\n```\n")
+    (tmp_path / "conf.py").write_text(
+        "import sys; sys.path.insert(0, 'book/_ext')\nextensions = ['myst_nb', 'cache_key']\nroot_doc = 'book/one'\n"
+        "nb_execution_mode = 'cache'\nnb_execution_raise_on_error = True\nexclude_patterns = ['out']\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+
+    def executed() -> list[str]:
+        ran.write_text("")
+        command = [sys.executable, "-m", "sphinx", "-q", "-E", "-b", "html", ".", "out"]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return ran.read_text().split()
+
+    assert executed() == ["one", "two"]
+    assert executed() == []
+    (tmp_path / "softattn/base.py").write_text("value = 10\n")  # read by one, through alpha
+    assert executed() == ["one"]
+    assert "10" in (tmp_path / "out/book/one.html").read_text()
+    (tmp_path / "softattn/demos/spin.js").write_text("2")  # shown by two
+    assert executed() == ["two"]
+    (tmp_path / "requirements.lock").write_text("a==2\n")
+    assert executed() == ["one", "two"]
+    assert executed() == []
+
+
+# The driver
+
+
+def test_serve_answers_on_this_machine_only(tmp_path):
+    (tmp_path / "_build/html").mkdir(parents=True)
+    (tmp_path / "_build/html/index.html").write_text("the title page")
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools/site.py", tmp_path / "tools")
+    command = [sys.executable, "tools/site.py", "serve", "--port", "0"]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        url = server.stdout.readline().split()[0]
+        assert url.startswith("http://127.0.0.1:")
+        assert urllib.request.urlopen(url).read() == b"the title page"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_serve_says_when_there_is_no_site(tmp_path):
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools/site.py", tmp_path / "tools")
+    done = subprocess.run([sys.executable, "tools/site.py", "serve"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "there is no site at" in done.stderr and "make book" in done.stderr
