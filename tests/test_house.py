@@ -314,53 +314,24 @@ def test_the_citation_is_valid_and_of_this_version():
     assert citation["repository-code"] == yaml.safe_load(read("_config.yml"))["repository"]["url"]
 
 
-# -- what may not stand in a tracked file --------------------------------------------------------------------------------
+# -- what may not stand in a tracked file ------------------------------------------------------------------------------
 
-# Each pattern with the files that may hold it. They are put together from pieces, so that this file is none of them.
+# What it is, a pattern, and the files that may hold it. The words are put together from pieces: this file holds none.
+HOSTS = ["py" + r"pi\.org", "python" + r"hosted\.", "npm" + r"js\.(?:org|com)", "deb" + r"\.debian\.org"]
+FOLDERS = ["wo" + "rk", "ro" + "ot", "ho" + "me"]
 FORBIDDEN = [
-    (
-        "a registry's host",
-        r"\b(?:" + "|".join(["py" + r"pi\.org", "python" + r"hosted\.", "npm" + r"js\.(?:org|com)"]) + r")",
-        (),
-    ),
-    ("a registry's host", r"\bdeb\." + "debian" + r"\.org", ()),
-    (
-        "a path of one machine",
-        r"(?<![\w./<>-])/(?:" + "|".join(["wo" + "rk", "ro" + "ot", "ho" + "me"]) + r")(?:/|\b(?![\w-]))",
-        (),
-    ),
+    ("a registry's host", r"\b(?:" + "|".join(HOSTS) + r")", ()),
+    ("a path of one machine", r"(?<![\w./<>-])/(?:" + "|".join(FOLDERS) + r")(?:/|\b(?![\w-]))", ()),
     ("a path beside the checkout", r"\.\./" + "shared", (".ci/run",)),
     ("unfinished work", r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")\b", ()),
-    ("a build of torch", r"\+" + r"cpu\b(?!\$\$)", ()),
+    ("one build of torch", r"\d\+" + r"cpu\b", ()),
     (
-        "how the repository was written",
-        r"(?i)\b(?:this|an?|the|each|next|last|previous|another|our) (?:work|writing|coding|working)? ?"
-        + "ses"
-        + r"sions?\b(?! (?:of|fixture))|\b"
-        + "cla"
-        + r"ude\b|\blanguage model wrote|\b"
-        + "ai[- ](?:assistant|agent)s?"
-        + r"\b",
+        "how the repository came about",
+        r"(?i)\b(?:this|last|previous|next|(?:work|coding)(?:ing)?) ses" + r"sions?\b",
         (),
     ),
 ]
-TEXT = {
-    ".md",
-    ".py",
-    ".js",
-    ".css",
-    ".toml",
-    ".yml",
-    ".yaml",
-    ".json",
-    ".ipynb",
-    ".txt",
-    ".lock",
-    ".cff",
-    ".bib",
-    ".svg",
-    "",
-}
+TEXT = set(".md .py .js .css .toml .yml .yaml .json .ipynb .txt .lock .cff .bib .svg".split()) | {""}
 
 
 def faults(texts: dict[str, str]) -> list[str]:
@@ -378,7 +349,7 @@ def test_nothing_forbidden_stands_in_a_tracked_file():
     texts = {
         path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8", errors="replace")
         for path in tracked()
-        if path.suffix in TEXT and not path.name.endswith("vendor.js")
+        if path.suffix in TEXT
     }
     assert len(texts) > 20
     assert faults(texts) == []
@@ -396,6 +367,7 @@ def test_nothing_forbidden_stands_in_a_tracked_file():
         "# TO" + "DO later",
         "torch==2.13.0+" + "cpu",
         "in the last ses" + "sion we",
+        "a working ses" + "sion",
     ],
 )
 def test_the_search_finds_what_it_looks_for(line):
