@@ -273,7 +273,8 @@ def test_the_cache_knows_the_package(tmp_path):
     (tmp_path / "softattn/demos/spin.js").write_text("1")
     (tmp_path / "requirements.lock").write_text("a==1\n")
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/one\nchapters:\n  - file: book/two\n")
-    front = "---\njupytext:\n  text_representation: {extension: .md, format_name: myst}\nkernelspec: {display_name: Python 3, name: python3}\n---\n"
+    front = "---\njupytext:\n  text_representation: {extension: .md, format_name: myst}\n"
+    front += "kernelspec: {display_name: Python 3, name: python3}\n---\n"
     ran = tmp_path / "ran"
     for name, module, more in [("one", "alpha", ""), ("two", "beta", 'def show(name): ...\nshow("spin")\n')]:
         code = f'from softattn.{module} import value\nopen({str(ran)!r}, "a").write("{name} ")\n{more}print(value)'
