@@ -240,6 +240,7 @@ def test_roles_and_links(plain, source, shown):
         r"\$5 and \$6, {not a role}, a {set} of `x`",
         "| a | b |\n|---|---|\n| $x$ | 2 |",
         "costs $5 and $6",
+        "```text\n       ```\n{eq}`e`\n```\n\nText",  # a fence that deep in is no end
         "a: b\n\nc",
         '<div align="center">html</div>',
     ],
@@ -631,6 +632,20 @@ def test_references_of_the_book_can_be_read():
     references = references_of(ROOT)
     for key in references.entries if references else []:
         assert references.line(key) and all(references.label(key))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (BIB + "@article{graves2013, year={2}}\n", "repeated bibliography entry: graves2013"),
+        ("@article{a, b\n", "syntax error"),
+    ],
+)
+def test_a_bibliography_that_cannot_be_read_is_an_error_with_its_name(tmp_path, text, says):
+    root = make(tmp_path / "r", {"a": "# A\n" + CELL})
+    (root / "book" / "references.bib").write_text(text, encoding="utf-8")
+    with pytest.raises(notebooks.NotebookError, match=rf"^book/references\.bib:\d+: (.|\n)*{says}"):
+        notebooks.collect(["a"], root)
 
 
 def test_blocks_know_their_lines():

@@ -42,7 +42,7 @@ def house(tmp_path) -> Path:
     )
     (root / "README.md").write_text(
         'pip install "softattn @ git+https://github.com/__OWNER__/softattn"\n'
-        "[site](https://__OWNER__.github.io/softattn/) [other](https://github.com/someone/softattn-extras)\n"
+        "[site](https://__OWNER__.github.io/softattn/) [other](https://github.com/__OWNER__/softattn-extras)\n"
         "![badge](https://colab.research.google.com/github/__OWNER__/softattn/blob/notebooks/one.ipynb)\n",
         encoding="utf-8",
     )
@@ -121,7 +121,7 @@ def test_setting_the_address_changes_it_everywhere_and_nothing_else(house):
     )
     assert (house / "README.md").read_text(encoding="utf-8") == (
         'pip install "softattn @ git+https://github.com/ada/pen"\n'
-        "[site](https://ada.github.io/pen/) [other](https://github.com/someone/softattn-extras)\n"
+        "[site](https://ada.github.io/pen/) [other](https://github.com/__OWNER__/softattn-extras)\n"
         "![badge](https://colab.research.google.com/github/ada/pen/blob/notebooks/one.ipynb)\n"
     )
     assert "softattn[book] @ git+https://github.com/ada/pen@stable" in install_cell(
@@ -281,9 +281,7 @@ def test_a_forks_pages_link_to_the_forks_notebooks(house, owner):
     """Build the small book with the real extension: each launch link is the one that publish.py serves."""
     assert addresses.main([f"https://github.com/{owner}/softattn"], house) == 0
     shutil.copytree(ROOT / "book" / "_ext", house / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
-    (house / "tools").mkdir()
-    for name in ("address.py",):
-        shutil.copy(ROOT / "tools" / name, house / "tools" / name)
+    shutil.copytree(ROOT / "tools", house / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     config = house / "_config.yml"
     config.write_text(
         config.read_text(encoding="utf-8")

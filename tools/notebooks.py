@@ -19,7 +19,7 @@ import yaml
 from address import Address, AddressError, write
 from jupytext.myst import myst_to_notebook
 from labels import Block, Labels, blocks
-from plain import Bibliography, Plain, leftovers, references_of
+from plain import Bibliography, Plain, PlainError, leftovers, references_of
 
 ROOT = toc.ROOT
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -287,7 +287,10 @@ def collect(names: list[str], root: Path = ROOT, where: Address | None = None, s
         raise NotebookError("\n".join(faults))
     where = where or addresses.address(root)
     labels = Labels(root)
-    references = references_of(root)
+    try:
+        references = references_of(root)
+    except PlainError as err:
+        raise NotebookError(str(err)) from err
     config = root / "_config.yml"
     title = (yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("title", "") if config.exists() else ""
     made: dict[str, str] = {}

@@ -56,7 +56,7 @@ _LEFT = (
 
 
 class PlainError(Exception):
-    """Markup that has no plain form; each line of the message names a file and a line in it."""
+    """The bibliography cannot be read; the message names the file."""
 
 
 def leftovers(text: str) -> list[tuple[int, str]]:
@@ -483,8 +483,13 @@ class Bibliography:
 
     def __init__(self, path: Path):
         from pybtex.database import parse_file
+        from pybtex.exceptions import PybtexError
 
-        self.entries = parse_file(str(path), bib_format="bibtex").entries
+        try:
+            self.entries = parse_file(str(path), bib_format="bibtex").entries
+        except PybtexError as err:
+            line = getattr(err, "lineno", None) or 1
+            raise PlainError(f"{path.parent.name}/{path.name}:{line}: {err}") from err
 
     def __contains__(self, key: str) -> bool:
         return key in self.entries
@@ -509,9 +514,8 @@ class Bibliography:
             names.append(f"{_words(' '.join([*p.prelast_names, *p.last_names]))}, {initials}".rstrip(", "))
         who = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1] if names else ""
         fields = entry.fields
-        venue = next(
-            (fields[f] for f in ("journal", "booktitle", "publisher", "school", "howpublished") if f in fields), ""
-        )
+        kinds = ("journal", "booktitle", "institution", "school", "publisher", "howpublished")
+        venue = next((fields[kind] for kind in kinds if kind in fields), "")
         number = fields.get("eprint", "")
         if number and number not in venue:
             venue = f"{venue}, arXiv:{number}" if venue else f"arXiv:{number}"
