@@ -569,7 +569,8 @@ def test_numbers_are_those_of_the_books_pages():
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         page = ROOT / "_build" / "html" / "book" / f"{notebook.stem}.html"
         assert page.exists(), f"{page} was not built"
-        assert compare(page.read_text(encoding="utf-8"), notebook.read_text(encoding="utf-8")) > 0, notebook.name
+        count = compare(page.read_text(encoding="utf-8"), notebook.read_text(encoding="utf-8"))
+        assert count > 0 or notebook.stem == "index", notebook.name
 
 
 # -- files -----------------------------------------------------------------------------------------------------------

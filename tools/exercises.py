@@ -307,7 +307,8 @@ def faults(exercise: Exercise) -> list[str]:
             fault(f"unanswered, the check raises {type(raised).__name__}: {raised}")
         elif NOT_TRIED not in printed:
             fault(f"unanswered, the check prints {printed.strip()!r} and not {NOT_TRIED!r}")
-        printed, raised = answered(exercise, exercise.solutions)
+        # The solution follows the exercise's cell, as in the notebook; a wrong answer stands in its place.
+        printed, raised = answered(exercise, [exercise.exercise, *exercise.solutions])
         if raised:
             fault(f"the check refuses the solution: {type(raised).__name__}: {raised}")
         elif NOT_TRIED in printed:
