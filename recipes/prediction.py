@@ -45,7 +45,7 @@ WEIGHTS = ROOT / "softattn" / "weights"
 WARMUP = 100
 STAGES = {  # what each stage learns with; every value can be set on the command line
     "library": dict(characters=10.24e6, rate=4e-3, dropout=0.25, length=200, batch=32),
-    "book": dict(characters=5e6, rate=2e-3, dropout=0.25, length=150, batch=16),
+    "book": dict(characters=4e6, rate=3e-3, dropout=0.25, length=150, batch=32),
 }
 CHECK = (
     "Every statement has a value; every value has a type.\n"
@@ -71,6 +71,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--device", default=None, help="cpu, cuda ...; what softattn.training.device() says if left out"
     )
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16, where it is faster")
     parser.add_argument("--start", type=Path, default=WEIGHTS, help="folder of the weights that `book` starts from")
     parser.add_argument("--out", type=Path, help="the .safetensors file to write; its card goes beside it")
     parser.add_argument("--state", type=Path, help="the checkpoint; ~/softattn-runs/prediction/STAGE.ckpt if left out")
@@ -157,11 +158,15 @@ def main(arguments: list[str] | None = None) -> int:
         target = len(torch.load(options.state, map_location="cpu", weights_only=True)["history"])
     spent = lambda: (time.monotonic() - started) / 60
 
+    def loss(model: PredictionNetwork, batch: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(where.type, torch.bfloat16, enabled=options.bfloat16):
+            return text_loss(model, batch)
+
     while True:
         history = fit(
             model,
             lambda g: text_windows(codes, options.length, options.batch, g),
-            text_loss,
+            loss,
             optimizer,
             steps=target,
             clip=1.0,

@@ -6,10 +6,11 @@ python tools/corpus.py --list   print the sections and which are held out; write
 The text is what stands in the chapters of _toc.yml, in reading order and without their front matter, and in the
 hand-written modules of the package. The generated modules are left out: they repeat the chapters' export cells, and a
 held-out section must not stand in the training part a second time. Typography is made plain by
-`softattn.prediction.plain_text`. A section goes from one heading of level 2 to the next; what stands before the first
-one is a section too. Of the sections with at least 1000 characters, counted from 1, the fifth and every tenth after it
-is held out. book.txt holds the training part, then the held-out part. Nothing here depends on the date: the same
-sources give the same bytes.
+`softattn.prediction.plain_text`.
+
+A section goes from one heading of level 2 to the next; what stands before the first one is a section too. Of the
+sections with at least 1000 characters, counted from 1, the fifth and every fifteenth after it is held out. book.txt
+holds the training part, then the held-out part. Nothing here depends on the date: the same sources give the same bytes.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from softattn._files import atomic_write
 from softattn.prediction import ALPHABET, plain_text
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST, FIRST, EVERY = 1000, 5, 10
+LEAST, FIRST, EVERY = 1000, 5, 15
 RULE = (
     f"of the chapters' sections with at least {LEAST} characters, in reading order and counted from 1, "
     f"number {FIRST} and every {EVERY}th after it"

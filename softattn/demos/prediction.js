@@ -56,7 +56,7 @@ export default {
       const name = make("span", { style: "font-family: monospace; width: 1.6em; text-align: center" });
       const track = make("div", { style: "flex: 1; height: 0.9em" });
       const bar = make("div", { style: "height: 100%; min-width: 1px" });
-      const value = make("span", { style: "width: 3.6em; text-align: right; font-variant-numeric: tabular-nums" });
+      const value = make("span", { style: "width: 4.4em; white-space: nowrap; text-align: right; font-variant-numeric: tabular-nums" });
       track.append(bar);
       row.append(name, track, value);
       chart.append(row);
@@ -65,8 +65,8 @@ export default {
 
     const note = make("p", { class: "sa-note", style: "margin: 0.4em 0" });
     const row = make("div", { class: "sa-row" });
-    const button = make("button", { type: "button" }, "Draw 40 characters here");
-    const draws = make("output", { "aria-label": "characters drawn", style: "font-family: monospace; overflow-wrap: anywhere" });
+    const button = make("button", { type: "button" }, "Draw 40 times");
+    const draws = make("output", { "aria-label": "characters drawn", style: "font-family: monospace; font-weight: normal; overflow-wrap: anywhere" });
     row.append(button, draws);
     const title = make("p", { class: "sa-note", style: "margin: 0.6em 0 0" });
     const written = make("p", {
