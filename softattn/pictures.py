@@ -241,7 +241,7 @@ body[data-jp-theme-light="false"] .softattn-demo, body.vscode-dark .softattn-dem
 .softattn-demo p { margin: 0.5rem 0; }
 .softattn-demo label { display: block; margin: 0; font-size: 0.95rem; }
 .softattn-demo input[type="range"] { display: block; width: 100%; height: 1.75rem; margin: 0; accent-color: var(--sa-blue); }
-.softattn-demo output { font-variant-numeric: tabular-nums; font-weight: 600; }
+.softattn-demo output, .softattn-demo label b { font-variant-numeric: tabular-nums; font-weight: 600; }
 .softattn-demo button, .softattn-demo select, .softattn-demo input[type="text"] { min-height: 2.25rem; max-width: 100%;
   padding: 0.3rem 0.8rem; border: 1px solid var(--sa-muted); border-radius: 6px; background: var(--sa-panel);
   color: var(--sa-text); font: inherit; }

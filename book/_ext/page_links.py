@@ -65,6 +65,13 @@ def _line(app, pagename, templatename, context, doctree):
     context["body"] = context["body"].replace("</h1>", line, 1)
 
 
+def _bibliography(app, pagename, templatename, context, doctree):
+    """Leave out the list's ARIA roles: its children are not what a list's must be, which confuses screen readers."""
+    if "citation-list" in (body := context.get("body") or ""):
+        body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+        context["body"] = body.replace(' role="doc-biblioentry"', "")
+
+
 def _scripts(app, pagename, templatename, context, doctree):
     """Leave out sphinx-thebe, which lands twice and logs an error: nothing on the site is run live."""
     kept = []
@@ -112,6 +119,7 @@ def setup(app):
     app.connect("source-read", _chapters)
     app.connect("html-page-context", _buttons, priority=900)
     app.connect("html-page-context", _line, priority=910)
+    app.connect("html-page-context", _bibliography, priority=920)
     app.connect("html-page-context", _scripts, priority=950)
     app.connect("build-finished", _copy_notebooks)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -52,7 +52,7 @@ function render({ model, el }) {
   for (const [name, words, low, high] of SLIDERS) {
     const label = make("label", {}, words + " ");
     const input = make("input", { type: "range", min: low, max: high, step: 0.1 });
-    const output = make("output");
+    const output = make("b");
     state[name] = Number(model.get(name) ?? 0);
     input.value = state[name];
     input.addEventListener("input", () => {

@@ -97,7 +97,7 @@ export default {
       ["bias, b", 0, 3, 0.1, () => bias, (v) => { bias = v; }],
     ].map(([name, min, max, step, get, set], k) => {
       const label = make("label", controls);
-      const words = make("span", label), out = make("output", label), input = make("input", label, { type: "range", min, max, step });
+      const words = make("span", label), out = make("b", label), input = make("input", label, { type: "range", min, max, step });
       input.addEventListener("input", () => { set(Number(input.value)); draw(); });
       return () => {
         words.textContent = `${name}${k > 0 && k < 6 ? " of " + "AB"[chosen] : ""} `;

@@ -54,7 +54,7 @@ function render({ model, el }) {
 
   const slider = document.createElement("input");
   Object.assign(slider, { type: "range", min: 0, max: 1, step: 0.01, value: model.get("severity") });
-  const reading = document.createElement("output");
+  const reading = document.createElement("b");
   const sliderLabel = document.createElement("label");
   sliderLabel.append("green receptors missing: ", reading, slider);
 
