@@ -107,7 +107,7 @@ def safe_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         name = member.name
         parts = PurePosixPath(name.replace("\\", "/")).parts
         windows = PureWindowsPath(name)
-        if not name or "\0" in name or name.startswith(("/", "\\")) or windows.drive or windows.root or ".." in parts:
+        if not name or "\0" in name or windows.drive or windows.root or ".." in parts:
             raise ValueError(f"archive refused: the path {name!r} leads outside it")
         if member.issym() or member.islnk():
             raise ValueError(
@@ -245,8 +245,6 @@ def load(
             model = made_by(**card["config"])
         except (TypeError, ValueError) as err:
             raise ValueError(f"weights {name!r}: {card['class']} refuses the config of the card: {err}") from err
-    half = (torch.float16, torch.bfloat16)
-    tensors = {key: value.float() if value.dtype in half else value for key, value in tensors.items()}
     expected = model.state_dict()
     faults = [f"{key} is missing" for key in expected if key not in tensors]
     faults += [f"{key} is not in the model" for key in tensors if key not in expected]
@@ -258,7 +256,7 @@ def load(
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise ValueError(f"weights {name!r} do not fit {card['class']}: {'; '.join(faults[:3])}{more}")
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors)  # copies: half precision becomes the model's own float32
     if card["non_commercial"] and card["licence"] not in _told:
         _told.add(card["licence"])
         print(f"The weights {name!r} are for non-commercial use: {card['licence']}. Terms: softattn/weights/LICENSE.")

@@ -601,7 +601,7 @@ def test_lines_and_headings_of_cells(ordered):
     text = ordered.chapter(
         "lstm",
         "```{code-cell} python\n---\ntags: [a, b]\n---\nx = 1\n```\n\n",
-        "~~~text\n# fenced\n```{code-cell}\n~~~\n\n## Second ##\n\n",
+        "~~~text\n# fenced\n```{code-cell}\n~~~\n\n## Second ##\n\n```text\n```python\n# fenced\n```\n\n",
         "````{code-cell} python\n:tags: [c]\n\n\ny = '''\n```\n'''\n````\n",
     )
     first, second = toc.read(ordered.root / "book" / "lstm.md").cells

@@ -205,7 +205,8 @@ def test_terms_are_named_once(tmp_path, net, capsys, monkeypatch):
     assert said.startswith("The weights 'one' are for non-commercial use: IAM-OnDB: non-commercial research.")
 
 
-def test_free_weights_say_nothing(saved, capsys):
+def test_free_weights_say_nothing(saved, capsys, monkeypatch):
+    monkeypatch.setattr(_files, "_told", set())
     load("small", folder=saved)
     assert capsys.readouterr() == ("", "")
 
@@ -290,6 +291,8 @@ def test_a_card_without_a_field(saved, field):
         ("class", "torch.nn.LSTM", "the card's class must be softattn.MODULE.Class"),
         ("class", "softattn._files.Path", "the card's class must be softattn.MODULE.Class"),
         ("class", "softattn.prediction.x.Y", "the card's class must be softattn.MODULE.Class"),
+        ("class", "softattn.prediction.ContextCounts.learn", "the card's class must be softattn.MODULE.Class"),
+        ("class", "softattn.prediction.ContextCounts", "is not a network"),
         ("class", "softattn.nowhere.Network", "softattn has no module 'nowhere'"),
         ("class", "softattn.prediction.PeepholeLSTM", "softattn.prediction does not export 'PeepholeLSTM'"),
         ("class", "softattn.prediction.ALPHABET", "is not a network"),
