@@ -749,6 +749,8 @@ def _archive(path: Path, suffix: str, bar: tqdm) -> Iterator[tuple[str, bytes]]:
                             f"{path.name}: refused, {member.name!r} has {member.size} bytes; a line has under 2^24"
                         )
                     yield Path(member.name).name.removesuffix(suffix), tar.extractfile(member).read()
+                while tar.fileobj.read(2**20):  # to the very end, where the checksum stands
+                    pass
         except (tarfile.TarError, EOFError, zlib.error, OSError) as err:
             raise ValueError(f"{path}: damaged or cut short ({err}); get this archive again") from err
 
@@ -786,6 +788,8 @@ def _read_iam(root: Path, progress: bool = True) -> dict[str, np.ndarray]:
                 ink[name] = _line_points(xml)
             except ValueError as err:
                 ink[name], problems[name] = np.zeros((0, 3), np.int32), str(err)
+    if not ink:
+        raise ValueError(f"load_iam: {root} holds no line of ink; get lineStrokes-all.tar.gz again")
     names = sorted(ink)
     last = {}  # form -> the number of its last line
     for name in names:
@@ -813,7 +817,7 @@ def _read_iam(root: Path, progress: bool = True) -> dict[str, np.ndarray]:
         xy[:1] = 0
     notes = {"names": names, "texts": [text.get(n, "") for n in names], "problems": problems}
     return {
-        "offsets": np.concatenate([ink[n] for n in names] or [np.zeros((0, 3), np.int32)]),
+        "offsets": np.concatenate([ink[n] for n in names]),
         "lengths": np.array([len(ink[n]) for n in names], dtype=np.int64),
         "notes": np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8),
     }
@@ -874,7 +878,7 @@ def _load_cache(path: Path) -> dict[str, np.ndarray] | None:
         if len(notes["names"]) != len(data["lengths"]) or len(notes["texts"]) != len(data["lengths"]):
             raise ValueError("names and lengths disagree")
         return data | {"notes": notes}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as err:
         warnings.warn(f"load_iam: the cache {path} is damaged ({err}); reading the corpus again", stacklevel=3)

@@ -65,7 +65,7 @@ export default {
     const add = (key, label, min, max, step, show) => {
       const wrap = document.createElement("label");
       const input = document.createElement("input");
-      const value = document.createElement("output");
+      const value = document.createElement("b");
       Object.assign(input, { type: "range", min, max, step, value: state[key] });
       wrap.append(`${label} `, value, input);
       controls.append(wrap);
@@ -78,7 +78,7 @@ export default {
     add("shown", "written", 1, 100, 1, (v) => `${v} %`);
     add("overlap", "overlap of movements", 0, 10, 0.5, (v) => `${v} samples`);
     add("pace", "time for each movement", 0.5, 2, 0.05, (v) => `x ${v.toFixed(2)}`);
-    add("slant", "slant", -0.5, 0.7, 0.05, (v) => v.toFixed(2));
+    add("slant", "slant", -0.3, 0.5, 0.05, (v) => v.toFixed(2));
 
     const row = document.createElement("div");
     row.className = "sa-row";
@@ -90,13 +90,12 @@ export default {
     row.append(button, note);
     el.append(svg, controls, row);
 
-    // One scale for the whole demo, so that the picture does not jump: room for the largest slant.
-    const xs = via.map((p) => p[0]);
+    // One scale for the whole demo, so that the picture does not jump: room for every slant.
     const ys = via.map((p) => p[1]);
-    const height = Math.max(...ys) - Math.min(...ys);
-    const left = Math.min(...xs) - 0.5 * height;
-    const scale = Math.min(620 / (Math.max(...xs) - Math.min(...xs) + 1.2 * height), 165 / height);
+    const xs = [-0.3, 0, 0.5].flatMap((slant) => via.map(([x, y]) => x - slant * y));
+    const left = Math.min(...xs);
     const top = Math.min(...ys);
+    const scale = Math.min(620 / (Math.max(...xs) - left), 165 / (Math.max(...ys) - top));
     const px = (p) => [10 + (p.x - left) * scale, 12 + (p.y - top) * scale];
     const join = (ps) => `M${ps.map((p) => px(p).map((v) => v.toFixed(2)).join(" ")).join("L")}`;
 
