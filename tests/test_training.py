@@ -223,8 +223,8 @@ def test_a_run_that_was_cut_off_goes_on_as_the_same_run(tmp_path, cut):
 
 
 def test_a_finished_run_is_loaded_not_repeated_and_can_be_prolonged(tmp_path):
-    done, history = run(40, checkpoint=tmp_path / "c")
-    again, resumed = run(40, seed=3, checkpoint=tmp_path / "c", batches=None)
+    done, history = run(45, checkpoint=tmp_path / "c")  # the end is saved, too, though it is no tenth step
+    again, resumed = run(45, seed=3, checkpoint=tmp_path / "c", batches=None)
     assert resumed == history and same(state(done), state(again))
     longer, more = run(60, seed=3, checkpoint=tmp_path / "c")
     whole, all_of_it = run(60)
