@@ -63,7 +63,7 @@ cover: $(STAMP)  ## draw the README's picture: the first one of a chapter
 	$(PY) tools/cover.py index book/_static/cover.svg
 
 bench: $(STAMP)  ## time the package against what it should match, side by side
-	env -u OMP_NUM_THREADS $(PY) bench/run.py
+	$(PY) bench/run.py
 
 lock: $(STAMP)  ## freeze what stands in .venv into requirements.lock
 	$(PY) -m pip freeze --all --exclude-editable --exclude pip --exclude wheel | sed 's/+cpu$$//' | LC_ALL=C sort -f > requirements.lock.part
