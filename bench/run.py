@@ -4,8 +4,8 @@ python bench/run.py [NAME ...] [-- OPTIONS]   all, or those named; what follows 
 
     python bench/run.py lstm -- --quick
 
-A benchmark compares side by side in one process and prints ratios; it judges nothing. Let nothing else run beside it: two
-busy threads next to another process make every figure worthless.
+A benchmark compares side by side in one process and prints ratios; it judges nothing. Let nothing else run beside it:
+two busy threads next to another process make every figure worthless.
 """
 
 import os
