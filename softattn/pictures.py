@@ -78,7 +78,8 @@ def figure(width: float = 7.0, height: float = 3.0, rows: int = 1, columns: int 
     """
     if min(width, height, rows, columns) <= 0:
         raise ValueError(
-            f"figure: sizes and counts must be positive, got width={width}, height={height}, rows={rows}, columns={columns}"
+            "figure: sizes and counts must be positive, got "
+            f"width={width}, height={height}, rows={rows}, columns={columns}"
         )
     import matplotlib.pyplot as plt
 
@@ -188,7 +189,8 @@ def _json(name: str, key: str, value: Any) -> str:
         text = json.dumps(value, allow_nan=False, default=lambda array: array.tolist())
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"show({name!r}): {key!r} cannot be sent to the page ({error}); give finite numbers, texts, lists, dicts, arrays or tensors"
+            f"show({name!r}): {key!r} cannot be sent to the page ({error}); "
+            "give finite numbers, texts, lists, dicts, arrays or tensors"
         ) from None
     return text.replace("<", "\\u003c")
 
@@ -206,7 +208,7 @@ def demo_html(name: str, picture: Any = None, alt: str = "", **state) -> str:
         HTML with its own style, the static picture, the module and its state.
 
     Raises:
-        ValueError: if there is no such demo, `alt` is empty beside a picture, or a value cannot be written as finite JSON.
+        ValueError: if there is no such demo, `alt` is empty beside a picture, or a value is no finite JSON.
     """
     folder = files("softattn") / "demos"
     known = sorted(path.name[:-3] for path in folder.iterdir() if path.name.endswith(".js"))
@@ -225,13 +227,16 @@ def demo_html(name: str, picture: Any = None, alt: str = "", **state) -> str:
 
 # -- A demo without a kernel --
 _DEMO_STYLE = """
-.softattn-demo { --sa-text: #1f2328; --sa-muted: #57606a; --sa-line: #d0d7de; --sa-panel: #f3f5f7; --sa-background: #fff;
+.softattn-demo { --sa-text: #1f2328; --sa-muted: #57606a; --sa-line: #d0d7de; --sa-panel: #f3f5f7;
+  --sa-background: #fff;
   --sa-blue: #0072b2; --sa-orange: #e69f00; --sa-green: #009e73; --sa-vermillion: #d55e00; --sa-purple: #cc79a7;
-  --sa-sky: #56b4e9; --sa-yellow: #e0d11c; --sa-lit: #fdf0d0; box-sizing: border-box; max-width: 46rem; margin: 0 0 1rem;
+  --sa-sky: #56b4e9; --sa-yellow: #e0d11c; --sa-lit: #fdf0d0;
+  box-sizing: border-box; max-width: 46rem; margin: 0 0 1rem;
   padding: 1rem; border: 1px solid var(--sa-line); border-radius: 10px; background: var(--sa-background);
   color: var(--sa-text); font-size: 1rem; line-height: 1.45; overflow-wrap: anywhere; }
 html[data-theme="dark"] .softattn-demo, html[theme="dark"] .softattn-demo,
-body[data-jp-theme-light="false"] .softattn-demo, body.vscode-dark .softattn-demo { --sa-text: #e6e8eb; --sa-muted: #a9b1ba;
+body[data-jp-theme-light="false"] .softattn-demo, body.vscode-dark .softattn-demo {
+  --sa-text: #e6e8eb; --sa-muted: #a9b1ba;
   --sa-line: #444c56; --sa-panel: #22272e; --sa-background: #191d22; --sa-blue: #4aa3e0; --sa-orange: #f0b429;
   --sa-green: #2fc096; --sa-vermillion: #f2823a; --sa-purple: #dd93bd; --sa-sky: #7cc7f2; --sa-yellow: #f0e442;
   --sa-lit: #4a3c14; }
@@ -240,7 +245,8 @@ body[data-jp-theme-light="false"] .softattn-demo, body.vscode-dark .softattn-dem
 .softattn-demo svg text { fill: var(--sa-text); font-size: 18px; }
 .softattn-demo p { margin: 0.5rem 0; }
 .softattn-demo label { display: block; margin: 0; font-size: 0.95rem; }
-.softattn-demo input[type="range"] { display: block; width: 100%; height: 1.75rem; margin: 0; accent-color: var(--sa-blue); }
+.softattn-demo input[type="range"] { display: block; width: 100%; height: 1.75rem; margin: 0;
+  accent-color: var(--sa-blue); }
 .softattn-demo output, .softattn-demo label b { font-variant-numeric: tabular-nums; font-weight: 600; }
 .softattn-demo button, .softattn-demo select, .softattn-demo input[type="text"] { min-height: 2.25rem; max-width: 100%;
   padding: 0.3rem 0.8rem; border: 1px solid var(--sa-muted); border-radius: 6px; background: var(--sa-panel);
@@ -254,7 +260,8 @@ body[data-jp-theme-light="false"] .softattn-demo, body.vscode-dark .softattn-dem
 .softattn-demo .sa-equations, .softattn-demo .sa-scroll { max-width: 100%; overflow-x: auto; overflow-wrap: normal;
   font-variant-numeric: tabular-nums; }
 .softattn-demo .sa-on { background: var(--sa-lit); border-radius: 4px; }
-@media (prefers-reduced-motion: reduce) { .softattn-demo * { animation: none !important; transition: none !important; } }
+@media (prefers-reduced-motion: reduce) {
+  .softattn-demo * { animation: none !important; transition: none !important; } }
 """
 
 

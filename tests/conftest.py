@@ -37,4 +37,4 @@ def pytest_collection_modifyitems(items):
         if "browser" in item.keywords and not chromium:
             item.add_marker(pytest.mark.skip(reason="no Chromium on this machine: apt-get install chromium"))
         if "site" in item.keywords and not (ROOT / "_build" / "html" / "index.html").exists():
-            item.add_marker(pytest.mark.skip(reason="the site is not built: run `make site` first"))
+            item.add_marker(pytest.mark.skip(reason="the site is not built: run `make book` first"))
