@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,13 +111,23 @@ class Strokes:
                 )
 
     @classmethod
-    def from_absolute(cls, points, ends=None, text: str = "", source: str = "", char_index=None) -> "Strokes":
+    def from_absolute(
+        cls,
+        points: Tensor | np.ndarray | Sequence,
+        ends: Tensor | np.ndarray | Sequence | None = None,
+        text: str = "",
+        source: str = "",
+        char_index: Tensor | np.ndarray | Sequence | None = None,
+    ) -> "Strokes":
         """Make strokes from positions.
 
         Args:
             points: x, y of each point, shape (T, 2); or x, y, end, shape (T, 3), and then no `ends`.
             ends: shape (T,), 1 where the pen lifts after the point. The last one is set to 1.
             text, source, char_index: as in Strokes.
+
+        Raises:
+            ValueError: if there are no points, or points and ends have other shapes.
         """
         points = torch.as_tensor(points).detach().to(torch.float64)
         if ends is None and points.ndim == 2 and points.shape[1] == 3:
@@ -136,7 +147,9 @@ class Strokes:
         return cls(torch.cat([steps, ends[:, None]], dim=1), text, source, char_index)
 
     @classmethod
-    def from_numpy(cls, offsets: np.ndarray, text: str = "", source: str = "", char_index=None) -> "Strokes":
+    def from_numpy(
+        cls, offsets: np.ndarray, text: str = "", source: str = "", char_index: np.ndarray | None = None
+    ) -> "Strokes":
         """Make strokes from an array of offsets, shape (T, 3); the numbers are copied."""
         return cls(torch.tensor(np.asarray(offsets, dtype=np.float32)), text, source, char_index)
 
@@ -154,8 +167,16 @@ class Strokes:
         line = self.to_absolute().cpu().numpy()
         return np.split(line[:, :2], np.flatnonzero(line[:-1, 2]) + 1)
 
-    def plot(self, ax=None, color: str = "black", linewidth: float = 1.2):
-        """Draw the line upright on matplotlib axes (new ones if None) and return the axes."""
+    def plot(self, ax: Any = None, color: str = "black", linewidth: float = 1.2) -> Any:
+        """Draw the line upright.
+
+        Args:
+            ax: matplotlib axes to draw on; new ones if None.
+            color, linewidth: of the pen, as matplotlib takes them.
+
+        Returns:
+            The axes.
+        """
         if ax is None:
             from softattn.pictures import figure
 
@@ -172,7 +193,7 @@ class Strokes:
         return ax
 
     def svg(self, width: int = 640, color: str = "currentColor", pen: float = 8.0) -> str:
-        """The line as an SVG picture: `width` in pixels, `pen` the thickness of the pen in raw units."""
+        """The line as an SVG picture: `width` in pixels, `color` as in CSS, `pen` the pen's thickness in raw units."""
         xy = self.to_absolute()[:, :2]
         low, high = xy.amin(0) - pen, xy.amax(0) + pen
         (x, y), (w, h) = low.tolist(), (high - low).tolist()
@@ -231,7 +252,13 @@ def pad(lines: Sequence[Strokes]) -> tuple[Tensor, Tensor]:
 
 # -- How a hand moves --
 def minimum_jerk(u: np.ndarray) -> np.ndarray:
-    """Share of the way covered after the share u of the time: 0 before the movement, 1 after it.
+    """Share of the way covered after a share of the time: 0 before the movement, 1 after it.
+
+    Args:
+        u: share of the time, any shape.
+
+    Returns:
+        Share of the way, the same shape.
 
     Source: Flash and Hogan (1985): of all ways to go from rest to rest, the one with the least change of acceleration.
     """
@@ -413,7 +440,7 @@ class Hand:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Hand":
-        """A hand at random, of the variety that IAM-OnDB's writers show."""
+        """Draw a hand at random with `rng`, within the variety that IAM-OnDB's writers show."""
         script = rng.random() < 0.5
         return cls(
             font=str(rng.choice(["scripts", "cursive"] if script else ["futural", "rowmans"])),
@@ -451,7 +478,10 @@ class EmbeddedWriter:
         seed: an int, numpy Generator or torch Generator: the hand is drawn from it, and every line after it.
         hand: fields of Hand to set instead of drawing them (`slant=0.3`), the others stay as drawn.
 
-    Source: single-stroke fonts of A. V. Hershey (1967); movements as in pen_path.
+    Raises:
+        ValueError: for a field that Hand does not have, or a value outside its bounds.
+
+    Source: single-stroke fonts of Hershey (1967); movements as in pen_path.
     """
 
     def __init__(self, seed: int | np.random.Generator | torch.Generator = 0, **hand):
@@ -622,6 +652,9 @@ def embedded_text(rng: np.random.Generator, low: int = 16, high: int = 44) -> st
 
     Returns:
         Printable ASCII, no space at either end. All 95 characters occur sooner or later.
+
+    Raises:
+        ValueError: if the bounds are too close together.
     """
     if low < 1 or high < low + 20:
         raise ValueError(f"embedded_text: low={low}, high={high}; expected low >= 1 and high >= low + 20")

@@ -213,7 +213,7 @@ def pen_by_loops(via, first, time, overlap):
     return np.array(xy), np.array(end), np.array(near)
 
 
-@pytest.mark.parametrize("overlap", [0.0, 0.7, 3.0, 9.0])
+@pytest.mark.parametrize("overlap", [0.0, 0.7, 3.0, 9.0, 40.0])
 def test_pen_path_against_loops(overlap):
     rng = np.random.default_rng(int(overlap))
     via = rng.normal(0, 40, (40, 2))
