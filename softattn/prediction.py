@@ -433,7 +433,7 @@ def text_windows(codes: Tensor, length: int, batch: int, generator: torch.Genera
 
 
 # -- And goes on learning while it is tested --
-def dynamic_surprise(model: PredictionNetwork, codes: Tensor, segment: int = 50, rate: float = 1e-3) -> Tensor:
+def dynamic_surprise(model: PredictionNetwork, codes: Tensor, segment: int = 25, rate: float = 0.1) -> Tensor:
     """Nats that each character costs a network which learns from the text as it reads (dynamic evaluation).
 
     Every segment is first predicted and its cost recorded; only then does one step of gradient descent learn from it.
@@ -443,7 +443,7 @@ def dynamic_surprise(model: PredictionNetwork, codes: Tensor, segment: int = 50,
         model: a network over one-hot characters.
         codes: shape (T,), int64.
         segment: characters between two steps of learning.
-        rate: learning rate of the steps (Adam).
+        rate: learning rate of the steps; the gradient is first shortened to a norm of at most 1.
 
     Returns:
         -log P(x_{t+1} | x_1 .. x_t), shape (T,).
@@ -456,7 +456,7 @@ def dynamic_surprise(model: PredictionNetwork, codes: Tensor, segment: int = 50,
     if len(codes) == 0:
         raise ValueError("dynamic_surprise: the text has no characters; give at least one")
     learner = copy.deepcopy(model).eval()
-    optimizer = torch.optim.Adam(learner.parameters(), lr=rate, betas=(0.9, 0.99))
+    optimizer = torch.optim.SGD(learner.parameters(), lr=rate)
     dtype, state, costs = next(learner.parameters()).dtype, None, []
     for seen, coming in zip(shift(codes).split(segment), codes.split(segment), strict=True):
         logits, state = learner(one_hot(seen[:, None], learner.input_size, dtype), state)
@@ -464,6 +464,7 @@ def dynamic_surprise(model: PredictionNetwork, codes: Tensor, segment: int = 50,
         costs.append(nats.detach())  # first the price, as it stood before learning
         optimizer.zero_grad()
         nats.mean().backward()  # then the lesson
+        nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
         state = [(h.detach(), c.detach()) for h, c in state]
     return torch.cat(costs)

@@ -277,11 +277,11 @@ def test_dynamic_evaluation_pays_before_it_learns(text_model):
     codes = encode("abcabcabcabcabcabcabcabcabcabc")
     weights = {name: value.clone() for name, value in text_model.state_dict().items()}
     frozen = text_surprise(text_model, codes)
-    costs = dynamic_surprise(text_model, codes, segment=10, rate=1e-2)
+    costs = dynamic_surprise(text_model, codes, segment=10, rate=1.0)
     assert torch.allclose(costs[:10], frozen[:10], atol=1e-12)  # nothing learned yet
     assert costs[20:].mean() < frozen[20:].mean()  # it has learned
     other = torch.cat([codes[:20], encode("xyzxyzxyzx")])
-    assert torch.allclose(dynamic_surprise(text_model, other, 10, 1e-2)[:20], costs[:20], atol=1e-12)  # never peeks
+    assert torch.allclose(dynamic_surprise(text_model, other, 10, 1.0)[:20], costs[:20], atol=1e-12)  # never peeks
     assert torch.allclose(dynamic_surprise(text_model, codes, 10, 0.0), frozen, atol=1e-12)
     assert all(torch.equal(value, weights[name]) for name, value in text_model.state_dict().items())
 

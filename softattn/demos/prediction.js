@@ -20,7 +20,7 @@ function make(tag, attributes = {}, text = "") {
 
 function slider(caption, attributes) {
   const label = make("label", {}, caption + " ");
-  const output = make("output");
+  const output = make("b");
   const input = make("input", { type: "range", ...attributes });
   label.append(output, input);
   return { label, output, input };

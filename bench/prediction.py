@@ -1,0 +1,47 @@
+"""Two questions of the chapter `prediction`: what the shortcuts cost, and how fast a network should learn while tested.
+
+python bench/prediction.py [--quick]
+
+The rates of dynamic evaluation are compared on the prose held out of the library, never on the book.
+"""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import torch
+from torch.utils.benchmark import Timer
+
+from softattn import load
+from softattn.prediction import dynamic_surprise, encode, library_prose, one_hot, shift, text_surprise
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "recipes"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a shorter text and fewer rates")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    from prediction import split  # the recipe's split of the library
+
+    model = load("prediction")
+    x = one_hot(shift(torch.randint(96, (200, 32))), 96)
+    below = torch.randn(200, 32, 320)
+    stack = Timer("with torch.no_grad(): model(x)", globals=dict(model=model, x=x, torch=torch))
+    cat = Timer("torch.cat([x, below], -1); torch.cat([below, below], -1)", globals=dict(x=x, below=below, torch=torch))
+    whole, copies = (timer.blocked_autorange(min_run_time=1).median for timer in (stack, cat))
+    print(f"share of the copies that put parts side by side in a forward pass: {copies / whole:.1%}")
+
+    codes = encode(split(library_prose())[1])[: 2000 if options.quick else 8000]
+    print(f"library, held out, {len(codes)} characters")
+    print(f"  frozen                    {text_surprise(model, codes).mean() / math.log(2):.3f} bits per character")
+    for segment, rate in [(25, 0.1)] if options.quick else [(25, 0.03), (25, 0.1), (25, 0.3), (50, 0.1), (50, 0.3)]:
+        found = dynamic_surprise(model, codes, segment, rate).mean() / math.log(2)
+        print(f"  segment {segment:3d}, rate {rate:5.2f}  {found:.3f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
