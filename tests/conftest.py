@@ -32,9 +32,9 @@ def _seed():
 def pytest_collection_modifyitems(items):
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     for item in items:
-        if "data" in item.keywords and not os.environ.get("SOFTATTN_DATA"):
+        if item.get_closest_marker("data") and not os.environ.get("SOFTATTN_DATA"):
             item.add_marker(pytest.mark.skip(reason="SOFTATTN_DATA is not set: the licensed data is not here"))
-        if "browser" in item.keywords and not chromium:
+        if item.get_closest_marker("browser") and not chromium:
             item.add_marker(pytest.mark.skip(reason="no Chromium on this machine: apt-get install chromium"))
-        if "site" in item.keywords and not (ROOT / "_build" / "html" / "index.html").exists():
+        if item.get_closest_marker("site") and not (ROOT / "_build" / "html" / "index.html").exists():
             item.add_marker(pytest.mark.skip(reason="the site is not built: run `make book` first"))
