@@ -290,6 +290,25 @@ def test_autocast_keeps_a_forget_gate_of_0999():
     assert abs(c.item() - keep**500) < 1e-4 and abs(slope.item() - keep**500) < 1e-4
 
 
+def test_backward_inside_autocast_of_a_float32_forward_stays_float32(device):
+    lstm = random_lstm(24, 32, dtype=torch.float32, device=device)
+    x = randn(20, 4, 24, dtype=torch.float32, device=device, grad=True)
+    inputs = (x, *lstm.parameters())
+    want = gradients([lstm(x)[0]], inputs)
+    hs, _ = lstm(x)
+    with torch.autocast(device.type, torch.bfloat16):
+        got = gradients([hs], inputs)
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+
+
+def test_gradients_that_come_in_are_not_overwritten():
+    lstm = random_lstm(3, 4)
+    hs, (h, c) = lstm(randn(5, 2, 3))
+    coming = [torch.ones_like(output) for output in (hs, h, c)]
+    torch.autograd.grad((hs, h, c), list(lstm.parameters()), coming)
+    assert all(gradient.eq(1).all() for gradient in coming)
+
+
 def test_float64_stays_float64_under_autocast():
     lstm = random_lstm(2, 3)
     with torch.autocast("cpu", torch.bfloat16):

@@ -82,19 +82,19 @@ function render({ model, el }) {
   const reset = make("button", { type: "button" }, "Start again");
   row.append(next, reset);
 
-  const svg = make("svg", { viewBox: "0 0 640 230", role: "img", style: "width:100%" });
-  const zero = make("line", { x1: 60, x2: 630, style: "stroke:var(--sa-line)" });
-  const trace = make("path", { style: "fill:none;stroke:var(--sa-vermillion);stroke-width:4" });
-  const dot = make("circle", { r: 7, style: "fill:var(--sa-vermillion)" });
+  const svg = make("svg", { viewBox: "0 0 480 200", role: "img" });
+  const zero = make("line", { x1: 50, x2: 470, style: "stroke:var(--sa-line)" });
+  const trace = make("path", { style: "fill:none;stroke:var(--sa-vermillion);stroke-width:3" });
+  const dot = make("circle", { r: 6, style: "fill:var(--sa-vermillion)" });
   const texts = [
-    make("text", { x: 52, y: 26, "text-anchor": "end", "font-size": 20, fill: "currentColor" }),
-    make("text", { x: 52, y: 196, "text-anchor": "end", "font-size": 20, fill: "currentColor" }),
-    make("text", { x: 345, y: 222, "text-anchor": "middle", "font-size": 20, fill: "currentColor" },
-      `the cell over the next ${STEPS} steps, if nothing else moves`),
+    make("text", { x: 44, y: 26, "text-anchor": "end" }),
+    make("text", { x: 44, y: 186, "text-anchor": "end" }),
   ];
   svg.append(zero, trace, dot, ...texts);
 
-  const note = make("p", { class: "sa-note" }, "The equations that your last move changed are lit.");
+  const note = make("p", { class: "sa-note" }, 
+    `Lit: the equations that your last move changed. The line: the cell over the next ${STEPS} steps, if nothing else moves; ` +
+    "the dot is the next step.");
   el.append(equations, row, controls, svg, note);
 
   function draw() {
@@ -116,8 +116,8 @@ function render({ model, el }) {
     const path = [state.c];
     while (path.length <= STEPS) path.push(step(state, path[path.length - 1]).c);
     const top = Math.max(1, ...path.map(Math.abs));
-    const x = (t) => 60 + (570 * t) / STEPS;
-    const y = (c) => 105 - (85 * c) / top;
+    const x = (t) => 50 + (420 * t) / STEPS;
+    const y = (c) => 100 - (80 * c) / top;
     trace.setAttribute("d", path.map((c, t) => `${t ? "L" : "M"}${x(t).toFixed(1)} ${y(c).toFixed(1)}`).join(""));
     dot.setAttribute("cx", x(1));
     dot.setAttribute("cy", y(path[1]));
