@@ -369,6 +369,11 @@ def test_what_is_impossible_is_never_drawn():
     assert set(sample(logits, 1.0, torch.Generator().manual_seed(0)).tolist()) == {1, 3}
 
 
+def test_a_draw_of_exactly_zero_takes_nothing_impossible(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda size, **kw: torch.zeros(size, dtype=kw["dtype"]))
+    assert sample(torch.tensor([[-torch.inf, 0.0, 1.0]])).tolist() == [1]
+
+
 def test_temperature_zero_takes_the_likeliest_and_tiny_ones_do_not_overflow():
     logits = torch.tensor([[1.0, 3.0, 2.0], [90.0, -80.0, 0.0]])
     assert sample(logits, 0).tolist() == [1, 0]
