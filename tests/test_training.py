@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,8 @@ def test_no_steps_is_a_training_too():
 
 
 def test_progress_shows_the_loss_and_can_be_silent(capsys, monkeypatch):
-    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    # make switches bars off by TQDM_DISABLE, which tqdm reads when it is imported
+    monkeypatch.setattr(training, "tqdm", partial(training.tqdm, disable=False))
     model, optimizer = adding()
     history = fit(model, numbers, miss, optimizer, steps=2, progress=True)
     shown = capsys.readouterr().err

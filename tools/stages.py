@@ -45,10 +45,10 @@ STAGES = {
     ],
     "test": [
         *STYLE,
-        Stage("tests", f'-m pytest -q -n {WORKERS} -m "not site and not browser"', data=True),
+        Stage("tests", f'-m pytest -n {WORKERS} -m "not site and not browser"', data=True),
         Stage("notebooks alone", "tools/run_notebooks.py"),
         Stage("strict build", "tools/site.py build"),
-        Stage("pages and demos", f'-m pytest -q -n {WORKERS} -m "site or browser"'),
+        Stage("pages and demos", f'-m pytest -n {WORKERS} -m "site or browser"'),
     ],
 }
 
