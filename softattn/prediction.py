@@ -234,6 +234,8 @@ def text_surprise(model: PredictionNetwork, codes: Tensor) -> Tensor:
 
     Raises:
         ValueError: if the text has no characters.
+
+    Source: Graves (2013), eq. 5-6, term by term; slide 10.
     """
     if len(codes) == 0:
         raise ValueError("text_surprise: the text has no characters; give at least one")
@@ -484,6 +486,8 @@ def sample(logits: Tensor, temperature: float = 1.0, generator: torch.Generator 
 
     Raises:
         ValueError: if the temperature is negative or not a number.
+
+    Source: Graves (2013), section 2: a sequence is written by drawing from its own predictions; slide 9.
     """
     if not temperature >= 0:
         raise ValueError(f"sample: temperature = {temperature}; give 0 (always the likeliest) or more")
