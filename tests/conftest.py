@@ -4,8 +4,11 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
-import torch
+# tqdm reads this when it is imported, so it must go first: the tests judge the progress bars, and pytest keeps them quiet.
+os.environ.pop("TQDM_DISABLE", None)
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 

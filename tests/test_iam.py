@@ -426,8 +426,7 @@ def test_where_the_cache_goes(monkeypatch, tmp_path):
     assert module._cache_folder() == tmp_path / "local" / "softattn"
 
 
-def test_progress_bar(corpus, capsys, monkeypatch):
-    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+def test_progress_bar(corpus, capsys):
     load_iam(corpus)
     assert "reading IAM-OnDB (once)" in capsys.readouterr().err
     load_iam(corpus)
