@@ -4,11 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-# tqdm reads this when it is imported, so it must go first: the tests judge the progress bars, and pytest keeps them quiet.
-os.environ.pop("TQDM_DISABLE", None)
-
-import pytest  # noqa: E402
-import torch  # noqa: E402
+import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -132,7 +132,7 @@ def test_no_steps_is_a_training_too():
     assert same(before, state(model))
 
 
-def test_progress_shows_the_loss_and_can_be_silent(capsys):
+def test_progress_shows_the_loss_and_can_be_silent(capsys, monkeypatch):
     # make switches bars off by TQDM_DISABLE, which tqdm reads when it is imported
     monkeypatch.setattr(training, "tqdm", partial(training.tqdm, disable=False))
     model, optimizer = adding()
