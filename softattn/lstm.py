@@ -82,11 +82,11 @@ class LSTMCell(nn.Module):
         if x.dim() != 2 or x.shape[1] != self.input_size:
             raise ValueError(f"LSTMCell: x has shape {tuple(x.shape)}, expected (B, I) = (B, {self.input_size})")
         if state is None:
-            state = (x.new_zeros(len(x), self.hidden_size),) * 2
+            state = (self.bias.new_zeros(len(x), self.hidden_size),) * 2
         _check_state("LSTMCell", state, len(x), self.hidden_size)
         h, c = state
         z = x @ self.weight_x + h @ self.weight_h + self.bias  # (B, 4H)
-        i, f, g, o = z.chunk(4, dim=1)  # each (B, H)
+        i, f, g, o = z.to(c.dtype).chunk(4, dim=1)  # each (B, H); autocast rounds z, not the gates
         p = self.peephole if self.peephole is not None else z.new_zeros(3, 1)
         i = torch.sigmoid(i + p[0] * c)  # eq. 7
         f = torch.sigmoid(f + p[1] * c)  # eq. 8

@@ -288,6 +288,12 @@ def test_autocast_keeps_a_forget_gate_of_0999():
         _, (_, c) = lstm(torch.zeros(500, 1, 1), (torch.zeros(1, 1), start.requires_grad_()))
     (slope,) = torch.autograd.grad(c.sum(), start)
     assert abs(c.item() - keep**500) < 1e-4 and abs(slope.item() - keep**500) < 1e-4
+    cell, state = LSTMCell(1, 1), (torch.zeros(1, 1), torch.ones(1, 1))
+    cell.load_state_dict(lstm.state_dict())
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        for _ in range(500):
+            state = cell(torch.zeros(1, 1), state)
+    assert abs(state[1].item() - keep**500) < 1e-4
 
 
 def test_backward_inside_autocast_of_a_float32_forward_stays_float32(device):
