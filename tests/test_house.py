@@ -66,6 +66,21 @@ def test_the_readme_shows_a_picture_and_says_what_it_shows():
     assert f" {path}" in read("Makefile"), "a make target draws the picture"
 
 
+@pytest.mark.slow
+def test_the_picture_is_what_its_command_draws(tmp_path):
+    command = re.search(r"^cover:.*\n\t\$\(PY\) tools/cover\.py (\w+) (\S+)$", read("Makefile"), re.M)
+    drawn = tmp_path / "cover.svg"
+    done = subprocess.run(
+        [sys.executable, "tools/cover.py", command[1], str(drawn)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+    def coordinates(text):
+        return [float(n) for d in re.findall(r' d="([^"]+)"', text) for n in re.findall(r"-?\d+\.?\d*", d)]
+
+    assert coordinates(drawn.read_text()) == pytest.approx(coordinates(read(command[2])), abs=0.5), "run `make cover`"
+
+
 def test_the_readme_names_what_has_never_run_and_installs_from_git():
     text = read("README.md")
     never = text.split("## What has never run")[1].split("\n## ")[0]
