@@ -16,7 +16,7 @@ from softattn.mixture import StrokeMixture
 from softattn.prediction import PredictionNetwork, State
 from softattn.strokes import Strokes, pad
 
-__all__ = ["HandwritingPredictor", "ROUNDING", "line_stream", "stroke_start_"]
+__all__ = ["HandwritingPredictor", "ROUNDING", "expected_ink", "line_stream", "stroke_start_"]
 
 
 # -- The network --
@@ -60,6 +60,9 @@ class HandwritingPredictor(nn.Module):
         mean: mean of dx and dy over the training strokes, in raw units.
         std: their standard deviation, in raw units.
         dropout: probability of losing a hidden value on its way up, in training only.
+
+    Raises:
+        ValueError: for fewer than two mixtures, or constants that are not a pair or not positive.
 
     Source: Graves (2013), section 4; slides 11, 14-15.
     """
@@ -200,7 +203,7 @@ class HandwritingPredictor(nn.Module):
         return Strokes(offsets, source="written by HandwritingPredictor")
 
 
-# -- Training --
+# -- Lines in a long strip --
 def line_stream(lines: Sequence[Strokes], rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Lay all lines end to end in random order and fold the long strip into rows: training without padding.
 
@@ -235,3 +238,54 @@ def line_stream(lines: Sequence[Strokes], rows: int, generator: torch.Generator)
         return strip[:cut].unflatten(0, (rows, steps)).transpose(0, 1).contiguous()
 
     return fold(seen), fold(coming), fold(begins)
+
+
+# -- Where the pen is expected --
+@torch.no_grad()
+def expected_ink(
+    model: HandwritingPredictor, line: Strokes, cell: float = 8.0, reach: tuple[float, float] = (320.0, 320.0)
+) -> tuple[Tensor, tuple[float, float, float, float], Tensor, Tensor]:
+    """Add up, along a line, the densities of where the model expects each next point.
+
+    Args:
+        model: the predictor.
+        line: raw strokes, at least two points.
+        cell: side of a pixel, in raw units.
+        reach: how far to both sides of the pen, and up and down, a density is drawn, in raw units.
+
+    Returns:
+        The sum of the densities per square raw unit, shape (rows, columns), its edges (left, right, bottom, top) for
+        imshow, the probability that the pen lifts after each of the T - 1 predicted points, shape (T - 1,), and the
+        raw outputs, shape (T - 1, 6M + 1).
+
+    Raises:
+        ValueError: for a line of one point: nothing is predicted.
+
+    Source: Graves (2013), figure 10; slide 14.
+    """
+    if len(line) < 2:
+        raise ValueError(
+            "expected_ink: the line has one point; give a line of at least two: the first is never predicted"
+        )
+    was_training = model.training
+    model.eval()
+    raw = model(model.normalise(line.offsets.to(model.mean))[:-1, None])[0][:, 0]  # (T - 1, 6M + 1)
+    model.train(was_training)
+    paper = line.to_absolute()[:, :2].to(raw)
+    half = [math.ceil(r / cell) for r in reach]
+    low = (paper / cell).floor().amin(0).long()
+    place = (paper / cell).floor().long() - low  # (T, 2): column and row of the pen, margins not counted
+    columns, rows = (place.amax(0) + 1).tolist()
+    canvas = raw.new_zeros(rows + 2 * half[1], columns + 2 * half[0])
+    across = torch.arange(-half[0], half[0] + 1, device=raw.device)
+    down = torch.arange(-half[1], half[1] + 1, device=raw.device)
+    grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1)  # (down, across, 2), in pixels
+    for t in range(len(raw)):
+        offset = (grid + place[t] + low + 0.5) * cell - paper[t]
+        xy = (offset - model.mean[:2]) / model.std[:2]
+        column, row = place[t].tolist()
+        window = canvas[row : row + len(down), column : column + len(across)]
+        window += StrokeMixture(raw[t]).density(xy) / model.std[:2].prod()
+    left, top = ((low - torch.tensor(half, device=low.device)) * cell).tolist()
+    edges = (left, left + canvas.shape[1] * cell, top + canvas.shape[0] * cell, top)
+    return canvas, edges, StrokeMixture(raw).end, raw

@@ -1,0 +1,292 @@
+"""The handwriting predictor: oracles by loop, the stream of lines, scribbling, and the weights that ship."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import softattn
+from softattn.handwriting import ROUNDING, HandwritingPredictor, expected_ink, line_stream, stroke_start_
+from softattn.mixture import StrokeMixture
+from softattn.strokes import EmbeddedWriter, Strokes, load_iam
+
+MEAN, STD = (8.25, 0.12), (42.5, 37.3)
+STORED = -66.621  # nats a line on embedded_lines()
+
+
+def made_up(*lengths: int, seed: int = 0) -> list[Strokes]:
+    """Lines of random steps; every step of every line is another number."""
+    rng = np.random.default_rng(seed)
+    lines = []
+    for length in lengths:
+        offsets = np.concatenate([rng.normal(8, 40, (length, 2)), rng.random((length, 1)) < 0.1], 1)
+        offsets[0, :2], offsets[-1, 2] = 0, 1
+        lines.append(Strokes(offsets))
+    return lines
+
+
+def network(device="cpu", hidden=12, layers=2, mixtures=5, dtype=torch.float64, **more) -> HandwritingPredictor:
+    torch.manual_seed(5)
+    model = HandwritingPredictor(hidden, layers, mixtures, MEAN, STD, **more)
+    with torch.no_grad():
+        model.network.output.weight.normal_(0, 0.4)  # outputs that depend on what was read
+    return model.to(device, dtype)
+
+
+# -- scores ------------------------------------------------------------------------------------------------------------
+
+
+def by_loop(model: HandwritingPredictor, line: Strokes, floor: float) -> tuple[float, float]:
+    """One line, one point at a time, normalised by hand: nats and squared error."""
+    nats = error = 0.0
+    state = None
+    with torch.no_grad():
+        for t in range(len(line) - 1):
+            row, coming = (
+                torch.tensor([(dx - MEAN[0]) / STD[0], (dy - MEAN[1]) / STD[1], end], dtype=torch.float64)
+                for dx, dy, end in line.offsets[t : t + 2].double().tolist()
+            )
+            raw, state = model(row[None, None], state)
+            mixture = StrokeMixture(raw[0, 0], floor=(floor / STD[0], floor / STD[1]))
+            nats -= mixture.log_prob(coming).item()
+            weighted = (mixture.pi[:, None] * mixture.mu).sum(0)
+            error += (coming[:2] - weighted).square().sum().item()
+    return nats, error
+
+
+@pytest.mark.parametrize("floor", [0.0, ROUNDING, 3.0])
+def test_scores_equal_a_loop_over_points(floor):
+    """Padding, order, one-point lines, the first row: in whatever company, a line has its own score."""
+    model, lines = network(), made_up(9, 1, 30, 2, 17, 30)
+    wanted = [by_loop(model, line, floor) for line in lines]
+    for batch in (1, 2, 64):
+        scores = model.scores(lines, floor=floor, batch=batch)
+        torch.testing.assert_close(
+            scores["nats"], torch.tensor([n for n, _ in wanted], dtype=torch.float64), rtol=1e-5, atol=1e-5
+        )
+        torch.testing.assert_close(
+            scores["squared_error"], torch.tensor([e for _, e in wanted], dtype=torch.float64), rtol=1e-5, atol=1e-5
+        )
+        assert scores["points"].tolist() == [8, 0, 29, 1, 16, 29]
+        assert scores["nats"][1] == 0 and scores["nats"].dtype == torch.float64
+    assert torch.equal(model.nats(lines, floor), model.scores(lines, floor)["nats"])
+
+
+def test_the_end_bit_of_the_first_row_is_read_and_not_scored():
+    """Row 0 changes what is expected, and never costs anything itself: a line of two rows has one term."""
+    model = network()
+    (line,) = made_up(2)
+    x = model.normalise(line.offsets.double())
+    one = -StrokeMixture(model(x[:1, None])[0][0, 0], floor=model.floors(ROUNDING)).log_prob(x[1])
+    torch.testing.assert_close(model.nats([line])[0], one.detach(), rtol=1e-6, atol=1e-6)
+
+
+def test_scoring_leaves_the_model_as_it_was():
+    model = network(dropout=0.5).train()
+    lines = made_up(20, 12)
+    first = model.nats(lines)
+    assert model.training and torch.equal(first, model.nats(lines)), "dropout is off while scoring"
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_normalise_and_floors():
+    model = network()
+    rows = torch.tensor([[MEAN[0], MEAN[1], 1.0], [MEAN[0] + STD[0], MEAN[1] - 2 * STD[1], 0.0]], dtype=torch.float64)
+    wanted = torch.tensor([[0.0, 0, 1], [1, -2, 0]], dtype=torch.float64)
+    torch.testing.assert_close(model.normalise(rows), wanted, rtol=0, atol=1e-6)
+    assert model.floors(1.0) == pytest.approx((1 / STD[0], 1 / STD[1]), rel=1e-6)
+    assert ROUNDING == pytest.approx(np.random.default_rng(0).uniform(-0.5, 0.5, 200_000).std(), rel=0.01)
+    assert "mean" not in model.state_dict(), "constants of the card, not weights"
+
+
+def test_runs_on_the_device(device):
+    lines = made_up(12, 7)
+    here, there = network(dtype=torch.float32), network(device, dtype=torch.float32)
+    torch.testing.assert_close(there.nats(lines), here.nats(lines), rtol=1e-3, atol=1e-3)
+    assert there.nats(lines).device.type == "cpu"
+
+
+# -- the network -------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_at_a_time_equals_the_whole_and_resets_forget():
+    model, x = network(), torch.randn(11, 3, 3, dtype=torch.float64)
+    whole, _ = model(x)
+    assert whole.shape == (11, 3, 31)
+    state, steps = None, []
+    for row in x:
+        raw, state = model(row[None], state)
+        steps.append(raw[0])
+    torch.testing.assert_close(torch.stack(steps), whole)
+    reset = torch.zeros(11, 3, dtype=torch.bool)
+    reset[4, 1] = True
+    again, _ = model(x, None, reset)
+    torch.testing.assert_close(again[4:, 1], model(x[4:, 1:2])[0][:, 0])
+    torch.testing.assert_close(again[:, 0], whole[:, 0])
+
+
+@pytest.mark.parametrize("mixtures", [2, 8, 20])
+def test_the_start_expects_what_pens_do(mixtures):
+    bias = torch.full((6 * mixtures + 1,), 9.0)
+    assert stroke_start_(bias, mixtures, torch.Generator().manual_seed(0)) is bias
+    mixture = StrokeMixture(bias)
+    assert mixture.end.item() == pytest.approx(0.04, rel=1e-4)
+    wide = mixture.sigma[:, 0] > 1
+    assert wide.sum() == max(1, mixtures // 5)
+    assert mixture.pi[wide].sum().item() == pytest.approx(0.04, rel=1e-4)
+    assert mixture.mu.std() > 0.05 and (mixture.rho == 0).all()
+    other = stroke_start_(torch.zeros_like(bias), mixtures, torch.Generator().manual_seed(0))
+    assert torch.equal(bias, other)
+
+
+# -- the stream --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_the_stream_equals_a_loop(rows):
+    """Every point of every line once, in order, its reset where a line or a row begins; at most B - 1 are lost."""
+    lines = made_up(9, 1, 30, 2, 17, 5)
+    x, y, reset = line_stream(lines, rows, torch.Generator().manual_seed(3))
+    kept = [line.offsets for line in lines if len(line) > 1]
+    order = torch.randperm(len(kept), generator=torch.Generator().manual_seed(3)).tolist()
+    strip = [(kept[i][t], kept[i][t + 1], t == 0) for i in order for t in range(len(kept[i]) - 1)]
+    steps = len(strip) // rows
+    assert x.shape == y.shape == (steps, rows, 3) and reset.shape == (steps, rows) and reset.dtype == torch.bool
+    for row in range(rows):
+        for t in range(steps):
+            seen, coming, begins = strip[row * steps + t]
+            assert torch.equal(x[t, row], seen) and torch.equal(y[t, row], coming)
+            assert reset[t, row] == (begins or t == 0)
+    assert len(strip) - steps * rows < rows
+    assert not torch.equal(x, line_stream(lines, rows, torch.Generator().manual_seed(4))[0]), "the order is drawn"
+
+
+def test_training_on_the_stream_is_the_score_of_the_lines():
+    """One row: the stream's sum of surprises is the sum of the lines' nats. Resets, targets, normalisation at once."""
+    model, lines = network(), made_up(9, 1, 30, 2, 17)
+    x, y, reset = (t.double() if t.is_floating_point() else t for t in line_stream(lines, 1, torch.Generator()))
+    mixture = StrokeMixture(model(model.normalise(x), None, reset)[0], floor=model.floors(ROUNDING))
+    cost = -mixture.log_prob(model.normalise(y)).sum()
+    torch.testing.assert_close(cost.detach(), model.nats(lines).sum(), rtol=1e-6, atol=1e-6)
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def test_scribbles_are_seeded_and_follow_what_was_read():
+    model = network(dtype=torch.float32)
+    prime = EmbeddedWriter(1).write("ink")
+
+    def write(seed=0, **how):
+        return model.scribble(40, generator=torch.Generator().manual_seed(seed), **how)
+
+    line = write()
+    assert len(line) == 41 and line.offsets[-1, 2] == 1 and (line.offsets[0, :2] == 0).all()
+    assert line == write() and line != write(seed=1)
+    assert line != write(prime=prime) and line != write(bias=2.0)
+    assert len(write(prime=prime)) == 41
+
+
+def test_bias_writes_what_is_more_probable():
+    model = network(dtype=torch.float32)
+    cost = [
+        model.nats([model.scribble(150, bias=b, generator=torch.Generator().manual_seed(s)) for s in range(4)]).sum()
+        for b in (0.0, 3.0)
+    ]
+    assert cost[1] < cost[0] - 100
+
+
+def test_expected_ink_is_a_density_along_the_line():
+    """Every prediction has a volume of 1, so the whole picture has one per point; the peak follows the means."""
+    model = network(dtype=torch.float64)
+    with torch.no_grad():
+        model.network.output.weight.zero_()
+        bias = model.network.output.bias.zero_()
+        bias[16:26] = -1.2  # widths of 0.3: all of it lies within the reach, and is wider than a pixel
+    line = made_up(6)[0]
+    density, (left, right, bottom, top), end, raw = expected_ink(model, line, cell=4.0, reach=(120.0, 120.0))
+    assert (right - left) / 4 == density.shape[1] and (bottom - top) / 4 == density.shape[0]
+    assert density.sum().item() * 16 == pytest.approx(5, rel=0.01)
+    assert end.shape == (5,) and raw.shape == (5, 31) and end.mean().item() == pytest.approx(0.5)
+    ys = top + 4 * (torch.arange(density.shape[0]) + 0.5)
+    xs = left + 4 * (torch.arange(density.shape[1]) + 0.5)
+    centre = line.to_absolute()[:-1, :2].double().mean(0) + torch.tensor(MEAN)
+    assert (density.sum(0) @ xs.double() / density.sum()).item() == pytest.approx(centre[0].item(), abs=1.0)
+    assert (density.sum(1) @ ys.double() / density.sum()).item() == pytest.approx(centre[1].item(), abs=1.0)
+
+
+# -- errors ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: HandwritingPredictor(4, 1, 1), "mixtures = 1; give at least 2"),
+        (lambda: HandwritingPredictor(4, 1, 2, std=(1.0, 0.0)), "std above 0"),
+        (lambda: HandwritingPredictor(4, 1, 2, mean=(1.0,)), "give a pair each"),
+        (lambda: network().scores([]), "no lines; give at least one"),
+        (lambda: network().nats(made_up(3), floor=-1.0), "floor = -1.0; give 0 or"),
+        (lambda: network().nats(made_up(3), floor=math.nan), "floor = nan"),
+        (lambda: network().scribble(0), "points = 0; ask for at least one"),
+        (lambda: expected_ink(network(), made_up(1)[0]), "the line has one point"),
+        (lambda: line_stream(made_up(3, 1), 3, torch.Generator()), "2 points to predict do not fill 3 rows"),
+        (lambda: line_stream([], 3, torch.Generator()), "0 points to predict"),
+    ],
+)
+def test_errors_say_what_to_do(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+# -- the weights that ship ---------------------------------------------------------------------------------------------
+
+
+def embedded_lines() -> list[Strokes]:
+    return [EmbeddedWriter(hand).write("a thin line of ink") for hand in range(4)]
+
+
+def test_the_card_says_what_the_chapter_reads():
+    card = softattn.load("handwriting").card
+    assert (card["config"]["hidden_size"], card["config"]["num_layers"], card["config"]["mixtures"]) == (400, 3, 20)
+    assert card["bytes"] <= 8e6 and card["non_commercial"] and "IAM-OnDB" in card["data"]
+    for name, lines in (("val1", 1438), ("val1_cleaned", 1413)):
+        figures = card[name]
+        assert figures["lines"] == lines
+        cell = math.log(card["config"]["std"][0] * card["config"]["std"][1])
+        bits = (figures["nats_per_line"] / figures["points_per_line"] + cell) / math.log(2)
+        assert figures["bits_per_point_raw_lattice"] == pytest.approx(bits, abs=1e-6)
+    assert card["metric"]["value"] == card["val1"]["nats_per_line"]
+    assert abs(card["lost_to_bfloat16_nats_per_line"]) < 2
+
+
+def test_the_weights_give_the_figure_that_was_stored():
+    """Four embedded lines: the network, the mixture, the normalisation and the file, all in one number."""
+    nats = softattn.load("handwriting").nats(embedded_lines())
+    assert nats.mean().item() == pytest.approx(STORED, rel=1e-3)
+
+
+def static(points: torch.Tensor, fitted: torch.Tensor) -> float:
+    """Nats of points (P, 2) under one Gaussian with the moments of `fitted`."""
+    gaussian = torch.distributions.MultivariateNormal(fitted.mean(0), torch.cov(fitted.T))
+    return -gaussian.log_prob(points).sum().item()
+
+
+@pytest.mark.data
+def test_real_lines_and_the_simple_models_of_the_table():
+    model = softattn.load("handwriting")
+    lines, _ = load_iam(split="val1", progress=False)
+    first = model.nats(lines[:32])
+    assert -2500 < first.mean() < -500 and first.isfinite().all()
+    x = [model.normalise(line.offsets).double() for line in lines if len(line) > 1]
+    here, before = torch.cat([r[1:] for r in x]), torch.cat([r[:-1, 2] for r in x])
+
+    def coin(bits):
+        p = bits.mean()
+        return -(bits * p.log() + (1 - bits) * (1 - p).log()).sum().item()
+
+    one = static(here[:, :2], here[:, :2]) + coin(here[:, 2])
+    two = sum(static(here[at, :2], here[at, :2]) + coin(here[at, 2]) for at in (before == 1, before == 0))
+    print(one / len(lines), two / len(lines))
+    assert one / len(lines) == pytest.approx(1842, abs=6)
+    assert two / len(lines) == pytest.approx(844, abs=6)
