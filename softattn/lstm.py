@@ -97,7 +97,7 @@ class LSTMCell(nn.Module):
 
 # -- Memory is a matter of where you start --
 def chrono_(bias: Tensor, longest: int, generator: torch.Generator | None = None) -> Tensor:
-    """Set the biases of an LSTM, in place, so that its memories last between 1 and `longest` steps.
+    """Set the biases of an LSTM, in place, so that its memories last between 2 and `longest` steps.
 
     Args:
         bias: the biases of the four gates i, f, g, o, shape (4H,). The parts of f and i are overwritten.
