@@ -266,6 +266,28 @@ def test_two_equal_demos_live_and_compute_what_python_computes(chromium):
 
 
 @pytest.mark.browser
+def test_the_same_html_twice_gives_two_live_demos(chromium):
+    """A kernel restarted and a cell run again write the id that an older output on the page already has."""
+    html = demo_html("pictures", **STATE)
+    page = chromium.new_page()
+    page.set_content(html + html)
+    page.wait_for_function("document.querySelectorAll('[data-state=live]').length == 2")
+    assert page.locator("svg").count() == 2
+    page.close()
+
+
+@pytest.mark.browser
+def test_the_demo_measures_dark_colours_as_python_does(chromium):
+    night = {"coal": "#0a0a0a", "ink": "#00001e", "moss": "#051205"}  # in the straight part of CIELAB's curve
+    page = chromium.new_page()
+    page.set_content(demo_html("pictures", **{**STATE, "palettes": {"night": night}, "palette": "night"}))
+    page.wait_for_selector("[data-state=live]")
+    numbers = json.loads(page.locator(".softattn-demo").get_attribute("data-numbers"))
+    assert abs(numbers["distance"] - closest(night, 0.0)) < 1e-3
+    page.close()
+
+
+@pytest.mark.browser
 def test_a_demo_whose_script_throws_leaves_its_picture_and_says_so(chromium):
     fig, ax = figure()
     ax.plot([1, 2])
