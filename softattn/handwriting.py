@@ -243,7 +243,7 @@ def line_stream(lines: Sequence[Strokes], rows: int, generator: torch.Generator)
 # -- Where the pen is expected --
 @torch.no_grad()
 def expected_ink(
-    model: HandwritingPredictor, line: Strokes, cell: float = 8.0, reach: tuple[float, float] = (320.0, 320.0)
+    model: HandwritingPredictor, line: Strokes, cell: float = 8.0, reach: tuple[float, float] = (400.0, 400.0)
 ) -> tuple[Tensor, tuple[float, float, float, float], Tensor, Tensor]:
     """Add up, along a line, the densities of where the model expects each next point.
 
