@@ -188,6 +188,25 @@ def test_scribbles_are_seeded_and_follow_what_was_read():
     assert len(write(prime=prime)) == 41
 
 
+@pytest.mark.parametrize("primed", [False, True])
+def test_a_scribble_is_drawn_from_what_the_whole_line_predicts(primed):
+    """Each draw, repeated from the outputs for the finished line: the past is remembered, each point is fed back."""
+    model = network(dtype=torch.float32)
+    prime = EmbeddedWriter(1).write("ink") if primed else Strokes(torch.tensor([[0.0, 0, 1]]))
+    how = {"prime": prime} if primed else {}
+    line = model.scribble(25, bias=0.5, generator=torch.Generator().manual_seed(7), **how)
+    start = prime.offsets if primed else torch.zeros(1, 3)
+    drawn = line.offsets[1:].clone()
+    with torch.no_grad():
+        raw, _ = model(model.normalise(torch.cat([start, drawn]))[:-1, None])
+    generator = torch.Generator().manual_seed(7)
+    for t in range(25):
+        again = StrokeMixture(raw[len(start) - 1 + t][None]).sample(bias=0.5, generator=generator)[0, 0]
+        wanted = again * model.std + model.mean
+        torch.testing.assert_close(drawn[t, :2], wanted[:2], rtol=1e-3, atol=0.05)
+        assert t == 24 or drawn[t, 2] == wanted[2]
+
+
 def test_bias_writes_what_is_more_probable():
     model = network(dtype=torch.float32)
     cost = [
@@ -278,7 +297,7 @@ def test_real_lines_and_the_simple_models_of_the_table():
     lines, _ = load_iam(split="val1", progress=False)
     first = model.nats(lines[:32])
     assert -2500 < first.mean() < -500 and first.isfinite().all()
-    x = [model.normalise(line.offsets).double() for line in lines if len(line) > 1]
+    x = [model.normalise(line.offsets).double() for line in lines if len(line) > 3]
     here, before = torch.cat([r[1:] for r in x]), torch.cat([r[:-1, 2] for r in x])
 
     def coin(bits):
@@ -287,6 +306,13 @@ def test_real_lines_and_the_simple_models_of_the_table():
 
     one = static(here[:, :2], here[:, :2]) + coin(here[:, 2])
     two = sum(static(here[at, :2], here[at, :2]) + coin(here[at, 2]) for at in (before == 1, before == 0))
-    print(one / len(lines), two / len(lines))
     assert one / len(lines) == pytest.approx(1842, abs=6)
     assert two / len(lines) == pytest.approx(844, abs=6)
+    past, coming = [], []  # steps on paper after two steps on paper, from those two
+    for r in x:
+        paper = (r[:-3, 2] == 0) & (r[1:-2, 2] == 0) & (r[2:-1, 2] == 0)
+        past.append(torch.cat([r[2:-1, :2], r[1:-2, :2], torch.ones(len(paper), 1)], 1)[paper])
+        coming.append(r[3:, :2][paper])
+    past, coming = torch.cat(past), torch.cat(coming)
+    left = coming - past @ torch.linalg.lstsq(past, coming).solution
+    assert static(left, left) / len(left) == pytest.approx(-0.23, abs=0.02)
