@@ -1,0 +1,605 @@
+"""Oracle tests of softattn.images: loops, formats written here, mirrors that misbehave. No test opens a connection."""
+
+import gzip
+import hashlib
+import io
+import json
+import math
+import socket
+import struct
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from softattn import images
+from softattn.images import (
+    Images,
+    binarise,
+    embedded_digits,
+    fetch_checked,
+    load_binarised,
+    load_digits,
+    load_mnist,
+    load_svhn,
+    rasterise,
+    read_amat,
+    read_idx,
+)
+from softattn.strokes import EmbeddedWriter
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch, tmp_path, request):
+    """No network in any test, and no data or cache but the test's own."""
+
+    def refuse(*_):
+        raise AssertionError("a test tried to open a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    if not request.node.get_closest_marker("data"):
+        monkeypatch.delenv("SOFTATTN_DATA", raising=False)
+    monkeypatch.setenv("SOFTATTN_CACHE", str(tmp_path / "cache"))
+
+
+# -- from a pen to pixels ----------------------------------------------------------------------------------------------
+
+
+def loop(a, b, thickness, size):
+    """Ink by double loops and plain floats."""
+    out = np.zeros((size, size))
+    for y in range(size):
+        for x in range(size):
+            nearest = math.inf
+            for (ax, ay), (bx, by) in zip(a, b, strict=True):
+                length = (bx - ax) ** 2 + (by - ay) ** 2
+                s = 0 if length == 0 else min(1, max(0, ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length))
+                nearest = min(nearest, math.hypot(x - ax - s * (bx - ax), y - ay - s * (by - ay)))
+            out[y, x] = min(1, max(0, thickness / 2 - nearest + 0.5))
+    return out
+
+
+def test_ink_equals_loops():
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(-2, 14, (2, 9, 2))
+    b[3] = a[3]  # a dot
+    assert np.abs(images._ink(a, b, 2.3, 12) - loop(a, b, 2.3, 12)).max() < 1e-5
+
+
+def test_a_picture_is_fitted_and_centred():
+    for seed in range(40):
+        lines = EmbeddedWriter(seed).write(str(seed % 10)).polylines()
+        ink = rasterise(lines, thickness=2.5)
+        assert ink.dtype == np.float32 and ink.shape == (28, 28)
+        assert 0 <= ink.min() and ink.max() <= 1
+        inked = np.argwhere(ink >= 0.5)  # the ramp is 0.5 at the pen's edge
+        assert 19 <= np.ptp(inked, axis=0).max() + 1 <= 21
+        for axis in (0, 1):
+            centre = (ink.sum(1 - axis) * np.arange(28)).sum() / ink.sum()
+            assert abs(centre - 13.5) < 0.15
+        edge = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
+        assert edge.max() <= 0.5 + 1e-5
+
+
+def test_scale_and_place_of_the_path_do_not_matter_but_its_shape_does():
+    lines = EmbeddedWriter(5).write("5").polylines()
+    base = rasterise(lines)
+    assert np.abs(base - rasterise([7 * line + (900, -30) for line in lines])).max() < 1e-4
+    assert np.abs(base - rasterise([line * (0.5, 1) for line in lines])).max() > 0.5
+    assert np.abs(base[:, ::-1] - rasterise([line * (-1, 1) for line in lines])).max() < 1e-4  # a mirror
+    assert rasterise(lines, 4.0).sum() > 1.3 * base.sum()
+
+
+def test_a_dot_alone_is_a_disc_in_the_middle():
+    ink = rasterise([np.array([[3.0, 4.0]])], thickness=5, size=11, box=10)
+    want = loop([(5, 5)], [(5, 5)], 5, 11)
+    assert np.abs(ink - want).max() < 1e-6
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=6),
+    st.floats(0.5, 6),
+)
+def test_any_finite_path_gives_a_picture(points, thickness):
+    ink = rasterise([np.array(points)], thickness)
+    assert np.isfinite(ink).all() and 0 <= ink.min() and ink.max() <= 1
+    assert ink.sum() > 0 or thickness < 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "says"),
+    [
+        ([], {}, "never touched the paper"),
+        ([np.zeros((0, 2))], {}, "never touched the paper"),
+        ([np.array([[0, np.nan]])], {}, "not a finite number"),
+        ([np.zeros((2, 2))], {"thickness": 0}, "thickness=0"),
+        ([np.zeros((2, 2))], {"thickness": 21}, "0 < thickness < box"),
+        ([np.zeros((2, 2))], {"box": 29}, "box=29"),
+        ([np.zeros((2, 2))], {"size": 0}, "size=0"),
+    ],
+)
+def test_rasterise_refuses(lines, options, says):
+    with pytest.raises(ValueError, match=says):
+        rasterise(lines, **options)
+
+
+# -- the pen's digits --------------------------------------------------------------------------------------------------
+
+
+def test_embedded_digits_are_the_same_each_time_and_differ_by_split():
+    few, more = embedded_digits(20), embedded_digits(60)
+    assert torch.equal(few.pixels, more.pixels[:20]) and torch.equal(few.labels, more.labels[:20])
+    assert few.shape == (1, 28, 28) and "embedded" in few.source and "train" in few.source
+    for other in ("valid", "test"):
+        assert not torch.equal(few.pixels, embedded_digits(20, other).pixels)
+    assert len({p.numpy().tobytes() for p in more.pixels}) == 60
+    assert set(embedded_digits(200).labels.tolist()) == set(range(10))
+
+
+def test_embedded_digits_have_the_look_of_mnist():
+    x = embedded_digits(400).floats()
+    assert abs(x.mean().item() - 0.1307) < 0.02 and abs(x.std().item() - 0.3081) < 0.03
+    assert x[:, :, :2].max() < 0.7 and x.mean(0)[0, 13:15, 13:15].mean() > 0.2
+    down = (x.sum((1, 3)) * torch.arange(28)).sum(1) / x.sum((1, 2, 3))
+    assert (down - 13.5).abs().max() < 0.2
+
+
+def test_embedded_digits_can_be_told_apart():
+    """The nearest mean of the training digits names most test digits: labels and pictures belong together."""
+    train, test = embedded_digits(600), embedded_digits(200, "test")
+    means = torch.stack([train.floats(train.labels == d).mean(0).flatten() for d in range(10)])
+    guess = torch.cdist(test.floats().flatten(1), means).argmin(1)
+    assert (guess == test.labels).float().mean() > 0.6
+
+
+@pytest.mark.parametrize(("n", "split"), [(0, "train"), (3, "val1")])
+def test_embedded_digits_refuses(n, split):
+    with pytest.raises(ValueError, match="expected n >= 1 and one of train, valid, test"):
+        embedded_digits(n, split)
+
+
+# -- Images ------------------------------------------------------------------------------------------------------------
+
+
+def test_images_floats_batches_and_slices(device):
+    pixels = torch.arange(5 * 2 * 3 * 4, dtype=torch.uint8).reshape(5, 2, 3, 4).to(device)
+    heap = Images(pixels, torch.arange(5, device=device), "made")
+    assert heap.shape == (2, 3, 4) and len(heap) == 5
+    assert heap.floats().dtype == torch.float32
+    assert torch.equal((heap.floats([1, 3]) * 255).round().to(torch.uint8), pixels[[1, 3]])
+    assert heap[1:3].labels.tolist() == [1, 2] and heap[1:3].source == "made"
+    assert repr(heap) == "Images(5 of 2 x 3 x 4, with labels, source: made)"
+    assert "no labels" in repr(Images(pixels))
+    one, two = (heap.batch(7, torch.Generator().manual_seed(0)) for _ in range(2))
+    assert torch.equal(one, two) and one.shape == (7, 2, 3, 4) and one.device == pixels.device
+    seen = {v.item() for v in heap.batch(200, torch.Generator().manual_seed(1))[:, 0, 0, 0] * 255}
+    assert {round(v) for v in seen} == {0, 24, 48, 72, 96}
+
+
+def test_images_refuse():
+    with pytest.raises(ValueError, match=r"float32 of shape \(2, 28, 28\), expected uint8 \(N, C, H, W\)"):
+        Images(torch.zeros(2, 28, 28))
+    with pytest.raises(ValueError, match=r"expected uint8"):
+        Images(torch.zeros(2, 1, 28, 28))
+    with pytest.raises(ValueError, match=r"labels have shape \(3,\), expected \(2,\)"):
+        Images(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3))
+    empty = Images(torch.zeros(0, 1, 4, 4, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="3 images of 0"):
+        empty.batch(3, torch.Generator())
+    with pytest.raises(ValueError, match="0 images of 2"):
+        Images(torch.zeros(2, 1, 4, 4, dtype=torch.uint8)).batch(0, torch.Generator())
+
+
+# -- coins -------------------------------------------------------------------------------------------------------------
+
+
+def test_coins_follow_the_grey(device):
+    x = torch.rand(1, 40, generator=torch.Generator().manual_seed(0)).to(device)
+    x[0, 0], x[0, 1] = 0.0, 1.0
+    coins = binarise(x.expand(20_000, 40), torch.Generator().manual_seed(1))
+    assert coins.dtype == x.dtype and coins.device == x.device
+    assert set(coins.unique().tolist()) == {0.0, 1.0}
+    error = (coins.mean(0) - x[0]).abs()
+    assert (error <= 5 * (x[0] * (1 - x[0]) / 20_000).sqrt() + 1e-9).all()
+    again = binarise(x.expand(20_000, 40), torch.Generator().manual_seed(1))
+    assert torch.equal(coins, again)
+    assert abs(np.corrcoef(coins[:, 3].cpu(), coins[:, 4].cpu())[0, 1]) < 5 / 20_000**0.5  # one coin each
+
+
+@pytest.mark.parametrize("bad", [1.5, -0.1, math.nan])
+def test_binarise_refuses_what_is_no_probability(bad):
+    with pytest.raises(ValueError, match="expected 0 to 1"):
+        binarise(torch.tensor([0.5, bad]), torch.Generator())
+
+
+def test_binarise_of_nothing_is_nothing():
+    assert binarise(torch.zeros(0, 1, 28, 28), torch.Generator()).shape == (0, 1, 28, 28)
+
+
+# -- idx ---------------------------------------------------------------------------------------------------------------
+
+
+def idx(array):
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 4), (0, 28, 28), (300, 2)])
+def test_read_idx_reads_what_was_written(shape):
+    array = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    assert np.array_equal(read_idx(idx(array)), array) and read_idx(idx(array)).shape == shape
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "begins with nothing"),
+        (b"PK\x03\x04", "begins with 50 4b 03 04, expected 00 00 08"),
+        (b"\x00\x00\x0d\x01\x00\x00\x00\x00", "no idx file of bytes"),
+        (b"\x00\x00\x08\x03\x00\x00", "ends inside its head, after 6 bytes"),
+        (idx(np.zeros((3, 4), np.uint8))[:-1], "has 23 bytes, its head .* promises 24"),
+        (idx(np.zeros((3, 4), np.uint8)) + b"x", "has 25 bytes, its head .* promises 24"),
+        (bytes([0, 0, 8, 2]) + b"\xff" * 8, "promises"),
+    ],
+)
+def test_read_idx_refuses(content, says):
+    with pytest.raises(ValueError, match=says):
+        read_idx(content, "it")
+
+
+# -- mirrors -----------------------------------------------------------------------------------------------------------
+
+CONTENT = b"the right content" * 50
+MD5 = hashlib.md5(CONTENT).hexdigest()
+GOOD = gzip.compress(CONTENT)
+
+
+def server(answers):
+    """A fetch that answers by mirror: bytes, or an exception to raise. It keeps the addresses that were asked."""
+
+    def fetch(url, path):
+        fetch.asked.append(url)
+        answer = answers[url.rpartition("/")[0]]
+        if isinstance(answer, Exception):
+            with open(path, "wb") as file:
+                file.write(b"half")  # what a broken connection leaves
+            raise answer
+        with open(path, "wb") as file:
+            file.write(answer)
+
+    fetch.asked = []
+    return fetch
+
+
+def test_a_bad_mirror_is_named_and_the_next_one_asked(tmp_path, capsys):
+    fetch = server(
+        {
+            "http://cut": GOOD[:-9],
+            "http://wrong": gzip.compress(CONTENT[::-1]),
+            "http://html": b"<html>Not found</html>",
+            "http://down": OSError("unreachable"),
+            "http://good": gzip.compress(CONTENT, mtime=1),
+        }
+    )
+    mirrors = ["http://cut", "http://wrong/", "http://html", "http://down", "http://good"]
+    assert fetch_checked("f.gz", MD5, mirrors, tmp_path / "new", fetch) == CONTENT
+    assert fetch.asked == [f"{m.rstrip('/')}/f.gz" for m in mirrors]
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["f.gz"]
+    said = capsys.readouterr().out
+    assert "http://cut/f.gz: damaged or cut short" in said and "removed" in said
+    assert "http://wrong/f.gz: not the expected file: md5" in said and MD5 in said
+    assert fetch_checked("f.gz", MD5, ["http://never"], tmp_path / "new", fetch) == CONTENT  # from the folder
+    assert len(fetch.asked) == 5
+
+
+def test_where_no_mirror_is_good_nothing_is_left(tmp_path):
+    fetch = server({"http://a": GOOD[:40], "http://b": OSError("no route")})
+    with pytest.raises(
+        ConnectionError, match=r"f.gz: no mirror gave it \(http://a/f.gz: damaged .*removed; http://b/f.gz: OSError\)"
+    ):
+        fetch_checked("f.gz", MD5, ["http://a", "http://b"], tmp_path, fetch)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_folder_that_went_bad_is_replaced(tmp_path, capsys):
+    (tmp_path / "f.gz").write_bytes(GOOD[:-1])
+    assert fetch_checked("f.gz", MD5, ["http://a"], tmp_path, server({"http://a": GOOD})) == CONTENT
+    assert (tmp_path / "f.gz").read_bytes() == GOOD
+    assert f"{tmp_path / 'f.gz'}: damaged or cut short" in capsys.readouterr().out
+
+
+def test_pooch_is_what_fetches(monkeypatch):
+    pooch = pytest.importorskip("pooch")
+    seen = {}
+
+    class Fake:
+        def __init__(self, **options):
+            seen.update(options)
+
+        def __call__(self, url, path, manager):
+            seen["asked"] = (url, path, manager)
+
+    monkeypatch.setattr(pooch, "HTTPDownloader", Fake)
+    images._pooch_fetch(True)("http://a/f", "/tmp/f")
+    assert seen["progressbar"] is True and seen["timeout"] > 0 and seen["asked"] == ("http://a/f", "/tmp/f", None)
+
+
+# -- MNIST -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_mnist(monkeypatch, tmp_path):
+    """Files of MNIST's format and names, with fingerprints of their own: 60,000 and 10,000 of one byte each."""
+    rng, files, table = np.random.default_rng(0), {}, {}
+    for split, n in (("train", 60_000), ("test", 10_000)):
+        x, y = rng.integers(0, 256, (n, 1, 1), dtype=np.uint8), rng.integers(0, 10, n, dtype=np.uint8)
+        row = []
+        for name, array in zip(images._MNIST[split][::2], (x, y), strict=True):
+            files[name] = gzip.compress(idx(array), 1)
+            row += [name, hashlib.md5(idx(array)).hexdigest()]
+        table[split] = (*row, x, y)
+    monkeypatch.setattr(images, "_MNIST", {k: v[:4] for k, v in table.items()})
+    return files, table
+
+
+def test_mnist_is_split_and_comes_from_the_first_good_mirror(small_mnist, tmp_path):
+    files, table = small_mnist
+    asked = []
+
+    def fetch(url, path):
+        asked.append(url)
+        with open(path, "wb") as file:
+            file.write(files[url.rpartition("/")[2]])
+
+    train = load_mnist("train", tmp_path, fetch=fetch)
+    valid = load_mnist("valid", tmp_path, fetch=fetch)
+    test = load_mnist("test", tmp_path, fetch=fetch)
+    assert [len(part) for part in (train, valid, test)] == [50_000, 10_000, 10_000]
+    assert len(asked) == 4 and all(url.startswith(images.MNIST_MIRRORS[0]) for url in asked)
+    x, y = table["train"][4:]
+    assert np.array_equal(train.pixels[:, 0].numpy(), x[:50_000]) and np.array_equal(valid.labels.numpy(), y[50_000:])
+    assert np.array_equal(test.pixels[:, 0].numpy(), table["test"][4])
+    assert test.labels.dtype == torch.int64 and "test" in test.source
+
+
+def test_mnist_lies_under_softattn_data_or_in_the_cache(small_mnist, tmp_path, monkeypatch):
+    files, _ = small_mnist
+
+    def fetch(url, path):
+        with open(path, "wb") as file:
+            file.write(files[url.rpartition("/")[2]])
+
+    load_mnist("test", fetch=fetch)
+    assert (tmp_path / "cache" / "mnist" / "t10k-images-idx3-ubyte.gz").is_file()
+    monkeypatch.setenv("SOFTATTN_DATA", str(tmp_path / "data"))
+    load_mnist("test", fetch=fetch)
+    assert (tmp_path / "data" / "mnist" / "t10k-images-idx3-ubyte.gz").is_file()
+
+
+def test_mnist_without_download_asks_no_server(small_mnist, tmp_path):
+    files, _ = small_mnist
+    with pytest.raises(FileNotFoundError, match="is not there; allow download=True, or set SOFTATTN_DATA"):
+        load_mnist("test", tmp_path, download=False)
+    (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(files["t10k-images-idx3-ubyte.gz"][:99])
+    with pytest.raises(FileNotFoundError, match="damaged or cut short"):
+        load_mnist("test", tmp_path, download=False)
+    with pytest.raises(ValueError, match="split 'val1' is unknown"):
+        load_mnist("val1")
+
+
+def test_no_network_means_the_pen_and_one_line(tmp_path, capsys):
+    def fetch(url, path):
+        raise OSError("unreachable")
+
+    got = load_digits("mnist", "test", 5, tmp_path, fetch=fetch)
+    assert torch.equal(got.pixels, embedded_digits(5, "test").pixels) and "embedded" in got.source
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and "using digits of the embedded pen writer instead" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_load_digits_chooses(small_mnist, tmp_path, capsys):
+    files, table = small_mnist
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    got = load_digits("mnist", n=3, root=tmp_path)
+    assert got.source == "MNIST, train" and np.array_equal(got.pixels[:, 0].numpy(), table["train"][4][:3])
+    assert load_digits(n=4).source == embedded_digits(4).source and len(load_digits(n=4)) == 4
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match="source 'cifar' is unknown"):
+        load_digits("cifar")
+    with pytest.raises(ValueError, match="n=0"):
+        load_digits(n=0)
+    with pytest.raises(FileNotFoundError, match="Nothing|holds neither"):
+        load_digits("binarised", root=tmp_path)
+
+
+# -- the fixed binarisation --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bits(monkeypatch):
+    """30 rows of 784 bits, taken for Larochelle's set."""
+    rows = np.random.default_rng(0).integers(0, 2, (30, 784), dtype=np.uint8)
+    packed = np.packbits(rows, axis=1)
+    monkeypatch.setattr(images, "_BINARISED", {"valid": (30, hashlib.md5(packed.tobytes()).hexdigest())})
+    return rows, packed
+
+
+def amat(rows, end="\n"):
+    return end.join(" ".join(map(str, row)) for row in rows) + end
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \n"])
+def test_amat_and_packed_are_one_set(bits, tmp_path, end):
+    rows, packed = bits
+    want = torch.from_numpy(rows.reshape(-1, 1, 28, 28) * np.uint8(255))
+    (tmp_path / "binarized_mnist_valid.amat").write_text(amat(rows, end), newline="")
+    text = load_binarised("valid", tmp_path)
+    np.savez(tmp_path / "binarized_mnist.npz", valid=packed)
+    both = load_binarised("valid", tmp_path)
+    assert torch.equal(text.pixels, want) and torch.equal(both.pixels, want)
+    assert text.labels is None and "fixed" in text.source
+    assert set(text.floats().unique().tolist()) == {0.0, 1.0}
+
+
+def test_amat_without_a_last_line_break(bits, tmp_path):
+    rows, _ = bits
+    (tmp_path / "a.amat").write_text(amat(rows)[:-1])
+    assert np.array_equal(read_amat(tmp_path / "a.amat"), rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: t[:-200], "line 30 has 684 numbers, expected 784: cut short"),
+        (lambda t: t.replace("1", "2", 1), "holds '2', expected zeros and ones"),
+        (lambda t: "", "line 1 has 0 numbers"),
+        (lambda t: "\n" + t, "line 1 has 0 numbers"),
+        (lambda t: t[: len(t) // 30 * 12], "not Larochelle's valid set"),
+    ],
+)
+def test_a_damaged_amat_is_refused(bits, tmp_path, change, says):
+    (tmp_path / "binarized_mnist_valid.amat").write_text(change(amat(bits[0])))
+    with pytest.raises(ValueError, match=says):
+        load_binarised("valid", tmp_path)
+
+
+def test_other_bits_are_refused(bits, tmp_path):
+    packed = bits[1].copy()
+    packed[3, 5] ^= 4
+    np.savez(tmp_path / "binarized_mnist.npz", valid=packed)
+    with pytest.raises(ValueError, match="is not Larochelle's valid set"):
+        load_binarised("valid", tmp_path)
+    (tmp_path / "binarized_mnist.npz").write_bytes(b"PK\x03\x04 and then nothing")
+    with pytest.raises(ValueError, match="is damaged"):
+        load_binarised("valid", tmp_path)
+    with pytest.raises(FileNotFoundError, match="holds neither binarized_mnist.npz nor binarized_mnist_valid.amat"):
+        load_binarised("valid", tmp_path / "empty")
+    with pytest.raises(ValueError, match="split 'dev' is unknown"):
+        load_binarised("dev", tmp_path)
+
+
+@pytest.mark.data
+def test_the_real_files_are_what_the_fingerprints_say(monkeypatch):
+    sizes = {"train": 50_000, "valid": 10_000, "test": 10_000}
+    monkeypatch.setattr(images, "_pooch_fetch", lambda progress: pytest.fail("the data folder lacks a file"))
+    for split, n in sizes.items():
+        fixed, grey = load_binarised(split), load_mnist(split, download=False)
+        assert len(fixed) == len(grey) == n
+        assert abs(fixed.floats().mean() - grey.floats().mean()) < 0.001  # coins keep the mean
+    grey = load_mnist("train", download=False)
+    whole = np.concatenate([grey.pixels.numpy(), load_mnist("valid", download=False).pixels.numpy()]) / 255
+    assert abs(whole.mean() - 0.1307) < 5e-5 and abs(whole.std() - 0.3081) < 5e-5  # the two numbers of the chapter
+    assert grey.labels[:5].tolist() == [5, 0, 4, 1, 9]
+
+
+# -- SVHN --------------------------------------------------------------------------------------------------------------
+
+
+def svhn(path, n=7, **change):
+    """A file of the format of SVHN's cropped digits."""
+    scipy_io = pytest.importorskip("scipy.io")
+    rng = np.random.default_rng(0)
+    content = {
+        "X": rng.integers(0, 256, (32, 32, 3, n), dtype=np.uint8),
+        "y": np.arange(n, dtype=np.uint8)[:, None] % 10 + 1,
+    }
+    content |= change
+    scipy_io.savemat(path, {k: v for k, v in content.items() if v is not None}, do_compression=True)
+    return content
+
+
+def test_svhn_axes_and_the_ten_that_is_a_zero(tmp_path):
+    content = svhn(tmp_path / "train_32x32.mat", 12)
+    got = load_svhn("train", tmp_path)
+    assert got.shape == (3, 32, 32) and len(got) == 12 and got.source == "SVHN, train"
+    for n, c, y, x in ((0, 0, 0, 0), (3, 1, 20, 5), (11, 2, 31, 30)):
+        assert got.pixels[n, c, y, x] == content["X"][y, x, c, n]
+    assert got.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2]
+
+
+def test_svhn_refuses(tmp_path):
+    with pytest.raises(FileNotFoundError, match="test_32x32.mat is not there; get test_32x32.mat from"):
+        load_svhn("test", tmp_path)
+    with pytest.raises(ValueError, match="split 'valid' is unknown, expected train, test or extra"):
+        load_svhn("valid", tmp_path)
+    path = tmp_path / "train_32x32.mat"
+    svhn(path, X=np.zeros((28, 28, 3, 7), np.uint8))
+    with pytest.raises(ValueError, match=r"uint8 \(28, 28, 3, 7\).*expected X uint8 \(32, 32, 3, N\)"):
+        load_svhn("train", tmp_path)
+    svhn(path, y=None)
+    with pytest.raises(ValueError, match="expected X uint8"):
+        load_svhn("train", tmp_path)
+    svhn(path, y=np.arange(7)[:, None])
+    with pytest.raises(ValueError, match="labels from 0 to 6, expected 1 to 10"):
+        load_svhn("train", tmp_path)
+    svhn(path)
+    whole = path.read_bytes()
+    for cut in (50, 400, len(whole) // 2, len(whole) - 3):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match="damaged or cut short|expected X uint8"):
+            load_svhn("train", tmp_path)
+    head = b"MATLAB 7.3 MAT-file".ljust(124, b" ") + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n" + bytes(64)
+    path.write_bytes(head)
+    with pytest.raises(ValueError, match="is an HDF5 file"):
+        load_svhn("train", tmp_path)
+
+
+# -- the demo ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+def test_demo_computes_what_python_does():
+    from playwright.sync_api import sync_playwright
+
+    from softattn.pictures import demo_html
+
+    paths = [
+        [(line / 400).round(3).tolist() for line in EmbeddedWriter(d, slant=0).write(str(d)).polylines()]
+        for d in range(10)
+    ]
+    with sync_playwright() as play:
+        flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=flags.split())
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.set_content(demo_html("images", paths=paths, digit=3, thickness=2.5, slant=0.0, size=28))
+        demo = page.locator(".softattn-demo[data-demo=images]").first
+        page.wait_for_function("document.querySelector('.softattn-demo').dataset.numbers")
+        moves = [None, ("digit", 8), ("slant", 0.4), ("thickness of the pen", 4.2), ("cells", 17)]
+        for move in moves:
+            if move:
+                demo.locator("label", has_text=move[0]).locator("input").fill(str(move[1]))
+            n = json.loads(demo.get_attribute("data-numbers"))
+            lean = [np.array(line) * (1, 1) for line in paths[n["digit"]]]
+            lean = [np.stack([line[:, 0] - n["slant"] * line[:, 1], line[:, 1]], 1) for line in lean]
+            want = rasterise(lean, n["thickness"] * n["size"] / 28, n["size"])
+            assert np.abs(np.reshape(n["pixels"], want.shape) - want).max() < 1e-4
+            assert n["mean"] == pytest.approx(want.mean(), abs=1e-5)
+        assert (n["digit"], n["slant"], n["thickness"], n["size"]) == (8, 0.4, 4.2, 17)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        browser.close()
+
+
+def test_nothing_is_downloaded_at_import():
+    """The module names mirrors; nothing but a call of load_mnist or load_digits("mnist") asks them."""
+    import subprocess
+    import sys
+
+    code = (
+        "import socket, sys\nsocket.socket.connect = None\nimport softattn.images\n"
+        "assert 'pooch' not in sys.modules and 'scipy' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == "" and done.stderr == "", done.stderr
+
+
+def test_numpy_savez_of_the_packed_file_is_read_by_name(bits, tmp_path):
+    """A packed file without the split asked for is damaged, not silently another split."""
+    file = io.BytesIO()
+    np.savez(file, train=bits[1])
+    (tmp_path / "binarized_mnist.npz").write_bytes(file.getvalue())
+    with pytest.raises(ValueError, match="is damaged"):
+        load_binarised("valid", tmp_path)
