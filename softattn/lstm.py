@@ -152,6 +152,29 @@ _sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input  # (grad, s) -> grad
 _tanh_slope = torch.ops.aten.tanh_backward.grad_input  # (grad, t) -> grad * (1 - t * t)
 
 
+def _close_gates(gates, c, c_next, peephole, dh, dc, dz, dp, tanh_c, work):
+    """Turn the gradients of the new h and c into that of z (B, 4, H), written to `dz`, and that of the old c, left in `dc`.
+
+    All are (B, H) but for the gates and dz; the peepholes' gradients (B, 3, H) are added to `dp`. `tanh_c` and `work` are scratch.
+    """
+    i, f, g, o = gates.unbind(1)
+    di, df, dg, do = dz.unbind(1)
+    torch.tanh(c_next, out=tanh_c)
+    _sigmoid_slope(torch.mul(dh, tanh_c, out=work), o, grad_input=do)
+    dc.add_(_tanh_slope(torch.mul(dh, o, out=work), tanh_c, grad_input=work))
+    if peephole is not None:
+        dc.addcmul_(do, peephole[2])
+    _sigmoid_slope(torch.mul(dc, g, out=work), i, grad_input=di)
+    _sigmoid_slope(torch.mul(dc, c, out=work), f, grad_input=df)
+    _tanh_slope(torch.mul(dc, i, out=work), g, grad_input=dg)
+    dc.mul_(f)
+    if peephole is not None:
+        dc.addcmul_(di, peephole[0]).addcmul_(df, peephole[1])
+        dp[:, :2].addcmul_(dz[:, :2], c[:, None])
+        dp[:, 2].addcmul_(do, c_next)
+
+
+# -- The same, fast --
 class _PeepholeLSTMFunction(torch.autograd.Function):
     """The LSTM over a whole sequence, with its backward pass."""
 
@@ -202,24 +225,10 @@ class _PeepholeLSTMFunction(torch.autograd.Function):
                     _open_gates(gates.copy_(z_all[t]), c, p, out=work)  # z is kept in bfloat16, gates are not
                 else:
                     gates, dz = z_all[t], dz_all[t]
-                i, f, g, o = gates.unbind(1)
-                di, df, dg, do = dz.unbind(1)
                 if dhs is not None:
                     dh.add_(dhs[t])
-                torch.tanh(cs[t + 1], out=tanh_c)
-                _sigmoid_slope(torch.mul(dh, tanh_c, out=work), o, grad_input=do)
-                dc.add_(_tanh_slope(torch.mul(dh, o, out=work), tanh_c, grad_input=work))
-                if p is not None:
-                    dc.addcmul_(do, p[2])
-                _sigmoid_slope(torch.mul(dc, g, out=work), i, grad_input=di)
-                _sigmoid_slope(torch.mul(dc, c, out=work), f, grad_input=df)
-                _tanh_slope(torch.mul(dc, i, out=work), g, grad_input=dg)
-                dc.mul_(f)
+                _close_gates(gates, c, cs[t + 1], p, dh, dc, dz, dp, tanh_c, work)
                 db.add_(dz)
-                if p is not None:
-                    dc.addcmul_(di, p[0]).addcmul_(df, p[1])
-                    dp[:, :2].addcmul_(dz[:, :2], c[:, None])
-                    dp[:, 2].addcmul_(do, cs[t + 1])
                 if low:
                     dz_all[t] = dz
                     # the same product, turned: bfloat16 kernels are faster with the weights on the left
