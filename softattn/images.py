@@ -383,7 +383,7 @@ def load_mnist(
         FileNotFoundError: if a file is missing or damaged and download is False.
         ConnectionError: if no mirror gives a file with the right content.
 
-    Source: LeCun et al. (1998). That the last 10,000 validate is a custom; the fixed binarisation split the 60,000 otherwise.
+    Source: LeCun et al. (1998). That the last 10,000 validate is a custom; the fixed binarisation splits otherwise.
     """
     if split not in SPLITS:
         raise ValueError(f"load_mnist: split {split!r} is unknown, expected one of {', '.join(SPLITS)}")
