@@ -1,9 +1,10 @@
 """Train the handwriting predictor of Graves (2013), section 4, on IAM-OnDB.
 
     python recipes/handwriting.py --minutes 90                   train with a constant rate; state saved, resumable
-    python recipes/handwriting.py --cool 15                      from that state: let the rate fall to 0, score val1,
-                                                                 write the weights and their card
-    python recipes/handwriting.py --layers 1 ...                 the control of one layer
+    python recipes/handwriting.py --points 38                    the same, until 38 million points have been read
+    python recipes/handwriting.py --cool 12                      from that state: 12 million points in which the
+                                                                 rate falls to 0; score val1, write weights and card
+    python recipes/handwriting.py --layers 1 --out F ...         the control of one layer, its weights to a file F
     python recipes/handwriting.py --score                        score the weights that ship: the card's figures again
 
 Data: the lines of train, val2 and what is there of test (Graves' protocol); val1 is for early stopping and for every
@@ -110,10 +111,10 @@ def probe(run, lines, bf16):
         return run.averaged().nats(lines).mean().item()
 
 
-def train(run, lines, curve_lines, path, minutes, cool, bf16):
-    """Go through the data until the minutes are used up; with `cool`, the rate falls from its value to 0 on the way."""
+def train(run, lines, curve_lines, path, seconds, points, cool, bf16):
+    """Go through the data until the seconds are over or so many points are read; with `cool`, the rate falls to 0."""
     facts, start, saved, losses = run.facts, time.time(), time.time(), []
-    budget = minutes * 60
+    first = facts["points"]
     while True:
         generator = torch.Generator().manual_seed(facts["seed"] * 1_000_003 + facts["epoch"])
         x, y, reset = line_stream(lines, ROWS, generator)
@@ -122,10 +123,10 @@ def train(run, lines, curve_lines, path, minutes, cool, bf16):
         chunks = len(x) // CHUNK
         state = None
         while facts["place"] < chunks:
-            elapsed = time.time() - start
-            if elapsed >= budget:
+            if time.time() - start >= seconds or facts["points"] >= points:
                 return
-            rate = RATE * min(1, (facts["updates"] + 1) / WARMUP) * (max(0.005, 1 - elapsed / budget) if cool else 1)
+            left = (points - facts["points"]) / (points - first) if cool else 1
+            rate = RATE * min(1, (facts["updates"] + 1) / WARMUP) * max(0.005, left)
             part = slice(facts["place"] * CHUNK, (facts["place"] + 1) * CHUNK)
             begins = reset[part]
             if state is None:  # after a resume the rows go on in the middle of a line, without its past
@@ -182,8 +183,9 @@ def commit():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=60, help="wall time to train at the constant rate")
-    parser.add_argument("--cool", type=float, help="minutes in which the rate falls to 0; then write weights")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="wall time to train at the constant rate")
+    parser.add_argument("--points", type=float, default=math.inf, help="millions of points to stop at")
+    parser.add_argument("--cool", type=float, help="millions of points in which the rate falls to 0")
     parser.add_argument("--score", action="store_true", help="score the weights that ship and print the figures")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
@@ -216,7 +218,8 @@ def main():
         print(f"taken up at {run.facts['points'] / 1e6:.2f} M points, {run.facts['seconds'] / 60:.1f} min")
     curve_lines = val1[::12]
     path = cooled if args.cool else stable
-    train(run, lines, curve_lines, path, args.cool or args.minutes, bool(args.cool), not args.float32)
+    until = run.facts["points"] + 1e6 * args.cool if args.cool else 1e6 * args.points
+    train(run, lines, curve_lines, path, 60 * args.minutes, until, bool(args.cool), not args.float32)
     run.save(path)
     if not args.cool:
         return
@@ -234,8 +237,8 @@ def main():
         f"{len(lines)} lines; val1 chose the moment to stop and gives the figures, as in the paper",
         "licence": "trained on IAM-OnDB, for non-commercial research",
         "non_commercial": True,
-        "command": "python recipes/handwriting.py --minutes M (as often as liked), then --cool "
-        f"{args.cool:g}; --layers {args.layers} --hidden {args.hidden} --seed {args.seed}",
+        "command": f"python recipes/handwriting.py --points {facts['points'] / 1e6 - args.cool:.1f} (in as many calls "
+        f"as liked), then --cool {args.cool:g}; --layers {args.layers} --hidden {args.hidden} --seed {args.seed}",
         "commit": commit(),
         "steps": facts["updates"],
         "points": facts["points"],
