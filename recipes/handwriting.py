@@ -117,7 +117,7 @@ def train(run, lines, curve_lines, path, seconds, points, cool, bf16):
     first = facts["points"]
     while True:
         generator = torch.Generator().manual_seed(facts["seed"] * 1_000_003 + facts["epoch"])
-        x, y, reset = line_stream(lines, ROWS, generator)
+        x, y, reset, _ = line_stream(lines, ROWS, generator)
         device = run.average["network.output.bias"].device
         x, y, reset = run.model.normalise(x.to(device)), run.model.normalise(y.to(device)), reset.to(device)
         chunks = len(x) // CHUNK

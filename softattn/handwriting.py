@@ -16,7 +16,7 @@ from softattn.mixture import StrokeMixture
 from softattn.prediction import PredictionNetwork, State
 from softattn.strokes import Strokes, pad
 
-__all__ = ["HandwritingPredictor", "ROUNDING", "expected_ink", "line_stream", "stroke_start_"]
+__all__ = ["HandwritingPredictor", "PenModel", "ROUNDING", "expected_ink", "line_stream", "stroke_start_"]
 
 
 # -- The network --
@@ -50,55 +50,31 @@ def stroke_start_(bias: Tensor, mixtures: int, generator: torch.Generator | None
     return bias
 
 
-class HandwritingPredictor(nn.Module):
-    """Predict the next point of a pen from all points before it.
+class PenModel(nn.Module):
+    """What models of the pen have in common: the unit in which they see offsets, and how they are scored.
 
     Args:
-        hidden_size: H, cells per layer.
-        num_layers: LSTM layers, each of which sees the input; all of them feed the output.
         mixtures: M, bivariate Gaussians in the predictive density.
         mean: mean of dx and dy over the training strokes, in raw units.
         std: their standard deviation, in raw units.
-        dropout: probability of losing a hidden value on its way up, in training only.
 
     Raises:
         ValueError: for fewer than two mixtures, or constants that are not a pair or not positive.
-
-    Source: Graves (2013), section 4; slides 11, 14-15.
     """
 
-    def __init__(
-        self,
-        hidden_size: int = 400,
-        num_layers: int = 3,
-        mixtures: int = 20,
-        mean: Sequence[float] = (0.0, 0.0),
-        std: Sequence[float] = (1.0, 1.0),
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, mixtures: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         if mixtures < 2:
-            raise ValueError(f"HandwritingPredictor: mixtures = {mixtures}; give at least 2: one for jumps")
+            raise ValueError(f"{type(self).__name__}: mixtures = {mixtures}; give at least 2: one for jumps")
         if len(mean) != 2 or len(std) != 2 or not all(s > 0 for s in std):
-            raise ValueError(f"HandwritingPredictor: mean {mean}, std {std}; give a pair each, std above 0")
-        self.network = PredictionNetwork(3, hidden_size, num_layers, 6 * mixtures + 1, dropout=dropout)
-        stroke_start_(self.network.output.bias, mixtures)
+            raise ValueError(f"{type(self).__name__}: mean {mean}, std {std}; give a pair each, std above 0")
         # constants of the card, not weights: kept exact whatever type the weights are stored in
         self.register_buffer("mean", torch.tensor([*map(float, mean), 0.0]), persistent=False)
         self.register_buffer("std", torch.tensor([*map(float, std), 1.0]), persistent=False)
 
-    def forward(self, x: Tensor, state: State | None = None, reset: Tensor | None = None) -> tuple[Tensor, State]:
-        """Read points, and predict at each the one that follows.
-
-        Args:
-            x: normalised points, shape (T, B, 3): dx, dy, end of stroke.
-            state: what the last call returned, to go on from; None begins anew.
-            reset: where True, a new line begins; bool, shape (T, B).
-
-        Returns:
-            Raw outputs, shape (T, B, 6M + 1), for StrokeMixture, and the state.
-        """
-        return self.network(x, state, reset)
+    def outputs(self, x: Tensor, lines: Sequence[Strokes]) -> Tensor:
+        """Read normalised points (T, B, 3) of B lines; raw outputs (T, B, 6M + 1). Each model says here how it reads."""
+        raise NotImplementedError(f"{type(self).__name__} must say in `outputs` how it reads points")
 
     def normalise(self, offsets: Tensor) -> Tensor:
         """Turn raw offsets (..., 3) into what the network reads: mean 0, standard deviation 1; the end bit stays."""
@@ -129,10 +105,10 @@ class HandwritingPredictor(nn.Module):
             ValueError: if there is no line, or the floor is negative.
         """
         if not lines:
-            raise ValueError("HandwritingPredictor.scores: no lines; give at least one Strokes")
+            raise ValueError(f"{type(self).__name__}.scores: no lines; give at least one Strokes")
         if not floor >= 0:
             raise ValueError(
-                f"HandwritingPredictor.scores: floor = {floor}; give 0 or a standard deviation in raw units"
+                f"{type(self).__name__}.scores: floor = {floor}; give 0 or a standard deviation in raw units"
             )
         nats, error = torch.zeros(len(lines), dtype=torch.float64), torch.zeros(len(lines), dtype=torch.float64)
         points = torch.tensor([len(line) - 1 for line in lines])
@@ -143,7 +119,7 @@ class HandwritingPredictor(nn.Module):
             rows = order[i : i + batch]  # of about one length: little padding
             offsets, lengths = pad([lines[r] for r in rows])
             x = self.normalise(offsets.to(self.mean))  # (T, B, 3)
-            mixture = StrokeMixture(self(x[:-1])[0], floor=self.floors(floor))
+            mixture = StrokeMixture(self.outputs(x[:-1], [lines[r] for r in rows]), floor=self.floors(floor))
             real = torch.arange(1, len(x))[:, None] < lengths.cpu()  # (T - 1, B): no padding counts
             cost = -mixture.log_prob(x[1:]).double().cpu()
             miss = (x[1:, :, :2] - mixture.mean()[..., :2]).square().sum(-1).double().cpu()
@@ -163,6 +139,55 @@ class HandwritingPredictor(nn.Module):
             Shape (N,), float64.
         """
         return self.scores(lines, floor)["nats"]
+
+
+# -- The network --
+class HandwritingPredictor(PenModel):
+    """Predict the next point of a pen from all points before it.
+
+    Args:
+        hidden_size: H, cells per layer.
+        num_layers: LSTM layers, each of which sees the input; all of them feed the output.
+        mixtures: M, bivariate Gaussians in the predictive density.
+        mean: mean of dx and dy over the training strokes, in raw units.
+        std: their standard deviation, in raw units.
+        dropout: probability of losing a hidden value on its way up, in training only.
+
+    Raises:
+        ValueError: for fewer than two mixtures, or constants that are not a pair or not positive.
+
+    Source: Graves (2013), section 4; slides 11, 14-15.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int = 400,
+        num_layers: int = 3,
+        mixtures: int = 20,
+        mean: Sequence[float] = (0.0, 0.0),
+        std: Sequence[float] = (1.0, 1.0),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(mixtures, mean, std)
+        self.network = PredictionNetwork(3, hidden_size, num_layers, 6 * mixtures + 1, dropout=dropout)
+        stroke_start_(self.network.output.bias, mixtures)
+
+    def forward(self, x: Tensor, state: State | None = None, reset: Tensor | None = None) -> tuple[Tensor, State]:
+        """Read points, and predict at each the one that follows.
+
+        Args:
+            x: normalised points, shape (T, B, 3): dx, dy, end of stroke.
+            state: what the last call returned, to go on from; None begins anew.
+            reset: where True, a new line begins; bool, shape (T, B).
+
+        Returns:
+            Raw outputs, shape (T, B, 6M + 1), for StrokeMixture, and the state.
+        """
+        return self.network(x, state, reset)
+
+    def outputs(self, x: Tensor, lines: Sequence[Strokes]) -> Tensor:
+        """Raw outputs (T, B, 6M + 1) for normalised points (T, B, 3); what the lines say is not asked."""
+        return self(x)[0]
 
     @torch.no_grad()
     def scribble(
@@ -204,7 +229,9 @@ class HandwritingPredictor(nn.Module):
 
 
 # -- Lines in a long strip --
-def line_stream(lines: Sequence[Strokes], rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def line_stream(
+    lines: Sequence[Strokes], rows: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Lay all lines end to end in random order and fold the long strip into rows: training without padding.
 
     Args:
@@ -213,19 +240,20 @@ def line_stream(lines: Sequence[Strokes], rows: int, generator: torch.Generator)
         generator: source of the order.
 
     Returns:
-        Inputs and targets, each (T, B, 3) in raw units, and reset (T, B), True where a line or a row begins. Up to
-        B - 1 points at the end of the strip are left out.
+        Inputs and targets, each (T, B, 3) in raw units; reset (T, B), True where a line or a row begins; and line
+        (T, B), the index of the line that each point belongs to. Up to B - 1 points at the end of the strip are left
+        out.
 
     Raises:
         ValueError: if the lines hold fewer points to predict than there are rows.
     """
-    lines = [line.offsets for line in lines if len(line) > 1]
-    order = torch.randperm(len(lines), generator=generator, device=generator.device).tolist()
-    seen = torch.cat([lines[i][:-1] for i in order]) if lines else torch.empty(0, 3)
-    coming = torch.cat([lines[i][1:] for i in order]) if lines else torch.empty(0, 3)
-    begins = torch.zeros(len(seen), dtype=torch.bool)
-    if order:
-        begins[torch.tensor([0] + [len(lines[i]) - 1 for i in order[:-1]]).cumsum(0)] = True
+    usable = [i for i, line in enumerate(lines) if len(line) > 1]
+    order = torch.randperm(len(usable), generator=generator, device=generator.device)
+    order = torch.tensor(usable, dtype=torch.int64)[order.cpu()]
+    seen = torch.cat([torch.empty(0, 3), *(lines[i].offsets[:-1] for i in order)])
+    coming = torch.cat([torch.empty(0, 3), *(lines[i].offsets[1:] for i in order)])
+    which = order.repeat_interleave(torch.tensor([len(lines[i]) - 1 for i in order], dtype=torch.int64))
+    begins = torch.diff(which, prepend=which.new_full((1,), -1)) != 0
     steps = len(seen) // rows
     if steps < 1:
         raise ValueError(
@@ -237,13 +265,13 @@ def line_stream(lines: Sequence[Strokes], rows: int, generator: torch.Generator)
     def fold(strip: Tensor) -> Tensor:
         return strip[:cut].unflatten(0, (rows, steps)).transpose(0, 1).contiguous()
 
-    return fold(seen), fold(coming), fold(begins)
+    return fold(seen), fold(coming), fold(begins), fold(which)
 
 
 # -- Where the pen is expected --
 @torch.no_grad()
 def expected_ink(
-    model: HandwritingPredictor, line: Strokes, cell: float = 8.0, reach: tuple[float, float] = (400.0, 400.0)
+    model: PenModel, line: Strokes, cell: float = 8.0, reach: tuple[float, float] = (400.0, 400.0)
 ) -> tuple[Tensor, tuple[float, float, float, float], Tensor, Tensor]:
     """Add up, along a line, the densities of where the model expects each next point.
 
@@ -269,7 +297,7 @@ def expected_ink(
         )
     was_training = model.training
     model.eval()
-    raw = model(model.normalise(line.offsets.to(model.mean))[:-1, None])[0][:, 0]  # (T - 1, 6M + 1)
+    raw = model.outputs(model.normalise(line.offsets.to(model.mean))[:-1, None], [line])[:, 0]  # (T - 1, 6M + 1)
     model.train(was_training)
     paper = line.to_absolute()[:, :2].to(raw)
     half = [math.ceil(r / cell) for r in reach]

@@ -147,15 +147,17 @@ def test_the_start_expects_what_pens_do(mixtures):
 def test_the_stream_equals_a_loop(rows):
     """Every point of every line once, in order, its reset where a line or a row begins; at most B - 1 are lost."""
     lines = made_up(9, 1, 30, 2, 17, 5)
-    x, y, reset = line_stream(lines, rows, torch.Generator().manual_seed(3))
-    kept = [line.offsets for line in lines if len(line) > 1]
+    x, y, reset, line = line_stream(lines, rows, torch.Generator().manual_seed(3))
+    usable = [i for i, made in enumerate(lines) if len(made) > 1]
+    kept = [lines[i].offsets for i in usable]
     order = torch.randperm(len(kept), generator=torch.Generator().manual_seed(3)).tolist()
-    strip = [(kept[i][t], kept[i][t + 1], t == 0) for i in order for t in range(len(kept[i]) - 1)]
+    strip = [(kept[i][t], kept[i][t + 1], t == 0, usable[i]) for i in order for t in range(len(kept[i]) - 1)]
     steps = len(strip) // rows
     assert x.shape == y.shape == (steps, rows, 3) and reset.shape == (steps, rows) and reset.dtype == torch.bool
     for row in range(rows):
         for t in range(steps):
-            seen, coming, begins = strip[row * steps + t]
+            seen, coming, begins, number = strip[row * steps + t]
+            assert line[t, row] == number
             assert torch.equal(x[t, row], seen) and torch.equal(y[t, row], coming)
             assert reset[t, row] == (begins or t == 0)
     assert len(strip) - steps * rows < rows
@@ -165,7 +167,7 @@ def test_the_stream_equals_a_loop(rows):
 def test_training_on_the_stream_is_the_score_of_the_lines():
     """One row: the stream's sum of surprises is the sum of the lines' nats. Resets, targets, normalisation at once."""
     model, lines = network(), made_up(9, 1, 30, 2, 17)
-    x, y, reset = (t.double() if t.is_floating_point() else t for t in line_stream(lines, 1, torch.Generator()))
+    x, y, reset, _ = (t.double() if t.is_floating_point() else t for t in line_stream(lines, 1, torch.Generator()))
     mixture = StrokeMixture(model(model.normalise(x), None, reset)[0], floor=model.floors(ROUNDING))
     cost = -mixture.log_prob(model.normalise(y)).sum()
     torch.testing.assert_close(cost.detach(), model.nats(lines).sum(), rtol=1e-6, atol=1e-6)
