@@ -213,12 +213,12 @@ class _WindowLSTMFunction(torch.autograd.Function):
             gates = z if step is None else step.copy_(z)
             c = _open_gates(gates, c, p, out=cs[t + 1])
             torch.tanh(c, out=tanh_c)
-            h, w = hws[t + 1].split([H, A], 1)
-            h.copy_(tanh_c.mul_(gates[:, 3]))
+            h = tanh_c.mul_(gates[:, 3]).to(dtype)  # a tensor of its own: PyTorch 2.13 on AMX multiplies a slice
+            hws[t + 1, :, :H] = h  # of bfloat16 rows by what lies behind them, times zero: NaN at worst
             raw = raws[t].view(B, 3 * K)
             torch.add(h @ v, v_bias, out=raw).clamp_(max=LIMIT).exp_()
             kappa = torch.add(kappa, raws[t, :, 2], out=kappas[t + 1])
-            w.copy_(_look(kappa, raws[t], u, texts[t], phis[t]))
+            hws[t + 1, :, H:] = _look(kappa, raws[t], u, texts[t], phis[t])
         ctx.save_for_backward(x, chars, rows, reset, w_x, w_hw, p, v, hws, cs, kappas, raws, phis, z_all)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(phis)
