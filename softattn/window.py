@@ -7,6 +7,7 @@ The chapter book/window.md builds this module and explains each line.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,20 @@ from torch.autograd.function import once_differentiable
 
 from softattn.lstm import _check_state, _close_gates, _make_parameters, _no_autocast, _open_gates
 
-__all__ = ["FAR", "LIMIT", "Read", "SoftWindow", "WindowLSTM", "WindowState"]
+__all__ = [
+    "BLIND",
+    "FAR",
+    "LIMIT",
+    "Read",
+    "SoftWindow",
+    "WindowLSTM",
+    "WindowState",
+    "alignment_curve",
+    "alignment_share",
+    "delayed",
+    "symbol_copies",
+    "window_place",
+]
 
 
 # -- The layer --
@@ -67,8 +81,8 @@ class SoftWindow(nn.Module):
             kappa: places before this step, in characters, shape (B, K); zeros at the start of a text.
 
         Returns:
-            alpha (importance), beta (inverse squared width: the standard deviation is 1/sqrt(2 beta) characters) and the
-            new kappa (place), each (B, K).
+            alpha (importance), beta (inverse squared width: the standard deviation is 1/sqrt(2 beta) characters) and
+            the new kappa (place), each (B, K).
 
         Source: Graves (2013), eq. 48-51.
         """
@@ -139,11 +153,49 @@ def _check_text(name: str, chars: Tensor, mask: Tensor | None, texts: int | None
         )
     if mask is not None and (mask.dtype != torch.bool or mask.shape != chars.shape[:2]):
         raise ValueError(
-            f"{name}: mask is {mask.dtype} of shape {tuple(mask.shape)}, expected bool of shape {tuple(chars.shape[:2])}"
+            f"{name}: mask is {mask.dtype} of shape {tuple(mask.shape)}, expected bool of shape "
+            f"{tuple(chars.shape[:2])}"
         )
 
 
-# -- By hand, a second helping --
+# -- A staircase known in advance --
+def symbol_copies(
+    batch: int, generator: torch.Generator, symbols: int = 6, length: int = 6, longest: int = 6
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Draw a task whose alignment is known: copy each symbol of a text n times, n drawn anew for each.
+
+    Args:
+        batch: B, texts to draw.
+        generator: source of the symbols and of the numbers of copies.
+        symbols: A, how many different symbols there are.
+        length: U, symbols in a text.
+        longest: n is drawn from 1 to this.
+
+    Returns:
+        text (B, U), the symbols' codes; beat (T, B, 1), 1 where the next symbol is due; target (T, B), the code to
+        say; place (T, B), where in the text it stands, from 0. T is `length` times the mean n; what is longer is cut,
+        and in what is shorter the last symbol goes on.
+
+    Raises:
+        ValueError: if a size is below 1.
+    """
+    if min(batch, symbols, length, longest) < 1:
+        raise ValueError(
+            f"symbol_copies: batch {batch}, symbols {symbols}, length {length}, longest {longest}; "
+            "each must be at least 1"
+        )
+    where = generator.device
+    text = torch.randint(symbols, (batch, length), generator=generator, device=where)
+    copies = torch.randint(1, longest + 1, (batch, length), generator=generator, device=where)
+    steps = torch.arange(length * (1 + longest) // 2, device=where)  # (T,)
+    ends = copies.cumsum(1)  # (B, U)
+    place = (steps[:, None, None] >= ends).sum(2).clamp(max=length - 1)  # (T, B)
+    beat = torch.zeros_like(place)
+    beat[1:] = place[1:] - place[:-1]
+    return text, beat[..., None].float(), text.gather(1, place.t()).t(), place
+
+
+# -- The same, fast --
 def _texts_by_step(chars: Tensor, rows: Tensor | None, steps: int) -> list[Tensor]:
     """The texts (B, U, A) that the rows of the batch read at each step; equal neighbours share their memory."""
     if rows is None:
@@ -155,14 +207,14 @@ def _texts_by_step(chars: Tensor, rows: Tensor | None, steps: int) -> list[Tenso
     return texts
 
 
-# -- By hand, a second helping --
+# -- The same, fast --
 FAR = (
     60.0  # exp(-60) = 9e-27 is nothing to a window, but exp(-90) is slow: processors take 60 times as long below 1e-38
 )
 
 
 def _look(kappa: Tensor, raw: Tensor, u: Tensor, text: Tensor, phi: Tensor) -> Tensor:
-    """Write the window's weights (B, U) to `phi`, and return what it sees, (B, A); raw (B, 3, K) is exp of the outputs."""
+    """Write the window's weights (B, U) to `phi`; return what it sees, (B, A); raw (B, 3, K) is exp of the outputs."""
     bells = (kappa[..., None] - u).square_().mul_(raw[:, 1, :, None]).clamp_(max=FAR).neg_().exp_()  # (B, K, U)
     torch.bmm(raw[:, :1], bells, out=phi[:, None])
     return torch.bmm(phi[:, None], text)[:, 0]
@@ -181,7 +233,7 @@ def _look_back(kappa: Tensor, raw: Tensor, u: Tensor, text: Tensor, dw: Tensor, 
     torch.mul(dkappa, step, out=draw[:, 2])
 
 
-# -- By hand, a second helping --
+# -- The same, fast --
 class _WindowLSTMFunction(torch.autograd.Function):
     """The LSTM with a window over whole sequences, with its backward pass."""
 
@@ -303,7 +355,7 @@ class _WindowLSTMFunction(torch.autograd.Function):
         return *(None if a is None else a.to(d) for a, d in zip(grads, ctx.dtypes, strict=True)), None, None, None
 
 
-# -- By hand, a second helping --
+# -- The same, fast --
 class WindowState(NamedTuple):
     """What a WindowLSTM remembers between two steps."""
 
@@ -323,7 +375,7 @@ class Read(NamedTuple):
     state: WindowState  # after the last step
 
 
-# -- By hand, a second helping --
+# -- The same, fast --
 class WindowLSTM(nn.Module):
     """A peephole LSTM that looks at a text through a soft window, over whole sequences, with a backward pass by hand.
 
@@ -401,8 +453,8 @@ class WindowLSTM(nn.Module):
         """
         if x.dim() != 3 or x.shape[2] != self.input_size or 0 in x.shape:
             raise ValueError(
-                f"WindowLSTM: x has shape {tuple(x.shape)}, expected (T, B, I) = (T, B, {self.input_size}): time first, "
-                "at least one step"
+                f"WindowLSTM: x has shape {tuple(x.shape)}, expected (T, B, I) = (T, B, {self.input_size}): "
+                "time first, at least one step"
             )
         T, B, _ = x.shape
         _check_text("WindowLSTM", chars, mask, B if rows is None else None)
@@ -429,3 +481,92 @@ class WindowLSTM(nn.Module):
         if mask is not None:
             phis = phis.masked_fill(~(mask if rows is None else mask[rows]), 0)
         return Read(hs, ws, phis, kappas, WindowState(h, c, kappas[-1], w))
+
+
+# -- A pen whose letters are known --
+BLIND = 1e-12  # where the weights add up to less, the window sees nothing (WindowLSTM stops at exp(-60), never at 0)
+
+
+def delayed(truth: Tensor) -> Tensor:
+    """Find the points that are written after a later character's: dots on i and j, bars of t and x.
+
+    Args:
+        truth: which character each point belongs to, from 0; negative where there is no point; shape (T, B).
+
+    Returns:
+        Bool, shape (T, B).
+    """
+    return (truth >= 0) & (truth < truth.cummax(0).values)
+
+
+def window_place(phi: Tensor) -> Tensor:
+    """Where the window looks on average, in characters counted from 1; NaN where it sees nothing.
+
+    Args:
+        phi: the window's weights, shape (..., U).
+
+    Returns:
+        sum(phi u) / sum(phi), shape (...).
+    """
+    total = phi.sum(-1)
+    u = torch.arange(1, phi.shape[-1] + 1, dtype=phi.dtype, device=phi.device)
+    return torch.where(total > BLIND, phi @ u / total, torch.nan)
+
+
+def _pairs(phi: Tensor, truth: Tensor, which: Tensor | None, lag: int) -> tuple[Tensor, Tensor, Tensor]:
+    """phi and truth of points `lag` later, and which of these count."""
+    steps = len(truth)
+    if phi.dim() != 3 or truth.shape != phi.shape[:2] or (which is not None and which.shape != truth.shape):
+        given = "" if which is None else f", which {tuple(which.shape)}"
+        raise ValueError(
+            f"alignment: phi {tuple(phi.shape)}, truth {tuple(truth.shape)}{given}; expected (T, B, U) and (T, B)"
+        )
+    if abs(lag) >= steps:
+        raise ValueError(f"alignment: lag {lag} is beyond a sequence of {steps} points")
+    count = truth >= 0 if which is None else which & (truth >= 0)
+    first, last = max(0, -lag), steps - max(0, lag)
+    return phi[first:last], truth[first + lag : last + lag], count[first + lag : last + lag]
+
+
+def alignment_curve(
+    phi: Tensor, truth: Tensor, which: Tensor | None = None, lags: Sequence[int] = range(-10, 11)
+) -> Tensor:
+    """Share of the points at whose character phi is largest, for each lag.
+
+    Args:
+        phi: the window's weights, step by step, shape (T, B, U).
+        truth: which character each point belongs to, from 0; negative where there is no point; shape (T, B).
+        which: points that count, bool, shape (T, B); None counts all that there are.
+        lags: at lag l, phi of step t is compared with the character of point t + l. Where the curve is highest at
+            l > 0, the window leads the pen.
+
+    Returns:
+        One share per lag, shape (len(lags),); NaN where no point counts. A window that sees nothing is wrong.
+
+    Raises:
+        ValueError: if shapes do not fit or a lag is longer than the sequence.
+    """
+    shares = []
+    for lag in lags:
+        seen, letter, count = _pairs(phi, truth, which, lag)
+        right = (seen.argmax(-1) == letter) & (seen.sum(-1) > BLIND)
+        shares.append(right[count].float().mean())
+    return torch.stack(shares)
+
+
+def alignment_share(phi: Tensor, truth: Tensor, which: Tensor | None = None, lag: int = 0) -> float:
+    """Share of the points from whose character the window's place is at most one character away.
+
+    Args:
+        phi, truth, which: as in alignment_curve.
+        lag: phi of step t is compared with the character of point t + lag.
+
+    Returns:
+        A share from 0 to 1, NaN where no point counts. A window that sees nothing is wrong.
+
+    Raises:
+        ValueError: if shapes do not fit or the lag is longer than the sequence.
+    """
+    seen, letter, count = _pairs(phi, truth, which, lag)
+    near = (window_place(seen) - (letter + 1)).abs() <= 1
+    return near[count].float().mean().item()

@@ -1,0 +1,102 @@
+// Three bells over the reader's own text: the weights phi, and the letters as the window sees them, blended.
+const SVG = "http://www.w3.org/2000/svg", WIDTH = 640, TOP = 190, LONGEST = 24;
+const COLOURS = ["blue", "vermillion", "green"], DASHES = ["", "9 5", "3 4"], NAMES = ["A", "B", "C"];
+
+// Graves' eq. 46, one bell at one place, counted from 1.
+const bell = (alpha, beta, kappa, u) => alpha * Math.exp(-beta * (kappa - u) ** 2);
+
+function make(tag, attributes = {}, text = "", parent = null) {
+  const svg = ["svg", "path", "line", "rect", "text"].includes(tag);
+  const node = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.textContent = text;
+  parent?.append(node);
+  return node;
+}
+
+export default {
+  render({ model, el }) {
+    const alpha = [...model.get("alpha")], beta = [...model.get("beta")], kappa = [...model.get("kappa")];
+    let text = model.get("text");
+
+    const svg = make("svg", { viewBox: `0 0 ${WIDTH} 232`, role: "img" }, "", el);
+    const lines = make("div", { class: "sa-equations" }, "", el);
+    const numbers = make("div", { role: "status" }, "", lines);
+    make("div", {}, "What the network sees, loudest first:", lines);
+    const blend = make("div", { style: "display:flex;flex-wrap:wrap;align-items:flex-end;gap:.3em .9em;min-height:4.2em" }, "", lines);
+
+    const head = make("div", { class: "sa-row" }, "", el);
+    const label = make("label", {}, "Your text ", head);
+    const input = make("input", { type: "text", maxlength: LONGEST, size: 18 }, "", label);
+    input.value = text;
+    const forth = make("button", { type: "button" }, "All bells half a letter on", head);
+
+    const controls = make("div", { class: "sa-controls" }, "", el);
+    const sliders = [];
+    for (let k = 0; k < 3; k++) {
+      for (const [letter, words, values, low, high, step] of [
+        ["κ", "place", kappa, 0, LONGEST + 1, 0.1], ["α", "importance", alpha, 0, 3, 0.05], ["β", "inverse width", beta, 0.02, 5, 0.02],
+      ]) {
+        const box = make("label", { style: `border-left:4px solid var(--sa-${COLOURS[k]});padding-left:.5rem` }, `${letter} of ${NAMES[k]}, ${words} `, controls);
+        const out = make("b", {}, "", box), slider = make("input", { type: "range", min: low, max: high, step }, "", box);
+        slider.addEventListener("input", () => { values[k] = Number(slider.value); draw(); });
+        sliders.push(() => {
+          if (letter === "κ") slider.max = Math.max(1, [...text].length) + 1;
+          slider.value = values[k];
+          out.textContent = values[k].toFixed(2);
+        });
+      }
+    }
+    make("p", { class: "sa-note" },
+      "Bars: the weight φ of each letter, the sum of the bells. Lines: bell A (whole), B (dashed), C (dotted). " +
+      "Below, a letter's size and number are its volume in w; a letter that occurs twice is heard once, with both weights.", el);
+
+    function draw() {
+      const letters = [...text], U = letters.length, phi = letters.map((_, i) =>
+        [0, 1, 2].reduce((sum, k) => sum + bell(alpha[k], beta[k], kappa[k], i + 1), 0));
+      const total = phi.reduce((a, b) => a + b, 0), place = phi.reduce((sum, p, i) => sum + p * (i + 1), 0) / total;
+      const w = {};
+      letters.forEach((letter, i) => { w[letter] = (Object.hasOwn(w, letter) ? w[letter] : 0) + phi[i]; });
+
+      const pitch = Math.min(48, (WIDTH - 20) / Math.max(1, U + 0.5)), x = (u) => 10 + (u - 0.25) * pitch;
+      const curve = (k) => Array.from({ length: 161 }, (_, i) => 0.25 + (i / 160) * (U + 0.5)).map((u) => [u, bell(alpha[k], beta[k], kappa[k], u)]);
+      const top = Math.max(1, ...phi, ...[0, 1, 2].flatMap((k) => curve(k).map((p) => p[1]))), y = (v) => TOP - (v / top) * (TOP - 26);
+      svg.replaceChildren();
+      make("line", { x1: 0, x2: WIDTH, y1: TOP, y2: TOP, style: "stroke:var(--sa-line)" }, "", svg);
+      make("text", { x: WIDTH - 4, y: 18, "text-anchor": "end" }, `top: ${top.toFixed(2)}`, svg);
+      letters.forEach((letter, i) => {
+        make("rect", { x: x(i + 1) - pitch * 0.36, width: pitch * 0.72, y: y(phi[i]), height: TOP - y(phi[i]), style: "fill:var(--sa-sky);opacity:.55" }, "", svg);
+        make("text", { x: x(i + 1), y: TOP + 30, "text-anchor": "middle", style: "font-size:24px" }, letter === " " ? "␣" : letter, svg);
+      });
+      for (let k = 0; k < 3; k++) {
+        const d = "M" + curve(k).map(([u, v]) => `${x(u).toFixed(1)} ${y(v).toFixed(1)}`).join("L");
+        make("path", { d, style: `fill:none;stroke:var(--sa-${COLOURS[k]});stroke-width:3;stroke-dasharray:${DASHES[k]}` }, "", svg);
+      }
+      const loud = Object.entries(w).sort((a, b) => b[1] - a[1]);
+      svg.setAttribute("aria-label", `Weights over the text ${text || "(empty)"}: ` +
+        (loud.length ? `loudest is ${loud[0][0]} with ${loud[0][1].toFixed(2)}; they add up to ${total.toFixed(2)}.` : "there is nothing to see."));
+      numbers.textContent = U === 0 ? "no text, nothing to see"
+        : `sum of φ = ${total.toFixed(3)}, no probability; centre of φ at ${total > 0 ? place.toFixed(2) : "nowhere"}`;
+      blend.replaceChildren();
+      for (const [letter, volume] of loud.filter((entry) => entry[1] >= 0.01).slice(0, 8)) {
+        const box = make("span", { style: "display:inline-flex;flex-direction:column;align-items:center" }, "", blend);
+        make("span", { style: `font-size:${(0.7 + 1.6 * Math.min(1, volume / top)).toFixed(2)}rem;line-height:1.1` }, letter === " " ? "␣" : letter, box);
+        make("span", { style: "font-size:.85rem" }, volume.toFixed(2), box);
+      }
+      for (const update of sliders) update();
+      el.dataset.numbers = JSON.stringify({ text, alpha, beta, kappa, phi, w, sum: total, place: total > 0 ? place : null });
+    }
+
+    input.addEventListener("input", () => {
+      text = [...input.value].slice(0, LONGEST).join("");
+      for (let k = 0; k < 3; k++) kappa[k] = Math.min(kappa[k], [...text].length + 1);
+      draw();
+    });
+    forth.addEventListener("click", () => {
+      const end = [...text].length + 1;
+      for (let k = 0; k < 3; k++) kappa[k] = kappa[k] >= end ? 0 : Math.min(end, kappa[k] + 0.5);
+      draw();
+    });
+    draw();
+  },
+};
