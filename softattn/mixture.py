@@ -288,7 +288,9 @@ class StrokeMixture:
         return torch.cat([offset, self.end[..., None]], -1)
 
     @torch.no_grad()
-    def sample(self, bias: float | Tensor = 0.0, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self, bias: float | Tensor = 0.0, generator: torch.Generator | None = None, noise: Tensor | None = None
+    ) -> Tensor:
         """Draw one point from each mixture.
 
         Args:
@@ -296,6 +298,8 @@ class StrokeMixture:
                 components. A number, or a tensor that fits the shape (...). The end bit is untouched.
             generator: where the randomness comes from. Numbers are drawn on its device (None: the CPU) and moved, so
                 that every device draws the same points.
+            noise: numbers drawn before, used instead of the generator: two uniform and two normal ones per point,
+                shape (..., 4).
 
         Returns:
             (dx, dy, end of stroke), shape (..., 3).
@@ -305,8 +309,10 @@ class StrokeMixture:
         raw, where = self.raw, "cpu" if generator is None else generator.device
         bias = torch.as_tensor(bias, dtype=raw.dtype, device=raw.device)[..., None]
         lead = raw.shape[:-1]
-        uniform = torch.rand(*lead, 2, generator=generator, dtype=raw.dtype, device=where).to(raw.device)
-        normal = torch.randn(*lead, 2, generator=generator, dtype=raw.dtype, device=where).to(raw.device)
+        if noise is None:
+            uniform = torch.rand(*lead, 2, generator=generator, dtype=raw.dtype, device=where)
+            noise = torch.cat([uniform, torch.randn(*lead, 2, generator=generator, dtype=raw.dtype, device=where)], -1)
+        uniform, normal = noise.to(raw).split(2, -1)
         ladder = torch.softmax(self._pi * (1 + bias), -1).cumsum(-1)  # eq. 62
         chosen = (ladder / ladder[..., -1:] <= uniform[..., :1]).sum(-1, keepdim=True)  # (..., 1)
         pick = chosen[..., None].expand(*lead, 1, 2)

@@ -27,10 +27,11 @@ def cosine(steps: int, warmup: int = 0, floor: float = 0.0) -> Callable[[int], f
     Args:
         steps: the length of the whole training.
         warmup: steps of the rise.
-        floor: the factor at the end.
+        floor: the factor once all steps are done; the last step's is a little above it.
 
     Returns:
-        `factor(step)`, from just above 0 to 1 to `floor`; steps count from 0, and past the end it stays at `floor`.
+        `factor(step)`, from just above 0 to 1 and down towards `floor`; steps count from 0, and from step `steps` on
+        it is `floor`.
 
     Raises:
         ValueError: if `warmup` does not lie between 0 and `steps`.
@@ -49,17 +50,17 @@ def cosine(steps: int, warmup: int = 0, floor: float = 0.0) -> Callable[[int], f
 
 # -- A pace that changes --
 def warmup_stable_decay(steps: int, warmup: int, decay: int) -> Callable[[int], float]:
-    """Make a learning-rate factor that rises in a line, stays at 1, and falls in a line to 0.
+    """Make a learning-rate factor that rises in a line, stays at 1, and falls in a line towards 0.
 
     The flat part does not know where the end is: a run can be stopped, looked at and prolonged there.
 
     Args:
         steps: the length of the whole training.
         warmup: steps of the rise.
-        decay: steps of the fall, at the end.
+        decay: steps of the fall, at the end: the first is already below 1, the last still above 0.
 
     Returns:
-        `factor(step)`; steps count from 0, and past the end it stays at 0.
+        `factor(step)`; steps count from 0, and from step `steps` on it is 0.
 
     Raises:
         ValueError: if the rise and the fall do not fit into `steps`.
