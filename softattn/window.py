@@ -200,7 +200,9 @@ def _texts_by_step(chars: Tensor, rows: Tensor | None, steps: int) -> list[Tenso
     """The texts (B, U, A) that the rows of the batch read at each step; equal neighbours share their memory."""
     if rows is None:
         return [chars] * steps
-    changes = [True, *(rows[1:] != rows[:-1]).any(1).tolist()]
+    changes = [True] * steps  # the meta device holds no values to compare
+    if not rows.is_meta:
+        changes[1:] = (rows[1:] != rows[:-1]).any(1).tolist()
     texts = []
     for t in range(steps):
         texts.append(chars[rows[t]] if changes[t] else texts[-1])
@@ -357,22 +359,37 @@ class _WindowLSTMFunction(torch.autograd.Function):
 
 # -- The same, fast --
 class WindowState(NamedTuple):
-    """What a WindowLSTM remembers between two steps."""
+    """What a WindowLSTM remembers between two steps.
 
-    h: Tensor  # hidden vector, (B, H)
-    c: Tensor  # memory cells, (B, H)
-    kappa: Tensor  # places of the window, (B, K)
-    w: Tensor  # the characters as the window saw them last, (B, A)
+    Args:
+        h: hidden vector, (B, H).
+        c: memory cells, (B, H).
+        kappa: places of the window, (B, K).
+        w: the characters as the window saw them last, (B, A).
+    """
+
+    h: Tensor
+    c: Tensor
+    kappa: Tensor
+    w: Tensor
 
 
 class Read(NamedTuple):
-    """What a WindowLSTM did, step by step."""
+    """What a WindowLSTM did, step by step.
 
-    h: Tensor  # hidden vectors, (T, B, H)
-    w: Tensor  # the characters as the window saw them, (T, B, A)
-    phi: Tensor  # the window's weights, (T, B, U), 0 where there is no character; no gradient
-    kappa: Tensor  # the window's places, (T, B, K)
-    state: WindowState  # after the last step
+    Args:
+        h: hidden vectors, (T, B, H).
+        w: the characters as the window saw them, (T, B, A).
+        phi: the window's weights, (T, B, U), 0 where there is no character; it carries no gradient.
+        kappa: the window's places, (T, B, K).
+        state: a WindowState, after the last step.
+    """
+
+    h: Tensor
+    w: Tensor
+    phi: Tensor
+    kappa: Tensor
+    state: WindowState
 
 
 # -- The same, fast --
@@ -417,7 +434,7 @@ class WindowLSTM(nn.Module):
         self.window = SoftWindow(hidden_size, components, pace)
 
     def start(self, batch: int) -> WindowState:
-        """The state before the first step: zeros, on the module's device."""
+        """The state before the first step for a batch of so many rows: zeros, on the module's device."""
         zeros = self.bias.new_zeros
         return WindowState(
             zeros(batch, self.hidden_size),
@@ -467,8 +484,19 @@ class WindowLSTM(nn.Module):
                 raise ValueError(
                     f"WindowLSTM: {name} is {given.dtype} of shape {tuple(given.shape)}, expected {dtype} of ({T}, {B})"
                 )
+        if state is not None and len(state) != 4:
+            raise ValueError(
+                f"WindowLSTM: the state is a {type(state).__name__} of {len(state)}, expected a WindowState "
+                "(h, c, kappa, w); None starts from zeros"
+            )
         state = self.start(B) if state is None else WindowState(*state)
         _check_state("WindowLSTM", state[:2], B, self.hidden_size)
+        for name, given, size in (("kappa", state.kappa, self.window.components), ("w", state.w, self.alphabet)):
+            if given.shape != (B, size):
+                raise ValueError(
+                    f"WindowLSTM: state {name} has shape {tuple(given.shape)}, expected ({B}, {size}); pass the state "
+                    "that the last call returned, or None to start from zeros"
+                )
         kind, dtype = x.device.type, x.dtype
         if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) and dtype != torch.float64:
             dtype = torch.get_autocast_dtype(kind)

@@ -366,6 +366,15 @@ NETWORKS = {
     "handwriting.HandwritingPredictor": [
         ((H, 2, 4), lambda: (empty(T, B, 3),)),
     ],
+    "window.SoftWindow": [
+        ((H, 2), lambda: (empty(B, H), empty(B, 2), empty(B, 6, 7))),
+        ((H, 2), lambda: (empty(B, H), empty(B, 2), empty(B, 6, 7), flags(B, 6))),
+    ],
+    "window.WindowLSTM": [
+        ((I, H, 7, 2), lambda: (empty(T, B, I), empty(B, 6, 7))),
+        ((I, H, 7, 2, False), lambda: (empty(T, B, I), empty(B, 6, 7), flags(B, 6), None, flags(T, B))),
+        ((I, H, 7, 2), lambda: (empty(T, B, I), empty(3, 6, 7), None, None, None, empty(T, B).long())),
+    ],
 }
 
 

@@ -1,0 +1,727 @@
+"""The soft window: oracles first, then the recurrence, properties, errors, number formats, the demo."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from softattn.lstm import PeepholeLSTM
+from softattn.window import (
+    BLIND,
+    FAR,
+    LIMIT,
+    SoftWindow,
+    WindowLSTM,
+    WindowState,
+    alignment_curve,
+    alignment_share,
+    delayed,
+    symbol_copies,
+    window_place,
+)
+
+T, B, I, H, A, K, U, N = 9, 3, 4, 7, 5, 3, 6, 5
+
+
+def randn(*shape, dtype=torch.float64, device="cpu", grad=False):
+    return torch.randn(*shape).to(device, dtype).requires_grad_(grad)
+
+
+def random_window(hidden=H, components=K, dtype=torch.float64, device="cpu"):
+    window = SoftWindow(hidden, components, pace=0.7)
+    with torch.no_grad():
+        window.weight.add_(0.3 * torch.randn_like(window.weight))
+        window.bias.add_(0.3 * torch.randn_like(window.bias))
+    return window.to(device, dtype)
+
+
+def random_lstm(dtype=torch.float64, device="cpu", peephole=True):
+    lstm = WindowLSTM(I, H, A, K, peephole=peephole, pace=0.7)
+    with torch.no_grad():
+        for weight in lstm.parameters():
+            weight.add_(0.2 * torch.randn_like(weight))
+    return lstm.to(device, dtype)
+
+
+def some_mask(device="cpu"):
+    return (torch.arange(U) < torch.tensor([6, 4, 3, 5, 1])[:, None]).to(device)
+
+
+def double_loop(window, h, kappa, chars, mask=None):
+    """Graves' eq. 46-51 in NumPy, number by number; shares no line with the module."""
+    weight, bias = window.weight.detach().cpu().numpy(), window.bias.detach().cpu().numpy()
+    h, kappa, chars = (x.detach().cpu().numpy() for x in (h, kappa, chars))
+    rows, components = kappa.shape
+    w, phi, moved = np.zeros((rows, chars.shape[2])), np.zeros(chars.shape[:2]), np.zeros_like(kappa)
+    for b in range(rows):
+        for k in range(components):
+            hats = [bias[part * components + k] for part in range(3)]
+            for part in range(3):
+                for j in range(h.shape[1]):
+                    hats[part] += h[b, j] * weight[j, part * components + k]
+            alpha, beta, step = (math.exp(min(hat, LIMIT)) for hat in hats)
+            moved[b, k] = kappa[b, k] + step
+            for u in range(1, chars.shape[1] + 1):
+                if mask is None or mask[b, u - 1]:
+                    phi[b, u - 1] += alpha * math.exp(-beta * (moved[b, k] - u) ** 2)
+        for u in range(chars.shape[1]):
+            for a in range(chars.shape[2]):
+                w[b, a] += phi[b, u] * chars[b, u, a]
+    return w, phi, moved
+
+
+def plain_recurrence(lstm, x, chars, mask=None, state=None, reset=None, rows=None):
+    """The LSTM's equations and the window's, step by step, with autograd."""
+    window, batch = lstm.window, x.shape[1]
+    h, c, kappa, w = lstm.start(batch) if state is None else state
+    p = lstm.peephole if lstm.peephole is not None else x.new_zeros(3, lstm.hidden_size)
+    kept = []
+    for t, x_t in enumerate(x.unbind()):
+        if reset is not None:
+            h, c, kappa, w = (torch.where(reset[t, :, None], torch.zeros_like(v), v) for v in (h, c, kappa, w))
+        text = chars if rows is None else chars[rows[t]]
+        here = None if mask is None else (mask if rows is None else mask[rows[t]])
+        z = x_t @ lstm.weight_x + h @ lstm.weight_h + w @ lstm.weight_w + lstm.bias
+        i, f, g, o = z.split(lstm.hidden_size, 1)
+        i, f = torch.sigmoid(i + p[0] * c), torch.sigmoid(f + p[1] * c)
+        c = f * c + i * torch.tanh(g)
+        h = torch.sigmoid(o + p[2] * c) * torch.tanh(c)
+        hats = h @ window.weight + window.bias
+        alpha, beta, step = hats.exp().split(window.components, 1)
+        kappa = kappa + step
+        phi = torch.zeros_like(text[..., 0])
+        for k in range(window.components):
+            places = torch.arange(1, text.shape[1] + 1, dtype=x.dtype, device=x.device)
+            phi = phi + alpha[:, k, None] * torch.exp(-beta[:, k, None] * (kappa[:, k, None] - places) ** 2)
+        if here is not None:
+            phi = phi * here
+        w = (phi[..., None] * text).sum(1)
+        kept.append((h, w, phi, kappa))
+    return *(torch.stack(values) for values in zip(*kept, strict=True)), h, c, kappa, w
+
+
+def flat(read):
+    return read.h, read.w, read.phi, read.kappa, *read.state
+
+
+def gradients(outputs, inputs, seed=3):
+    generator = torch.Generator().manual_seed(seed)
+    total = sum((o * torch.randn(o.shape, generator=generator).to(o)).sum() for o in outputs)
+    return torch.autograd.grad(total, inputs, allow_unused=True)
+
+
+def assert_close(mine, theirs, share):
+    for k, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+        assert a.shape == b.shape
+        assert (a - b).abs().max() <= share * max(1e-30, b.abs().max()), k
+
+
+# -- the window: oracles --
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-10), (torch.float32, 1e-6)])
+def test_equals_the_double_loop(device, dtype, close, masked):
+    window = random_window(dtype=dtype, device=device)
+    h, kappa, chars = (randn(*s, dtype=dtype, device=device) for s in ((4, H), (4, K), (4, U, A)))
+    mask = some_mask(device)[:4] if masked else None
+    got = window(h, kappa.abs(), chars, mask)
+    for mine, theirs in zip(got, double_loop(window, h, kappa.abs(), chars, mask), strict=True):
+        assert np.abs(mine.detach().cpu().numpy() - theirs).max() <= close * max(1, np.abs(theirs).max())
+
+
+def test_places_are_counted_from_one_and_the_place_starts_before_the_text():
+    window = SoftWindow(1, 1, pace=1.0).double()
+    chars = torch.eye(4, dtype=torch.float64)[None]
+    w, phi, kappa = window(torch.zeros(1, 1).double(), torch.zeros(1, 1).double(), chars)
+    assert torch.allclose(kappa, torch.ones(1, 1).double()) and phi.argmax() == 0
+    assert torch.allclose(w, phi)  # one-hot letters: w is phi
+
+
+def test_starts_at_its_pace_with_importance_shared():
+    window = SoftWindow(6, 4, pace=0.25).double()
+    alpha, beta, kappa = window.params(torch.zeros(2, 6).double(), torch.zeros(2, 4).double())
+    assert torch.allclose(alpha.sum(1), torch.ones(2).double()) and torch.allclose(beta, torch.full_like(beta, 0.3))
+    assert torch.allclose(kappa.log().mean(1).exp(), torch.full((2,), 0.25).double())
+    assert len(set(kappa[0].tolist())) == 4  # no two bells are equal
+    assert SoftWindow(6, 1).bias[2].exp().item() == pytest.approx(1 / 21.7)
+    assert window.weight[:, 8:].std() < 0.2 * window.weight[:, :8].std()
+
+
+def test_gradient_of_the_window():
+    window = random_window(3, 2)
+    names = [name for name, _ in window.named_parameters()]
+    mask = some_mask()[:2]
+
+    def run(h, kappa, chars, *weights):
+        return torch.func.functional_call(window, dict(zip(names, weights, strict=True)), (h, kappa, chars, mask))
+
+    inputs = randn(2, 3, grad=True), randn(2, 2, grad=True), randn(2, U, A, grad=True), *window.parameters()
+    assert torch.autograd.gradcheck(run, inputs)
+
+
+def test_phi_at_any_place_and_for_each_row_its_own(device):
+    window = random_window(device=device)
+    h, kappa, chars = randn(3, H, device=device), randn(3, K, device=device).abs(), randn(3, U, A, device=device)
+    _, phi, _ = window(h, kappa, chars)
+    values = window.params(h, kappa)
+    u = torch.arange(1, U + 1, dtype=torch.float64, device=device)
+    assert torch.allclose(window.phi(*values, u), phi)
+    lengths = torch.tensor([2, 5, 6], device=device)
+    beyond = window.phi(*values, (lengths + 1)[:, None])
+    assert beyond.shape == (3, 1)
+    for b in range(3):
+        alone = window.phi(*(v[b : b + 1] for v in values), lengths[b : b + 1] + 1)
+        assert torch.allclose(beyond[b], alone[0])
+    assert torch.allclose(beyond[:2, 0], phi[[0, 1], [2, 5]])  # where the place is a letter of the batch, it is phi
+    between = window.phi(*values, torch.tensor([1.5, 100.25], device=device))
+    assert between.shape == (3, 2) and torch.isfinite(between).all()
+
+
+def test_held_outputs_stay_finite_and_are_called_back():
+    window = SoftWindow(1, 2).double()
+    with torch.no_grad():
+        window.bias.fill_(LIMIT + 5)
+    alpha, beta, kappa = window.params(torch.zeros(1, 1).double(), torch.zeros(1, 2).double())
+    for value in (alpha, beta, kappa):
+        assert torch.allclose(value, torch.full_like(value, math.exp(LIMIT)))
+    (grad,) = torch.autograd.grad(alpha.sum(), window.bias)
+    assert torch.allclose(grad[:2], torch.full((2,), math.exp(LIMIT)).double()) and (grad[2:] == 0).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.integers(1, 8),
+    st.sampled_from([0.0, 1.0, 30.0]),
+    st.sampled_from([0, 1e4]),
+)
+def test_properties_of_phi(rows, components, length, scale, away):
+    torch.manual_seed(rows + 10 * components + 100 * length)
+    window = random_window(5, components)
+    kappa = torch.full((rows, components), float(away), dtype=torch.float64)
+    w, phi, moved = window(scale * randn(rows, 5), kappa, randn(rows, length, 2))
+    alpha, _, _ = window.params(torch.zeros(rows, 5).double(), kappa)
+    assert phi.shape == (rows, length) and w.shape == (rows, 2) and moved.shape == kappa.shape
+    assert all(torch.isfinite(v).all() for v in (w, phi, moved))
+    assert (phi >= 0).all() and (moved >= kappa).all()
+    if not away:
+        assert (moved > kappa).all()
+    assert (alpha > 0).all()
+
+
+def test_a_bells_weights_add_up_to_its_area():
+    window = SoftWindow(1, 1)
+    for alpha, beta in ((1.0, 0.5), (3.0, 0.1), (0.2, 2.0)):
+        values = (torch.tensor([[v]], dtype=torch.float64) for v in (alpha, beta, 50.3))
+        total = window.phi(*values, torch.arange(1, 101, dtype=torch.float64)).sum().item()
+        assert total == pytest.approx(alpha * math.sqrt(math.pi / beta), rel=0.02)
+
+
+def test_padding_is_not_seen():
+    window = random_window()
+    h, kappa, chars = randn(2, H), randn(2, K).abs(), randn(2, U, A)
+    mask = torch.arange(U) < torch.tensor([[3], [U]])
+    w, phi, _ = window(h, kappa, chars, mask)
+    alone = window(h[:1], kappa[:1], chars[:1, :3])
+    assert torch.allclose(w[0], alone[0][0]) and torch.allclose(phi[0, :3], alone[1][0]) and (phi[0, 3:] == 0).all()
+
+
+# -- inside the recurrence: oracles --
+
+
+@pytest.mark.parametrize("peephole", [True, False])
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+def test_equals_the_plain_recurrence(device, peephole, reset, packed):
+    lstm = random_lstm(device=device, peephole=peephole)
+    x = randn(T, B, I, device=device, grad=True)
+    chars = randn(N if packed else B, U, A, device=device, grad=True)
+    mask = some_mask(device)[: len(chars)]
+    rows = torch.randint(N, (T, B)).to(device) if packed else None
+    if packed:
+        rows[1] = rows[0]  # steps at which no text changes share one copy
+    flags = (torch.rand(T, B) < 0.2).to(device) if reset else None
+    state = WindowState(*(randn(B, n, device=device).abs().requires_grad_() for n in (H, H, K, A)))
+    mine = flat(lstm(x, chars, mask, state, flags, rows))
+    theirs = plain_recurrence(lstm, x, chars, mask, state, flags, rows)
+    assert_close(mine, theirs, 1e-10)
+    inputs = [x, chars, *state, *lstm.parameters()]
+    with_grad = [0, 1, 3, 4, 5, 6, 7]  # phi carries none
+    assert_close(
+        gradients([mine[k] for k in with_grad], inputs), gradients([theirs[k] for k in with_grad], inputs), 1e-10
+    )
+
+
+@pytest.mark.parametrize("which", range(7))
+def test_gradient_when_one_output_alone_is_used(which):
+    pick = [0, 1, 3, 4, 5, 6, 7][which]
+    lstm, x, chars = random_lstm(), randn(T, B, I, grad=True), randn(B, U, A, grad=True)
+    inputs = [x, chars, *lstm.parameters()]
+    mine, theirs = (gradients([out[pick]], inputs) for out in (flat(lstm(x, chars)), plain_recurrence(lstm, x, chars)))
+    for a, b in zip(mine, theirs, strict=True):
+        b = torch.zeros_like(a) if b is None else b
+        assert (a - b).abs().max() <= 1e-10 * max(1.0, b.abs().max())
+
+
+def test_equals_the_window_layer_step_by_step(device):
+    lstm = random_lstm(device=device)
+    x, chars = randn(T, B, I, device=device), randn(B, U, A, device=device)
+    read, kappa = lstm(x, chars), x.new_zeros(B, K)
+    for t in range(T):
+        w, phi, kappa = lstm.window(read.h[t], kappa, chars)
+        for mine, theirs in ((read.w[t], w), (read.phi[t], phi), (read.kappa[t], kappa)):
+            assert torch.allclose(mine, theirs, atol=1e-12)
+
+
+def test_float32_against_float64(device):
+    lstm = random_lstm(device=device)
+    x, chars = randn(T, B, I, device=device, grad=True), randn(B, U, A, device=device, grad=True)
+    keep = [0, 1, 3, 4, 5, 6, 7]
+    exact = flat(lstm(x, chars))
+    exact_grad = gradients([exact[k] for k in keep], [x, chars, *lstm.parameters()])
+    lstm = lstm.float()
+    x, chars = (v.detach().float().requires_grad_() for v in (x, chars))
+    single = flat(lstm(x, chars))
+    single_grad = gradients([single[k] for k in keep], [x, chars, *lstm.parameters()])
+    assert_close([v.double() for v in single], exact, 3e-6)
+    assert_close([v.double() for v in single_grad], exact_grad, 1e-4)
+
+
+def test_gradcheck_with_state_reset_rows_and_mask():
+    lstm = WindowLSTM(2, 3, 2, 2, pace=0.7).double()
+    with torch.no_grad():
+        for weight in lstm.parameters():
+            weight.add_(0.2 * torch.randn_like(weight))
+    names = [name for name, _ in lstm.named_parameters()]
+    reset = torch.tensor([[0, 1], [0, 0], [1, 0], [0, 0]], dtype=torch.bool)
+    rows = torch.tensor([[0, 1], [0, 1], [2, 1], [2, 1]])
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1], [1, 0, 0]], dtype=torch.bool)
+
+    def run(x, chars, h, c, kappa, w, *weights):
+        values = dict(zip(names, weights, strict=True))
+        read = torch.func.functional_call(lstm, values, (x, chars, mask, (h, c, kappa, w), reset, rows))
+        return read.h, read.w, read.kappa, *read.state
+
+    inputs = [randn(*s, grad=True) for s in ((4, 2, 2), (3, 3, 2), (2, 3), (2, 3), (2, 2), (2, 2))]
+    assert torch.autograd.gradcheck(run, (*inputs, *lstm.parameters()))
+
+
+def test_weights_of_the_window_at_zero_leave_a_peephole_lstm(device):
+    lstm = random_lstm(device=device)
+    with torch.no_grad():
+        lstm.weight_w.zero_()
+    plain = PeepholeLSTM(I, H).to(device, torch.float64)
+    plain.load_state_dict({name: value for name, value in lstm.state_dict().items() if name in plain.state_dict()})
+    x, chars = randn(T, B, I, device=device, grad=True), randn(B, U, A, device=device)
+    read, (hs, (h, c)) = lstm(x, chars), plain(x)
+    assert_close((read.h, read.state.h, read.state.c), (hs, h, c), 1e-12)
+    weights = ("weight_x", "weight_h", "bias", "peephole")
+    mine = gradients([read.h], [x, *(getattr(lstm, name) for name in weights)])
+    assert_close(mine, gradients([hs], [x, *(getattr(plain, name) for name in weights)]), 1e-10)
+
+
+def test_chunks_give_the_whole():
+    lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
+    whole, state, parts = lstm(x, chars), None, []
+    for piece in x.split([1, 3, 5]):
+        read = lstm(piece, chars, state=state)
+        state = read.state
+        parts.append(read)
+    for name in ("h", "w", "phi", "kappa"):
+        assert torch.allclose(torch.cat([getattr(p, name) for p in parts]), getattr(whole, name), atol=1e-12)
+    for one, other in zip(state, whole.state, strict=True):
+        assert torch.allclose(one, other, atol=1e-12)
+
+
+def test_lines_in_one_row_are_lines_by_themselves():
+    lstm, x, chars = random_lstm(), randn(T, 1, I, grad=True), randn(2, U, A, grad=True)
+    rows = torch.tensor([0] * 4 + [1] * 5)[:, None]
+    reset = torch.zeros(T, 1, dtype=torch.bool)
+    reset[4] = True
+    packed = lstm(x, chars, reset=reset, rows=rows)
+    first, second = lstm(x[:4], chars[:1]), lstm(x[4:], chars[1:])
+    for name in ("h", "w", "phi", "kappa"):
+        assert torch.allclose(getattr(packed, name), torch.cat([getattr(first, name), getattr(second, name)]))
+    inputs = [x, chars, *lstm.parameters()]
+    mine = torch.autograd.grad(packed.w.square().sum(), inputs)
+    theirs = torch.autograd.grad(first.w.square().sum() + second.w.square().sum(), inputs)
+    assert_close(mine, theirs, 1e-10)
+
+
+def test_reset_at_the_first_step_ignores_a_state_of_nan():
+    lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
+    reset = torch.zeros(T, B, dtype=torch.bool)
+    reset[0] = True
+    bad = WindowState(*(torch.full((B, n), math.nan, dtype=torch.float64) for n in (H, H, K, A)))
+    assert torch.equal(lstm(x, chars, state=bad, reset=reset).w, lstm(x, chars).w)
+
+
+def test_what_is_masked_has_no_influence_and_no_gradient():
+    lstm, x = random_lstm(), randn(T, B, I)
+    mask = some_mask()[:B]
+    chars = randn(B, U, A, grad=True)
+    other = torch.where(mask[..., None], chars.detach(), torch.full_like(chars, 7.0))
+    read = lstm(x, chars, mask)
+    assert torch.equal(read.w, lstm(x, other, mask).w)
+    assert (read.phi[:, ~mask] == 0).all() and (read.phi[:, mask] > 0).any()
+    (grad,) = torch.autograd.grad(read.w.sum(), chars)
+    assert (grad[~mask] == 0).all() and (grad[mask] != 0).all()
+
+
+def test_places_only_grow_and_weights_stay_bounded():
+    lstm = random_lstm(dtype=torch.float32)
+    read = lstm(10 * randn(200, B, I, dtype=torch.float32), randn(B, U, A, dtype=torch.float32))
+    assert (read.kappa[1:] >= read.kappa[:-1]).all() and (read.kappa[0] > 0).all()
+    assert all(torch.isfinite(v).all() for v in flat(read)) and (read.phi >= 0).all()
+
+
+def test_a_window_that_ran_off_has_finite_gradients():
+    lstm = WindowLSTM(I, H, A, K, pace=50.0)
+    x, chars = randn(40, B, I, dtype=torch.float32, grad=True), randn(B, U, A, dtype=torch.float32, grad=True)
+    read = lstm(x, chars)
+    assert read.phi[5:].max() < 1e-20 and read.w[5:].abs().max() < 1e-20
+    grads = torch.autograd.grad(read.w.sum() + read.h.sum(), [x, chars, *lstm.parameters()])
+    assert all(torch.isfinite(g).all() for g in grads)
+
+
+def test_no_result_is_subnormal():
+    lstm = WindowLSTM(I, H, A, K, pace=1.0)
+    with torch.no_grad():
+        lstm.window.bias[K : 2 * K] = math.log(0.9)  # distances of some ten letters: exponents of about 90
+    read = lstm(randn(20, 1, I, dtype=torch.float32), torch.ones(1, 20, A))
+    assert read.phi.min() > 0.01 * math.exp(-FAR)
+
+
+def test_inputs_that_are_not_contiguous():
+    lstm, x, chars = random_lstm(), randn(B, T, I).transpose(0, 1), randn(A, U, B).permute(2, 1, 0)
+    got = lstm(x, chars)
+    want = lstm(x.contiguous(), chars.contiguous())
+    assert torch.allclose(got.w, want.w) and torch.allclose(got.h, want.h)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.integers(1, 4))
+def test_small_shapes(steps, batch, inputs, hidden, components, length):
+    torch.manual_seed(steps + 7 * batch + 31 * inputs + 101 * hidden + 1009 * components)
+    lstm = WindowLSTM(inputs, hidden, 2, components, pace=0.7).double()
+    x, chars = randn(steps, batch, inputs, grad=True), randn(batch, length, 2, grad=True)
+    read, want = lstm(x, chars), plain_recurrence(lstm, x, chars)
+    assert read.h.shape == (steps, batch, hidden) and read.phi.shape == (steps, batch, length)
+    assert_close(flat(read), want, 1e-10)
+    mine, theirs = gradients([read.h, read.w], [x, chars]), gradients(want[:2], [x, chars])
+    for a, b in zip(mine, theirs, strict=True):
+        assert (a - b).abs().max() <= 1e-9 * max(1.0, b.abs().max())
+
+
+# -- number formats --
+
+
+def test_autocast_keeps_place_and_weights_in_float32(device):
+    lstm = random_lstm(dtype=torch.float32, device=device)
+    x, chars = (randn(*s, dtype=torch.float32, device=device, grad=True) for s in ((T, B, I), (B, U, A)))
+    want = lstm(x, chars)
+    want_grad = torch.autograd.grad(want.w.square().mean() + want.h.square().mean(), [x, chars, *lstm.parameters()])
+    with torch.autocast(device.type, torch.bfloat16):
+        read = lstm(x, chars)
+    assert read.h.dtype == read.w.dtype == torch.bfloat16
+    assert read.kappa.dtype == read.phi.dtype == read.state.c.dtype == torch.float32
+    for mine, theirs in zip(flat(read), flat(want), strict=True):
+        assert (mine.float() - theirs).abs().max() <= 0.05 * max(1.0, theirs.abs().max())
+    loss = read.w.float().square().mean() + read.h.float().square().mean()
+    grads = torch.autograd.grad(loss, [x, chars, *lstm.parameters()])
+    for mine, theirs in zip(grads, want_grad, strict=True):
+        assert mine.dtype == torch.float32
+        assert (mine - theirs).norm() <= 0.1 * theirs.norm()
+
+
+def test_the_place_passes_sixteen_under_autocast():
+    lstm = WindowLSTM(1, 2, 2, 1, pace=1 / 21.7)
+    with torch.no_grad():
+        lstm.window.weight.zero_()
+    with torch.autocast("cpu", torch.bfloat16):
+        read = lstm(torch.zeros(1000, 1, 1), torch.ones(1, 3, 2))
+        state = lstm(torch.zeros(1, 1, 1), torch.ones(1, 3, 2), state=read.state).state
+    assert read.kappa[-1].item() == pytest.approx(1000 / 21.7, abs=0.01)
+    assert state.kappa.dtype == torch.float32 and state.kappa.item() == pytest.approx(1001 / 21.7, abs=0.01)
+
+
+def test_state_can_be_handed_on_under_autocast():
+    lstm, x, chars = (
+        random_lstm(torch.float32),
+        randn(T, B, I, dtype=torch.float32),
+        randn(B, U, A, dtype=torch.float32),
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        first = lstm(x[:4], chars)
+        second = lstm(x[4:], chars, state=first.state)
+        whole = lstm(x, chars)
+    assert (torch.cat([first.kappa, second.kappa]) - whole.kappa).abs().max() < 1e-5
+
+
+# -- the copying task --
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 6), st.integers(1, 7), st.integers(0, 100))
+def test_symbol_copies(batch, symbols, length, longest, seed):
+    text, beat, target, place = symbol_copies(batch, torch.Generator().manual_seed(seed), symbols, length, longest)
+    steps = length * (1 + longest) // 2
+    assert text.shape == (batch, length) and beat.shape == (steps, batch, 1) and target.shape == place.shape
+    assert place.shape == (steps, batch) and text.max() < symbols
+    for b in range(batch):
+        at, run = 0, 0
+        for t in range(steps):
+            if t and beat[t, b, 0] == 1:
+                at, run = at + 1, 0
+            run += 1
+            assert place[t, b] == at and target[t, b] == text[b, at]
+            assert run <= longest or at == length - 1
+    assert (beat[0] == 0).all() and ((beat == 0) | (beat == 1)).all()
+
+
+def test_symbol_copies_uses_every_number_of_copies_and_is_seeded():
+    draw = lambda seed: symbol_copies(300, torch.Generator().manual_seed(seed), longest=4)
+    assert torch.equal(draw(1)[0], draw(1)[0]) and not torch.equal(draw(1)[0], draw(2)[0])
+    place = draw(1)[3]
+    runs = [(place[:, b] == 0).sum().item() for b in range(300)]
+    counts = np.bincount(runs, minlength=5)[1:]
+    assert ((counts - 75) ** 2 / 75).sum() < 27  # chi-square with 3 degrees of freedom: one in 200,000
+
+
+# -- alignment --
+
+
+def brute_curve(phi, truth, which, lags):
+    shares = []
+    for lag in lags:
+        right = total = 0
+        for t in range(len(truth)):
+            for b in range(truth.shape[1]):
+                s = t + lag
+                if not 0 <= s < len(truth) or truth[s, b] < 0 or (which is not None and not which[s, b]):
+                    continue
+                total += 1
+                weights = phi[t, b].tolist()
+                right += sum(weights) > BLIND and weights.index(max(weights)) == truth[s, b]
+        shares.append(float(right) / total if total else math.nan)
+    return shares
+
+
+def brute_share(phi, truth, which, lag):
+    right = total = 0
+    for t in range(len(truth)):
+        for b in range(truth.shape[1]):
+            s = t + lag
+            if 0 <= s < len(truth) and truth[s, b] >= 0 and (which is None or which[s, b]):
+                weights = phi[t, b].tolist()
+                total += 1
+                if sum(weights) > BLIND:
+                    place = sum(w * u for u, w in enumerate(weights, start=1)) / sum(weights)
+                    right += abs(place - (int(truth[s, b]) + 1)) <= 1
+    return float(right) / total
+
+
+def test_alignment_equals_a_count_by_hand():
+    truth = torch.randint(-1, U, (20, B))
+    phi = torch.rand(20, B, U, dtype=torch.float64) ** 8
+    phi[3:6] = 0
+    lags = (-10, -3, -1, 0, 1, 4, 10)
+    for which in (None, delayed(truth), ~delayed(truth)):
+        assert alignment_curve(phi, truth, which, lags).tolist() == pytest.approx(brute_curve(phi, truth, which, lags))
+        for lag in lags:
+            assert alignment_share(phi, truth, which, lag) == pytest.approx(brute_share(phi, truth, which, lag))
+
+
+@pytest.mark.parametrize("lead", [-4, 0, 3])
+def test_the_curve_peaks_where_the_window_leads(lead):
+    truth = torch.arange(U).repeat_interleave(6)[:, None]
+    where = torch.arange(len(truth)) + lead
+    phi = nn.functional.one_hot(truth[where.clamp(0, len(truth) - 1)], U).double()
+    curve = alignment_curve(phi, truth)
+    assert curve.shape == (21,) and curve.argmax() == 10 + lead and curve.max() == 1
+    assert alignment_share(phi, truth, lag=lead) == 1
+
+
+def test_delayed_points():
+    truth = torch.tensor([[0, 2], [1, 2], [0, 1], [2, 2], [-1, 3], [1, -1]])
+    assert delayed(truth).tolist() == [[False] * 2, [False] * 2, [True, True], [False] * 2, [False] * 2, [True, False]]
+
+
+def test_place_of_the_window():
+    phi = torch.tensor([[0.0, 2.0, 2.0], [0.0, 0.0, 0.0], [1e-14, 1e-14, 1e-14], [0.0, 0.0, 0.5]])
+    assert torch.equal(window_place(phi).nan_to_num(-1), torch.tensor([2.5, -1.0, -1.0, 3.0]))
+    truth = torch.tensor([[0]])
+    assert alignment_curve(torch.zeros(1, 1, 3), truth, lags=[0]).item() == 0  # blind: argmax is 0, but it is wrong
+    assert alignment_share(torch.zeros(1, 1, 3), truth) == 0
+
+
+def test_no_point_counts():
+    assert math.isnan(alignment_share(torch.ones(4, 1, 2), torch.full((4, 1), -1)))
+    assert alignment_curve(torch.ones(4, 1, 2), torch.full((4, 1), -1), lags=[0]).isnan().all()
+
+
+# -- errors --
+
+
+@pytest.mark.parametrize("sizes", [(0, 1), (1, 0), (-2, 3)])
+def test_sizes_must_be_positive(sizes):
+    with pytest.raises(ValueError, match=r"SoftWindow: hidden_size -?\d+, components \d+: both must be at least 1"):
+        SoftWindow(*sizes)
+
+
+@pytest.mark.parametrize("pace", [0.0, -1.0, math.nan])
+def test_pace_must_be_positive(pace):
+    with pytest.raises(ValueError, match=r"SoftWindow: pace is .*, expected characters per step, above 0"):
+        SoftWindow(3, 2, pace)
+
+
+def test_alphabet_must_be_positive():
+    with pytest.raises(ValueError, match=r"WindowLSTM: alphabet is 0, expected at least 1"):
+        WindowLSTM(2, 3, 0, 1)
+    with pytest.raises(ValueError, match=r"WindowLSTM: input_size 0, hidden_size 3: both must be at least 1"):
+        WindowLSTM(0, 3, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        (((2, 4), (2, K), (2, U, A)), r"h has shape \(2, 4\), expected \(B, H\) = \(B, 7\)"),
+        (((H,), (2, K), (2, U, A)), r"h has shape \(7,\), expected \(B, H\)"),
+        (((2, H), (2, K + 1), (2, U, A)), r"kappa has shape \(2, 4\), expected .* = \(2, 3\); start a text from zeros"),
+        (((2, H), (1, K), (2, U, A)), r"kappa has shape \(1, 3\)"),
+        (((2, H), (2, K), (3, U, A)), r"chars has shape \(3, 6, 5\), expected \(2, U, A\): per text at least one"),
+        (((2, H), (2, K), (2, 0, A)), r"chars has shape \(2, 0, 5\)"),
+        (((2, H), (2, K), (2, U)), r"chars has shape \(2, 6\)"),
+    ],
+)  # fmt: skip
+def test_shapes_of_the_window(shapes, words):
+    with pytest.raises(ValueError, match=f"SoftWindow: {words}"):
+        SoftWindow(H, K)(*(torch.zeros(shape) for shape in shapes))
+
+
+@pytest.mark.parametrize("mask", [torch.ones(2, U), torch.ones(2, U - 1).bool(), torch.ones(U).bool()])
+def test_the_mask_must_fit(mask):
+    words = rf"mask is torch\.\w+ of shape \([\d, ]+\), expected bool of shape \(2, {U}\)"
+    with pytest.raises(ValueError, match=f"SoftWindow: {words}"):
+        SoftWindow(H, K)(torch.zeros(2, H), torch.zeros(2, K), torch.zeros(2, U, A), mask)
+    with pytest.raises(ValueError, match=f"WindowLSTM: {words}"):
+        WindowLSTM(I, H, A, K)(torch.zeros(T, 2, I), torch.zeros(2, U, A), mask)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (dict(x=torch.zeros(T, B)), r"x has shape \(9, 3\), expected \(T, B, I\) = \(T, B, 4\): time first"),
+        (dict(x=torch.zeros(T, B, I + 1)), r"x has shape \(9, 3, 5\)"),
+        (dict(x=torch.zeros(0, B, I)), r"x has shape \(0, 3, 4\), .*at least one step"),
+        (dict(chars=torch.zeros(B + 1, U, A)), r"chars has shape \(4, 6, 5\), expected \(3, U, A\)"),
+        (dict(chars=torch.zeros(B, U, A + 1)), r"chars has 6 numbers per character, expected A = 5"),
+        (dict(reset=torch.zeros(T, B)), r"reset is torch.float32 of shape \(9, 3\), expected torch.bool of \(9, 3\)"),
+        (dict(reset=torch.zeros(T, 1).bool()), r"reset is torch.bool of shape \(9, 1\)"),
+        (dict(rows=torch.zeros(T, B)), r"rows is torch.float32 of shape \(9, 3\), expected torch.int64 of \(9, 3\)"),
+        (dict(state=tuple(torch.zeros(1, n) for n in (H, H, K, A))), r"state h has shape \(1, 7\)"),
+    ],
+)
+def test_shapes_of_the_recurrence(changes, words):
+    given = dict(x=torch.zeros(T, B, I), chars=torch.zeros(B, U, A)) | changes
+    with pytest.raises(ValueError, match=f"WindowLSTM: {words}"):
+        WindowLSTM(I, H, A, K)(**given)
+
+
+def test_a_state_with_a_wrong_place_or_view():
+    lstm = WindowLSTM(I, H, A, K)
+    for name, n in (("kappa", K), ("w", A)):
+        state = lstm.start(B)._replace(**{name: torch.zeros(B, n + 1)})
+        with pytest.raises(
+            ValueError, match=rf"WindowLSTM: state {name} has shape \(3, {n + 1}\), expected .*\(3, {n}\)"
+        ):
+            lstm(torch.zeros(T, B, I), torch.zeros(B, U, A), state=state)
+    with pytest.raises(ValueError, match=r"WindowLSTM: the state is a tuple of 2, expected .*h, c, kappa, w"):
+        lstm(torch.zeros(T, B, I), torch.zeros(B, U, A), state=(torch.zeros(B, H), torch.zeros(B, H)))
+
+
+@pytest.mark.parametrize("sizes", [(0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0)])
+def test_symbol_copies_needs_sizes(sizes):
+    with pytest.raises(ValueError, match=r"symbol_copies: batch \d, symbols \d, length \d, longest \d; each must be"):
+        symbol_copies(sizes[0], torch.Generator(), *sizes[1:])
+
+
+def test_alignment_needs_shapes_that_fit():
+    phi, truth = torch.ones(T, B, U), torch.zeros(T, B, dtype=torch.int64)
+    with pytest.raises(
+        ValueError, match=r"alignment: phi \(9, 3, 6\), truth \(8, 3\); expected \(T, B, U\) and \(T, B\)"
+    ):
+        alignment_curve(phi, truth[1:])
+    with pytest.raises(ValueError, match=r"alignment: phi \(9, 3, 6\), truth \(9, 3\), which \(3,\)"):
+        alignment_share(phi, truth, torch.ones(3, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"alignment: lag -9 is beyond a sequence of 9 points"):
+        alignment_share(phi, truth, lag=-9)
+
+
+# -- the demo computes the same --
+
+
+@pytest.mark.browser
+def test_demo_computes_the_same_numbers():
+    api = pytest.importorskip("playwright.sync_api")
+    from softattn.pictures import demo_html
+
+    state = dict(text="noon <b>", alpha=[1.0, 0.7, 0.4], beta=[1.0, 0.4, 0.16], kappa=[2.0, 3.5, 6.0])
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    with api.sync_playwright() as playwright:
+        path = shutil.which("chromium") or shutil.which("chromium-browser")
+        browser = playwright.chromium.launch(executable_path=path, args=flags.split())
+        page = browser.new_page(viewport={"width": 390, "height": 900})
+        page.set_content(demo_html("window", **state))
+        demo = page.locator(".softattn-demo[data-state=live]")
+        demo.wait_for()
+
+        def numbers():
+            return json.loads(demo.get_attribute("data-numbers"))
+
+        def agree(seen):
+            letters = list(dict.fromkeys(seen["text"]))
+            if not letters:
+                assert seen["phi"] == [] and seen["w"] == {} and seen["place"] is None
+                return
+            chars = torch.zeros(1, len(seen["text"]), len(letters), dtype=torch.float64)
+            for u, letter in enumerate(seen["text"]):
+                chars[0, u, letters.index(letter)] = 1
+            values = [torch.tensor([seen[name]], dtype=torch.float64) for name in ("alpha", "beta", "kappa")]
+            phi = SoftWindow(1, 3).phi(*values, torch.arange(1, len(seen["text"]) + 1, dtype=torch.float64))
+            assert seen["phi"] == pytest.approx(phi[0].tolist(), rel=1e-9, abs=1e-12)
+            w = (phi[:, None] @ chars)[0, 0]
+            assert seen["w"] == pytest.approx(dict(zip(letters, w.tolist(), strict=True)), rel=1e-9, abs=1e-12)
+            assert seen["sum"] == pytest.approx(phi.sum().item())
+            assert seen["place"] == pytest.approx(window_place(phi).item())
+
+        first = numbers()
+        assert {name: first[name] for name in state} == state
+        agree(first)
+        sliders = page.locator("input[type=range]")
+        assert sliders.count() == 9
+        for k in range(9):
+            sliders.nth(k).focus()
+            page.keyboard.press("ArrowRight")
+        moved = numbers()
+        agree(moved)
+        assert moved["kappa"] == pytest.approx([2.1, 3.6, 6.1]) and moved["alpha"] == pytest.approx([1.05, 0.75, 0.45])
+        assert moved["beta"] == pytest.approx([1.02, 0.42, 0.18])
+        page.locator("button").click()
+        assert numbers()["kappa"] == pytest.approx([2.6, 4.1, 6.6])
+        for text in ("<img src=x onerror=alert(1)>", "", "constructor", "Zoë 👋"):
+            page.locator("input[type=text]").fill(text)
+            seen = numbers()
+            agree(seen) if text != "Zoë 👋" else None
+            assert seen["text"] == text[:24] and max(seen["kappa"]) <= len(text[:24]) + 1
+        assert page.locator(".softattn-demo img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        browser.close()
