@@ -350,6 +350,17 @@ def flags(*shape: int) -> torch.Tensor:
 
 # class -> [(arguments of the constructor, inputs of forward)]: a new network joins this table
 NETWORKS = {
+    "attention.AdditiveAttention": [
+        ((I, H, 4), lambda: (empty(B, I), empty(B, 6, H))),
+        ((I, H, 4), lambda: (empty(B, I), empty(B, 6, H), flags(B, 6))),
+    ],
+    "attention.CellReader": [
+        ((), lambda: (empty(B, 6, 18),)),
+    ],
+    "attention.DateTranslator": [
+        ((True, I, H, 4, 3), lambda: (empty(B, 6).long(), empty(B, T).long())),
+        ((False, I, H, 4), lambda: (empty(B, 6).long(), empty(B, T).long())),
+    ],
     "lstm.LSTMCell": [
         ((I, H), lambda: (empty(B, I), (empty(B, H), empty(B, H)))),
         ((I, H, False), lambda: (empty(B, I),)),
