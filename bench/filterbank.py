@@ -1,0 +1,127 @@
+"""Time Filterbank beside grid_sample reading the same N x N places, and beside a plain port, in one run. Ratios first.
+
+    python bench/filterbank.py             DRAW's two settings (N = 2 and 5, 28 x 28), cluttered MNIST's and SVHN's
+    python bench/filterbank.py --quick     one setting, few rounds
+    python bench/filterbank.py --threads 1
+
+All start from the same five numbers a grid: filters or sampling points are made anew at each call, as in a model.
+"read" and "write" are forward and backward, the gradient going to the parameters and the image or patch; "fwd" is
+without. grid_sample reads bilinearly (four pixels a point, whatever sigma says) and cannot write; its read stands for
+both. "port" is what one writes first: a Gaussian, divided by its sum, for each axis, and torch.matmul. Run it alone.
+"""
+
+import argparse
+import statistics
+
+import torch
+from torch.nn.functional import grid_sample
+from torch.utils.benchmark import Timer
+
+from softattn.filterbank import Filterbank
+
+
+def port_filters(bank, raw):
+    """Filters by equations 19 to 26 as they stand, one axis after the other."""
+    g_x, g_y, delta, sigma2, gamma = bank.params(raw)
+    steps = torch.arange(1, bank.n + 1, device=raw.device) - bank.n / 2 - 0.5
+    both = []
+    for g, length in ((g_y, bank.height), (g_x, bank.width)):
+        mu = g[:, None] + delta[:, None] * steps
+        a = torch.arange(1, length + 1, device=raw.device)
+        F = torch.exp(-((a - mu[:, :, None]) ** 2) / (2 * sigma2[:, None, None]))
+        both.append(F / F.sum(2, keepdim=True).clamp(min=1e-8))
+    return *both, gamma
+
+
+def port_read(bank, images, raw):
+    """The channels one after the other, as two calls of a reader."""
+    F_y, F_x, gamma = port_filters(bank, raw)
+    parts = [F_y @ images[:, c] @ F_x.mT for c in range(images.shape[1])]
+    return torch.stack(parts, 1) * gamma[:, None, None, None]
+
+
+def port_write(bank, patch, raw):
+    F_y, F_x, gamma = port_filters(bank, raw)
+    return torch.stack([F_y.mT @ patch[:, c] @ F_x for c in range(patch.shape[1])], 1) / gamma[:, None, None, None]
+
+
+def sampled_read(bank, images, raw):
+    """The same N x N places by bilinear sampling."""
+    g_x, g_y, delta, _, gamma = bank.params(raw)
+    steps = torch.arange(1, bank.n + 1, device=raw.device) - bank.n / 2 - 0.5
+    x, y = ((g[:, None] + delta[:, None] * steps) for g in (g_x, g_y))
+    x, y = 2 * (x - 1) / (bank.width - 1) - 1, 2 * (y - 1) / (bank.height - 1) - 1
+    grid = torch.stack([x[:, None, :].expand(-1, bank.n, -1), y[:, :, None].expand(-1, -1, bank.n)], 3)
+    patch = grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return patch * gamma[:, None, None, None]
+
+
+def step(call, bank, value, raw, backward):
+    value.grad = raw.grad = None
+    with torch.set_grad_enabled(backward):
+        out = call(bank, value, raw)
+    if backward:
+        out.backward(out.detach())
+
+
+def milliseconds(runs, threads, rounds):
+    """Median milliseconds of each run; they take turns, so that a slow minute hits all of them."""
+    timers = {
+        name: Timer("step(*run)", globals={"step": step, "run": run}, num_threads=threads) for name, run in runs.items()
+    }
+    times = {name: [] for name in runs}
+    for timer in timers.values():
+        timer.timeit(20)  # warm up
+    for _ in range(rounds):
+        for name, timer in timers.items():
+            times[name].append(1000 * timer.timeit(50).median)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one setting, few rounds")
+    parser.add_argument("--threads", type=int, nargs="+", help="thread counts to try (default: 2 and 1; quick: 1)")
+    parser.add_argument("--rounds", type=int, help="how often each is timed (default: 9; quick: 3)")
+    args = parser.parse_args()
+    settings = [(128, 2, 28, 2), (128, 1, 28, 5), (128, 1, 100, 12), (128, 3, 54, 12)][: 1 if args.quick else None]
+    rounds = args.rounds or (3 if args.quick else 9)
+    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}; milliseconds, medians\n")
+    for threads in args.threads or ([1] if args.quick else [2, 1]):
+        head = ["threads", "B", "C", "image", "N", "read+write / sampled x 2", "read / sampled", "port / ours, both"]
+        head += ["read", "write", "sampled", "port read", "port write", "read fwd", "sampled fwd"]
+        print(" | ".join(head))
+        for B, C, size, n in settings:
+            torch.manual_seed(0)
+            bank = Filterbank(size, size, n)
+            x = torch.rand(B, C, size, size).requires_grad_()
+            w = torch.rand(B, C, n, n).requires_grad_()
+            raw = 0.15 * torch.randn(B, 5) - torch.tensor([0, 0, 0, 1.0, 0])  # grids inside the image
+            raw.requires_grad_()
+            assert torch.allclose(port_read(bank, x, raw), bank.read(x, raw), atol=1e-4)
+            assert torch.allclose(port_write(bank, w, raw), bank.write(w, raw), atol=1e-4)
+            ms = milliseconds(
+                {
+                    "read": (Filterbank.read, bank, x, raw, True),
+                    "write": (Filterbank.write, bank, w, raw, True),
+                    "sampled": (sampled_read, bank, x, raw, True),
+                    "port read": (port_read, bank, x, raw, True),
+                    "port write": (port_write, bank, w, raw, True),
+                    "read fwd": (Filterbank.read, bank, x, raw, False),
+                    "sampled fwd": (sampled_read, bank, x, raw, False),
+                },
+                threads,
+                rounds,
+            )
+            both = ms["read"] + ms["write"]
+            ratios = [
+                both / (2 * ms["sampled"]),
+                ms["read"] / ms["sampled"],
+                (ms["port read"] + ms["port write"]) / both,
+            ]
+            cells = [threads, B, C, f"{size} x {size}", n, *(f"{r:.2f}" for r in ratios)]
+            print(" | ".join(map(str, cells + [f"{v:.3f}" for v in ms.values()])), flush=True)
+
+
+if __name__ == "__main__":
+    main()
