@@ -386,6 +386,10 @@ NETWORKS = {
         ((I, H, 7, 2, False), lambda: (empty(T, B, I), empty(B, 6, 7), flags(B, 6), None, flags(T, B))),
         ((I, H, 7, 2), lambda: (empty(T, B, I), empty(3, 6, 7), None, None, None, empty(T, B).long())),
     ],
+    "synthesis.HandwritingSynthesizer": [
+        ((H, 2, 2, 4), lambda: (empty(T, B, 3), empty(B, 6).long())),
+        ((H, 1, 2, 4), lambda: (empty(T, B, 3), empty(3, 6).long(), None, flags(T, B), empty(T, B).long())),
+    ],
 }
 
 
