@@ -49,7 +49,7 @@ export default {
     }
     make("p", { class: "sa-note" },
       "Bars: the weight φ of each letter, the sum of the bells. Lines: bell A (whole), B (dashed), C (dotted). " +
-      "Below, a letter's size and number are its volume in w; a letter that occurs twice is heard once, with both weights.", el);
+      "Under the picture, a letter's size and number are its volume in w; a letter that occurs twice is heard once, with both weights.", el);
 
     function draw() {
       const letters = [...text], U = letters.length, phi = letters.map((_, i) =>
