@@ -163,6 +163,8 @@ def read_losses(reader: CellReader, values: Tensor, digit: Tensor) -> Tensor:
 
     Returns:
         Cross-entropy in nats, shape (B, K).
+
+    Source: the toy of this chapter; slides 4-6.
     """
     log_q = torch.log_softmax(reader.what(values), dim=-1)  # (B, K, 10)
     return -log_q.gather(-1, digit[:, None, None].expand(-1, values.shape[1], 1)).squeeze(-1)
@@ -179,6 +181,8 @@ def enumerated_loss(reader: CellReader, cells: Tensor, digit: Tensor) -> Tensor:
 
     Returns:
         The mean over the batch in nats, a scalar.
+
+    Source: the mean that Williams (1992) estimates; slides 4-6.
     """
     log_p, _ = reader(cells)
     return (log_p.exp() * read_losses(reader, cells, digit)).sum(1).mean()
@@ -194,6 +198,8 @@ def soft_loss(reader: CellReader, cells: Tensor, digit: Tensor) -> Tensor:
 
     Returns:
         The mean over the batch in nats, a scalar.
+
+    Source: Xu et al. (2015), section 4.2: the expected value is read; slides 4-6.
     """
     _, logits = reader(cells)
     return F.cross_entropy(logits, digit)
@@ -441,7 +447,15 @@ def date_codes(texts: Sequence[str], letters: str = DATE_LETTERS) -> Tensor:
 
 
 class DatePairs(NamedTuple):
-    """Lists of dates and their translations: texts, ISO dates, codes (N, U), (N, T), signs of each translation (N,)."""
+    """Lists of dates and their translations.
+
+    Args:
+        texts: N lists in words.
+        dates: their ISO dates.
+        source: codes of the texts, shape (N, U), int64.
+        target: codes of the dates with their end, shape (N, T), int64.
+        signs: in each translation, its end included, shape (N,), int64.
+    """
 
     texts: list[str]
     dates: list[str]
@@ -597,7 +611,7 @@ class DateTranslator(nn.Module):
         self.out = nn.Linear(decoder_size + D, len(DATE_SIGNS))
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Read: keys (B, U, D), mask (B, U), summary (B, D), none of which depends on the padding."""
+        """Read `source`, codes (B, U): keys (B, U, D), mask (B, U), summary (B, D); padding changes none of them."""
         mask = source != 0
         length = mask.sum(1, keepdim=True)  # (B, 1)
         u = torch.arange(source.shape[1], device=source.device)
@@ -608,7 +622,7 @@ class DateTranslator(nn.Module):
         last = torch.take_along_dim(ahead, (length - 1)[..., None], 1)[:, 0]
         return torch.cat([ahead, back], -1), mask, torch.cat([last, back[:, 0]], -1)
 
-    def _step(self, previous, state, keys, mask, projected, summary):
+    def _step(self, previous, state, keys, mask, projected, summary) -> tuple[Tensor, Tensor, Tensor | None]:
         """One sign: its scores (B, O), the new state, the weights (B, U) or None."""
         context, weights = summary, None
         if self.attend is not None:
@@ -616,7 +630,8 @@ class DateTranslator(nn.Module):
         state = self.cell(torch.cat([self.signs(previous), context], -1), state)
         return self.out(torch.cat([state, context], -1)), state, weights
 
-    def _begin(self, source: Tensor):
+    def _begin(self, source: Tensor) -> tuple[Tensor, tuple]:
+        """The first state (B, S), and what every step reads of the text."""
         keys, mask, summary = self.encode(source)
         projected = None if self.attend is None else self.attend.key(keys)  # once, not once a step
         return torch.tanh(self.start(summary)), (keys, mask, projected, summary)
@@ -684,6 +699,8 @@ def date_loss(model: DateTranslator, batch: tuple[Tensor, Tensor, Tensor]) -> Te
 
     Returns:
         Nats per sign, a scalar.
+
+    Source: Bahdanau, Cho and Bengio (2015), section 2.1: minus the log probability, divided by the signs.
     """
     source, target, counts = (part.to(model.out.weight.device) for part in batch)
     return F.cross_entropy(model(source, target)[0][counts], target[counts])
