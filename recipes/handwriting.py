@@ -5,6 +5,7 @@
     python recipes/handwriting.py --cool 12                      from that state: 12 million points in which the
                                                                  rate falls to 0; score val1, write weights and card
     python recipes/handwriting.py --layers 1 --out F ...         the control of one layer, its weights to a file F
+    python recipes/handwriting.py --compare CARD CARD ...        set cards of equal budgets side by side, for the page
     python recipes/handwriting.py --score                        score the weights that ship: the card's figures again
 
 Data: the lines of train, val2 and what is there of test (Graves' protocol); val1 is for early stopping and for every
@@ -175,6 +176,20 @@ def report(model, lines, faulty):
     return figures
 
 
+def compare(paths):
+    """Write the figures of several cards to softattn/corpus/handwriting-layers.json, for the table on the page."""
+    rows = []
+    for path in paths:
+        card = json.loads(Path(path).read_text("utf-8"))
+        rows.append(
+            {"layers": card["config"]["num_layers"], "parameters": card["parameters"], "points": card["points"],
+             "updates": card["steps"], "minutes": card["minutes"], "machine": card["machine"], **card["val1"]}
+        )  # fmt: skip
+    with atomic_write(ROOT / "softattn" / "corpus" / "handwriting-layers.json") as beside:
+        beside.write_text(json.dumps({"source": "recipes/handwriting.py --compare", "runs": rows}, indent=1) + "\n")
+    print(json.dumps(rows, indent=1))
+
+
 def commit():
     """The commit that the command ran at."""
     out = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
@@ -187,6 +202,7 @@ def main():
     parser.add_argument("--points", type=float, default=math.inf, help="millions of points to stop at")
     parser.add_argument("--cool", type=float, help="millions of points in which the rate falls to 0")
     parser.add_argument("--score", action="store_true", help="score the weights that ship and print the figures")
+    parser.add_argument("--compare", nargs="+", metavar="CARD", help="cards (.json) to set side by side")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
@@ -198,6 +214,9 @@ def main():
     parser.add_argument("--out", type=Path, default=ROOT / "softattn" / "weights" / "handwriting.safetensors")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.compare:
+        compare(args.compare)
+        return
     val1, val1_report = load_iam(split="val1")
     print(str(val1_report).splitlines()[0])
     if args.score:
