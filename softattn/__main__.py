@@ -1,4 +1,4 @@
-"""The command line: `softattn --version`, `softattn weights`.
+"""The command line: `softattn write`, `softattn styles`, `softattn weights`, `softattn --version`.
 
 `--version` and `--help` need nothing but Python; the commands need typer, the extra `cli`.
 """
@@ -6,12 +6,99 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
 
 from softattn import __version__
 
 ABOUT = "Soft attention, from the pen to the picture: the modules that the book's chapters export."
 WITHOUT_TYPER = "the commands need typer, which is not installed here (the extra `cli`): pip install typer"
+LONG = 3  # lines from which on writing shows a progress bar
+
+
+def _read_prime(path: Path) -> Any:
+    """Read a priming line: a JSON file with `text` and `offsets`, as `softattn write -o FILE.json` writes it."""
+    import numpy as np
+
+    from softattn.strokes import Strokes
+
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        return Strokes.from_numpy(np.array(stored["offsets"], dtype=np.float32), str(stored["text"]), str(path))
+    except (KeyError, TypeError, ValueError) as err:
+        why = f"it has no {err}" if isinstance(err, KeyError) else err
+        raise ValueError(
+            f'{path} is not a line to prime with: {why}; expected {{"text": "...", "offsets": [[dx, dy, end], ...]}}'
+        ) from err
+
+
+def _save(page: Any, path: Path, kind: str, width: int) -> None:
+    """Write a page of handwriting as svg, png or json, whole or not at all."""
+    from softattn._files import atomic_write
+
+    with atomic_write(path) as beside:
+        if kind == ".png":
+            _png(page, beside, width)
+        else:
+            beside.write_text(page.svg(width) if kind == ".svg" else _json(page), "utf-8")
+
+
+def _json(page: Any) -> str:
+    """A page as JSON: text, seed, redraws and offsets in raw units, rounded to hundredths."""
+    offsets = [[round(x, 2) + 0.0, round(y, 2) + 0.0, int(end)] for x, y, end in page.offsets.tolist()]
+    return json.dumps({"text": page.text, "seed": page.seed, "redraws": page.redraws, "offsets": offsets})
+
+
+def _png(page: Any, path: Path, width: int, pen: float = 8.0) -> None:
+    """A page as a picture of `width` pixels: black ink on white, the pen as thick as in the SVG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    xy = page.to_absolute()[:, :2]
+    low, high = (xy.amin(0) - pen).tolist(), (xy.amax(0) + pen).tolist()
+    scale = width / (high[0] - low[0])  # pixels per raw unit
+    fig = Figure(figsize=(width / 100, max(1, round(scale * (high[1] - low[1]))) / 100), dpi=100, facecolor="white")
+    ax = fig.add_axes((0, 0, 1, 1))
+    page.plot(ax, linewidth=pen * scale * 72 / 100)
+    ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="auto")
+    FigureCanvasAgg(fig).print_png(path)
+
+
+def _write(text: str, out: Path | None, prime: Path | None, width: int, model: str, **how: Any) -> None:
+    """What `softattn write` does: check all that can be checked, write, save, report."""
+    kind = out.suffix.lower() if out else ".json"
+    if kind not in (".svg", ".png", ".json"):
+        raise ValueError(f"{out}: the picture's kind is {kind or 'missing'}, expected .svg, .png or .json")
+    if out and not out.parent.is_dir():
+        raise ValueError(f"cannot write {out}: the folder {out.parent} does not exist; make it first")
+    if kind == ".png":
+        try:
+            import matplotlib  # noqa: F401
+        except ImportError:
+            raise ValueError(
+                "png needs Matplotlib (the extra `book`): pip install matplotlib; svg needs nothing"
+            ) from None
+    import softattn
+    from softattn.synthesis import wrap, write
+
+    line = None if prime is None else _read_prime(prime)
+    with redirect_stdout(sys.stderr):  # the terms of the weights must not stand in the JSON
+        page = write(
+            text,
+            prime=line,
+            model=softattn.load(model),
+            progress=len(wrap(text, max(8, how["columns"]))) > LONG,
+            **how,
+        )
+    again = f", {page.redraws} lines drawn again" if page.redraws else ""
+    print(f"seed {page.seed}{again.replace('1 lines', '1 line') if page.redraws == 1 else again}", file=sys.stderr)
+    if out is None:
+        print(_json(page))
+    else:
+        _save(page, out, kind, width)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,11 +133,50 @@ def main(argv: list[str] | None = None) -> int:
             print(f"softattn {__version__}")
             raise typer.Exit
 
+    def fail(err: Exception) -> typer.Exit:
+        print("softattn: " + " ".join(str(err).split()), file=sys.stderr)
+        return typer.Exit(1)
+
     @app.callback()
     def common(
         version: bool = typer.Option(False, "--version", callback=version, is_eager=True, help="Print the version."),
     ) -> None:
         pass
+
+    @app.command("write")
+    def write_command(
+        text: str = typer.Argument(help="What to write: printable ASCII and line breaks."),
+        out: Path | None = typer.Option(  # noqa: B008
+            None, "-o", "--out", help="File to write: .svg, .png or .json. Without it, JSON goes to standard output."
+        ),
+        bias: float = typer.Option(0.75, help="0 is as varied as the training data; more is neater."),
+        style: str | None = typer.Option(None, help="A hand that comes along; `softattn styles` lists them."),
+        prime: Path | None = typer.Option(  # noqa: B008
+            None, help="A JSON file with a line in the hand to write in."
+        ),
+        seed: int | None = typer.Option(None, help="The same seed writes the same; without it, one is drawn and told."),
+        width: int = typer.Option(640, min=16, max=20_000, help="Width of the picture, in pixels."),
+        columns: int = typer.Option(48, help="Characters per line, at least 8; longer texts are wrapped."),
+        model: str = typer.Option("synthesis", help="The weights; `softattn weights` lists them."),
+    ) -> None:
+        """Write a text by hand."""
+        try:
+            _write(text, out, prime, width, model, bias=bias, style=style, seed=seed, columns=columns)
+        except (ValueError, RuntimeError, OSError) as err:
+            raise fail(err) from err
+
+    @app.command("styles")
+    def styles_command() -> None:
+        """List the hands that `softattn write --style NAME` knows."""
+        try:
+            from softattn.synthesis import styles
+
+            known = styles()
+        except (ValueError, OSError) as err:
+            raise fail(err) from err
+        width = max(map(len, known), default=0)
+        for name, line in known.items():
+            print(f"{name:{width}}  {line.text!r}, {len(line) / len(line.text):.0f} points per character")
 
     @app.command("weights")
     def weights() -> None:
