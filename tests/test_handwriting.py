@@ -1,6 +1,8 @@
 """The handwriting predictor: oracles by loop, the stream of lines, scribbling, and the weights that ship."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -318,3 +320,12 @@ def test_real_lines_and_the_simple_models_of_the_table():
     past, coming = torch.cat(past), torch.cat(coming)
     left = coming - past @ torch.linalg.lstsq(past, coming).solution
     assert static(left, left) / len(left) == pytest.approx(-0.23, abs=0.02)
+
+
+def test_three_layers_beat_one_at_an_equal_budget():
+    """The table on the page: the same recipe, the same number of points and updates, all lines of val1."""
+    stored = json.loads((Path(softattn.__file__).parent / "corpus" / "handwriting-layers.json").read_text("utf-8"))
+    one, three = stored["runs"]
+    assert (one["layers"], three["layers"]) == (1, 3) and one["lines"] == three["lines"] == 1438
+    assert one["points"] == three["points"] and one["updates"] == three["updates"]
+    assert one["nats_per_line"] - three["nats_per_line"] > 15.3  # Graves' own difference, table 3
