@@ -466,6 +466,25 @@ def test_state_can_be_handed_on_under_autocast():
     assert (torch.cat([first.kappa, second.kappa]) - whole.kappa).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("low", [False, True])
+def test_no_memory_is_read_before_it_is_written(low):
+    lstm = WindowLSTM(8, 64, 32, 4)
+    x, chars = (randn(*s, dtype=torch.float32, grad=True) for s in ((6, 16, 8), (16, 10, 32)))
+    rows = torch.arange(16).repeat(6, 1)
+    reset = torch.zeros(6, 16, dtype=torch.bool)
+    reset[3, ::2] = True
+    torch.use_deterministic_algorithms(True)  # fills new memory with NaN
+    try:
+        assert torch.empty(3).isnan().all() and x.new_empty(3).isnan().all()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            read = lstm(x, chars, reset=reset, rows=rows)
+        loss = sum(v.float().sum() for v in (read.h, read.w, read.kappa, *read.state))
+        grads = torch.autograd.grad(loss, [x, chars, *lstm.parameters()])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.isfinite(v).all() for v in (*flat(read), *grads))
+
+
 # -- the copying task --
 
 

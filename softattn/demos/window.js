@@ -31,9 +31,10 @@ export default {
     input.value = text;
     const forth = make("button", { type: "button" }, "All bells half a letter on", head);
 
-    const controls = make("div", { class: "sa-controls" }, "", el);
     const sliders = [];
     for (let k = 0; k < 3; k++) {
+      const columns = "grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr))";
+      const controls = make("div", { class: "sa-controls", role: "group", "aria-label": `Bell ${NAMES[k]}`, style: columns }, "", el);
       for (const [letter, words, values, low, high, step] of [
         ["κ", "place", kappa, 0, LONGEST + 1, 0.1], ["α", "importance", alpha, 0, 3, 0.05], ["β", "inverse width", beta, 0.02, 5, 0.02],
       ]) {
