@@ -33,12 +33,12 @@ export default {
 
     const sliders = [];
     for (let k = 0; k < 3; k++) {
-      const columns = "grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr))";
+      const columns = "grid-template-columns:repeat(3,minmax(0,1fr));gap:.5rem";
       const controls = make("div", { class: "sa-controls", role: "group", "aria-label": `Bell ${NAMES[k]}`, style: columns }, "", el);
-      for (const [letter, words, values, low, high, step] of [
-        ["κ", "place", kappa, 0, LONGEST + 1, 0.1], ["α", "importance", alpha, 0, 3, 0.05], ["β", "inverse width", beta, 0.02, 5, 0.02],
+      for (const [letter, values, low, high, step] of [
+        ["κ", kappa, 0, LONGEST + 1, 0.1], ["α", alpha, 0, 3, 0.05], ["β", beta, 0.02, 5, 0.02],
       ]) {
-        const box = make("label", { style: `border-left:4px solid var(--sa-${COLOURS[k]});padding-left:.5rem` }, `${letter} of ${NAMES[k]}, ${words} `, controls);
+        const box = make("label", { style: `border-left:4px solid var(--sa-${COLOURS[k]});padding-left:.5rem` }, `${letter} of ${NAMES[k]} `, controls);
         const out = make("b", {}, "", box), slider = make("input", { type: "range", min: low, max: high, step }, "", box);
         slider.addEventListener("input", () => { values[k] = Number(slider.value); draw(); });
         sliders.push(() => {
@@ -49,7 +49,7 @@ export default {
       }
     }
     make("p", { class: "sa-note" },
-      "Bars: the weight φ of each letter, the sum of the bells. Lines: bell A (whole), B (dashed), C (dotted). " +
+      "κ: place; α: importance; β: inverse width. Bars: the weight φ of each letter, the sum of the bells A (whole line), B (dashed) and C (dotted). " +
       "Under the picture, a letter's size and number are its volume in w; a letter that occurs twice is heard once, with both weights.", el);
 
     function draw() {
