@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from softattn.handwriting import PenModel, stroke_start_
-from softattn.lstm import PeepholeLSTM, _open_gates
+from softattn.lstm import PeepholeLSTM
 from softattn.mixture import StrokeMixture
 from softattn.prediction import plain_text
 from softattn.strokes import PRINTABLE, Strokes
@@ -32,17 +32,24 @@ __all__ = [
     "Handwriting",
     "HandwritingSynthesizer",
     "OTHER",
+    "PACE",
+    "RATE",
     "TRIES",
+    "WIDTH",
     "WritingError",
     "Written",
     "draw",
     "encode_texts",
     "faults",
+    "from_pad",
     "graves_end",
+    "height",
     "passed",
+    "slant",
     "styles",
     "wrap",
     "write",
+    "writing_pad",
 ]
 
 
@@ -170,7 +177,7 @@ class HandwritingSynthesizer(PenModel):
         return self(x, encode_texts([line.text for line in lines]).to(x.device)).raw
 
 
-# -- One step at a time --
+# -- One point at a time --
 class _Stepper:
     """The network one step at a time, without gradients: what a writer needs.
 
@@ -178,7 +185,7 @@ class _Stepper:
         model: the synthesizer.
         text: codes of B texts, shape (B, U), -1 behind the shorter ones.
         state: (WindowState, [(h, c), ...]) to go on from, each (B, ...).
-        low: bfloat16 products.
+        low: bfloat16 products, but for the window's.
     """
 
     def __init__(self, model, text: Tensor, state, low: bool):
@@ -193,43 +200,61 @@ class _Stepper:
             for n, m in enumerate(layers)
         ]
         self.biases = [m.bias.to(self.dtype) for m in layers]
-        self.peepholes = [m.peephole for m in layers]
-        self.window = first.window.weight.to(self.dtype), first.window.bias
-        self.output = model.output.weight.t().contiguous().to(self.dtype), model.output.bias
+        self.peepholes = [(m.peephole[:2], m.peephole[2]) for m in layers]
+        self.window = first.window.bias, first.window.weight
+        self.output = model.output.bias.to(self.dtype), model.output.weight.t().contiguous().to(self.dtype)
         text = nn.functional.pad(text, (0, 1), value=-1)  # one place more: the end of the longest text
-        self.chars = (text[..., None] == torch.arange(CODES, device=text.device)).to(exact)  # (B, U + 1, A)
+        self.codes = text.masked_fill(text < 0, CODES)  # (B, U + 1); one code more, for no character
         self.u = torch.arange(1, text.shape[1] + 1, dtype=exact, device=text.device)
-        self.cells = [look.c, *(c for _, c in above)]
-        self.kappa, self.w = look.kappa, look.w.to(exact)
+        self.cells = [look.c.clone(), *(c.clone() for _, c in above)]
+        self.kappa, self.w = look.kappa, look.w.to(self.dtype)
         self.hidden = [look.h.to(self.dtype), *(h.to(self.dtype) for h, _ in above)]
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Tensors that each step overwrites: z as the product gives it, and as the gates take it."""
+        B = len(self.kappa)
+        self.product = self.w.new_empty(B, 4 * self.H)
+        self.z = self.product.to(self.kappa.dtype)  # the same memory where the type is the same
+        self.gates = self.z.view(B, 4, self.H).unbind(1)
+        self.before = self.z.view(B, 4, self.H)[:, :2]  # the gates that see the cell before it changes
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows of the batch alone."""
-        self.chars, self.kappa, self.w = self.chars[rows], self.kappa[rows], self.w[rows]
+        self.codes, self.kappa, self.w = self.codes[rows], self.kappa[rows], self.w[rows]
         self.cells = [c[rows] for c in self.cells]
         self.hidden = [h[rows] for h in self.hidden]
+        self._make_room()
 
     def _cell(self, n: int, *parts: Tensor) -> Tensor:
-        """Layer n reads the parts and its own h; returns its new h."""
-        row = torch.cat([part.to(self.dtype) for part in parts] + [self.hidden[n]], 1)
-        z = torch.addmm(self.biases[n], row, self.weights[n]).to(self.kappa.dtype).view(len(row), 4, self.H)
-        c = self.cells[n] = _open_gates(z, self.cells[n], self.peepholes[n], torch.empty_like(self.cells[n]))
-        h = self.hidden[n] = (torch.tanh(c) * z[:, 3]).to(self.dtype)
+        """Layer n reads the parts and its own h; returns its new h, which it keeps in the products' type."""
+        torch.addmm(self.biases[n], torch.cat([*parts, self.hidden[n]], 1), self.weights[n], out=self.product)
+        if self.z is not self.product:
+            self.z.copy_(self.product)
+        (i, f, g, o), c, (both, last) = self.gates, self.cells[n], self.peepholes[n]
+        self.before.addcmul_(c[:, None], both).sigmoid_()
+        c.mul_(f).addcmul_(i, g.tanh_())
+        o.addcmul_(c, last).sigmoid_()
+        h = torch.tanh(c).mul_(o)
+        self.hidden[n] = h.to(self.dtype)
         return h
 
     def step(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Read points x (B, 3); raw outputs (B, 6M + 1) and phi (B, U + 1), one place beyond the text."""
-        hidden = [self._cell(0, x, self.w)]
-        raw = (hidden[0] @ self.window[0]).to(self.kappa.dtype).add_(self.window[1])
-        alpha, beta, pace = raw.clamp_(max=LIMIT).exp_().chunk(3, 1)
+        x = x.to(self.dtype)
+        h = self._cell(0, x, self.w)
+        raw = torch.addmm(self.window[0], h, self.window[1]).clamp_(max=LIMIT).exp_().view(-1, 3, self.K)
+        alpha, beta, pace = raw.unbind(1)
         self.kappa = self.kappa + pace
         bells = (self.kappa[..., None] - self.u).square_().mul_(beta[..., None]).clamp_(max=FAR).neg_().exp_()
-        phi = torch.bmm(alpha[:, None], bells)  # (B, 1, U + 1)
-        self.w = torch.bmm(phi, self.chars)[:, 0]
+        phi = torch.bmm(alpha[:, None], bells)[:, 0]  # (B, U + 1)
+        # phi @ chars, each row of which is a single 1
+        seen = phi.new_zeros(len(phi), CODES + 1).scatter_add_(1, self.codes, phi)
+        self.w = seen[:, :CODES].to(self.dtype)
         for n in range(1, len(self.weights)):
-            hidden.append(self._cell(n, x, self.w, hidden[-1]))
-        out = torch.cat(hidden, 1) @ self.output[0]
-        return out.to(self.kappa.dtype).add_(self.output[1]), phi[:, 0]
+            self._cell(n, x, self.w, self.hidden[n - 1])
+        out = torch.addmm(self.output[0], torch.cat(self.hidden, 1), self.output[1])
+        return out.to(self.kappa.dtype), phi
 
 
 # -- The pen goes down --
@@ -238,14 +263,26 @@ class Handwriting(Strokes):
     """A line or a page that a HandwritingSynthesizer wrote: Strokes, and how they came about.
 
     Args:
-        attention: the window's weights phi after each point, shape (T, U), U the characters of the text.
         seed: what to pass as `seed` to write the same again.
         redraws: lines that were thrown away before those of this text were accepted.
+        windows: for each line of the page, its phi (points, characters) and where in `text` its characters stand.
     """
 
-    attention: Tensor | None = None
     seed: int | None = None
     redraws: int = 0
+    windows: tuple[tuple[Tensor, Tensor], ...] = ()
+
+    @property
+    def attention(self) -> Tensor:
+        """The window's weights phi after each point, shape (T, U), U the characters of the text.
+
+        Put together when asked for: a page of 10,000 characters fills 8 GB.
+        """
+        whole, row = torch.zeros(len(self), len(self.text)), 0
+        for phi, place in self.windows:
+            whole[row : row + len(phi), place] = phi
+            row += len(phi)
+        return whole
 
 
 class Draft(NamedTuple):
@@ -280,7 +317,7 @@ def draw(
     model: HandwritingSynthesizer,
     texts: Sequence[str],
     seeds: Sequence[int],
-    bias: float = 0.0,
+    bias: float | Sequence[float] = 0.0,
     primes: Sequence[Strokes] | None = None,
     rule: str = "lift",
     low: bool | None = None,
@@ -291,7 +328,7 @@ def draw(
         model: the synthesizer.
         texts: B texts of printable ASCII.
         seeds: one for each line; a line does not depend on its neighbours.
-        bias: Graves' b: 0 draws from the prediction as it stands; more prefers the probable.
+        bias: Graves' b: 0 draws from the prediction as it stands; more prefers the probable. A number, or one per line.
         primes: a line to read before each text, with its own text: its hand is taken up.
         rule: when a line has ended. "graves": at his rule. "lift": at the first lift of the pen from there on, or
             where the window has left the text altogether.
@@ -301,7 +338,7 @@ def draw(
         B drafts. None is longer than 60 points per character and 200 more.
 
     Raises:
-        ValueError: if the numbers of texts, seeds and primes differ, or the rule is unknown.
+        ValueError: if the numbers of texts, seeds, primes and biases differ, or the rule is unknown.
 
     Source: Graves (2013), sections 5.3 to 5.5.
     """
@@ -311,6 +348,12 @@ def draw(
     if rule not in ("graves", "lift"):
         raise ValueError(f"draw: rule is {rule!r}, expected 'graves' or 'lift'")
     device, dtype = model.mean.device, model.output.weight.dtype
+    bias = torch.as_tensor(bias, dtype=dtype, device=device)
+    if bias.shape not in ((), (len(texts),)):
+        raise ValueError(
+            f"draw: bias has shape {tuple(bias.shape)}, expected a number or one for each of {len(texts)} lines"
+        )
+    bias = bias.expand(len(texts))
     low = len(texts) > 8 and device.type == "cpu" if low is None else low
     before = [""] * len(texts) if primes is None else [prime.text + " " for prime in primes]
     text = encode_texts([b + t for b, t in zip(before, texts, strict=True)]).to(device)  # (B, U)
@@ -325,30 +368,31 @@ def draw(
     phis = torch.zeros(limit + 1, len(texts), text.shape[1] + 1, dtype=dtype, device=device)
     took = torch.full((len(texts),), limit, device=device)
     rows, over = torch.arange(len(texts), device=device), torch.zeros(len(texts), dtype=torch.bool, device=device)
-    for t in range(limit + 1):
-        raw, phi = stepper.step(x)
-        phis[t, rows] = phi
-        if t:
-            over = over | graves_end(phi, lengths[rows])
-            gone = phi.sum(1) < 1e-3
-            done = over & ((x[:, 2] > 0) | gone) if rule == "lift" else over
-            if done.any():
-                took[rows[done]] = t
-                stay = ~done
-                rows, over, raw = rows[stay], over[stay], raw[stay]
-                if len(rows) == 0:
-                    break
-                stepper.keep(stay)
-        if t < limit:
-            x = StrokeMixture(raw).sample(bias, noise=noise[t, rows])
-            points[t + 1, rows] = x
-    unfinished = set(rows.tolist())
+    here = slice(None)  # all rows, as long as none has ended
+    with torch.inference_mode():  # less bookkeeping than no_grad: a tenth of a step of one line
+        for t in range(limit + 1):
+            raw, phi = stepper.step(x)
+            phis[t, here] = phi
+            if t:
+                over = over | graves_end(phi, lengths[here])
+                done = over & ((x[:, 2] > 0) | (phi.sum(1) < 1e-3)) if rule == "lift" else over
+                if done.any():
+                    took[rows[done]] = t
+                    stay = ~done
+                    here = rows = rows[stay]
+                    over, raw = over[stay], raw[stay]
+                    if len(rows) == 0:
+                        break
+                    stepper.keep(stay)
+            if t < limit:
+                x = points[t + 1, here] = StrokeMixture(raw).sample(bias[here], noise=noise[t, here])
+    unfinished, first = set(rows.tolist()), 0 if primes is None else 1  # after a prime the pen jumps to its first point
     offsets = points.mul_(model.std).add_(torch.cat([model.mean[:2], model.mean.new_zeros(1)])).cpu()
     drafts = []
     for b, (line, n) in enumerate(zip(texts, took.tolist(), strict=True)):
-        ink = offsets[: n + 1, b].clone()
-        ink[0], ink[n, 2] = 0, 1
-        window = phis[: n + 1, b, skip[b] : lengths[b] + 1].cpu()
+        ink = offsets[first : n + 1, b].clone()
+        ink[0, :2], ink[-1, 2] = 0, 1
+        window = phis[first : n + 1, b, skip[b] : lengths[b] + 1].cpu()
         drafts.append(Draft(Strokes(ink, line, "written by HandwritingSynthesizer"), window, b not in unfinished))
     return drafts
 
@@ -365,22 +409,26 @@ def _noise(seed: int, steps: int) -> Tensor:
 
 def _read(model: HandwritingSynthesizer, text: Tensor, primes: Sequence[Strokes] | None) -> tuple[Tensor, tuple]:
     """The first point to go on from (B, 3), and the state before it; primes are read, all ending together."""
-    B = len(text)
+    B, H = len(text), model.first.hidden_size
     zeros = model.output.weight.new_zeros
-    if primes is None or max(len(prime) for prime in primes) < 2:
-        H = model.first.hidden_size
-        above = [(zeros(B, H), zeros(B, H)) for _ in model.layers]
-        return model.normalise(zeros(B, 3)), (model.first.start(B), above)
+    start = model.first.start(B), [(zeros(B, H), zeros(B, H)) for _ in model.layers]
+    if primes is None:
+        return model.normalise(zeros(B, 3)), start
     steps = max(len(prime) for prime in primes)
     x, reset = zeros(steps, B, 3), torch.zeros(steps, B, dtype=torch.bool, device=text.device)
     for b, prime in enumerate(primes):
         x[steps - len(prime) :, b] = prime.offsets.to(x)
         reset[steps - len(prime), b] = True  # what stands before a shorter prime is forgotten
     x = model.normalise(x)
-    return x[-1], model(x[:-1], text, None, reset[:-1]).state
+    if steps == 1:
+        return x[-1], start
+    look, above = model(x[:-1], text, None, reset[:-1]).state
+    for part in (*look, *(part for pair in above for part in pair)):
+        part[reset[-1]] = 0  # a prime of one point: nothing stands before it
+    return x[-1], (look, above)
 
 
-# -- When has it finished, and was it complete? --
+# -- And is it complete? --
 def passed(phi: Tensor) -> Tensor:
     """Which characters the window passed over: those whose largest weight is at least half of the largest of all.
 
@@ -411,7 +459,108 @@ def faults(draft: Draft) -> str:
     return ""
 
 
-# -- `write` --
+# -- What it buys, and what it costs --
+def slant(line: Strokes) -> float:
+    """How far the strokes that go down lean to the right, as a tangent: 0 is upright, also where none goes down."""
+    steps, paper = line.offsets[1:, :2], line.offsets[:-1, 2] == 0
+    down = paper & (steps[:, 1] > steps[:, 0].abs())  # 45 degrees at most
+    return (-steps[down, 0].sum() / steps[down, 1].sum().clamp(min=1)).item()
+
+
+def height(line: Strokes) -> float:
+    """Height of the ink, without the highest and the lowest fiftieth of its points, in raw units."""
+    y = line.to_absolute()[:, 1]
+    return (y.quantile(0.98) - y.quantile(0.02)).item()
+
+
+# -- Hands that come along --
+def styles() -> dict[str, Strokes]:
+    """The priming lines that come with the weights: lines that the model wrote itself, each in another hand.
+
+    Returns:
+        name -> Strokes with their text.
+    """
+    stored = json.loads((resources.files("softattn") / "corpus" / "styles.json").read_text("utf-8"))
+    return {
+        name: Strokes.from_numpy(np.array(line["offsets"], dtype=np.float32), line["text"], f"style {name}")
+        for name, line in stored["styles"].items()
+    }
+
+
+# -- Your own hand --
+RATE = 100.0  # points per second in IAM-OnDB
+WIDTH = 8.25 * 20.92  # raw units per character: mean step times points per character
+PACE = (12.0, 35.0)  # points per character; who is slower or faster is brought to these bounds
+
+
+def from_pad(trace: Sequence, text: str) -> Strokes:
+    """Turn what a pad recorded into strokes as the corpus has them.
+
+    Args:
+        trace: x, y, time in seconds, end (1 where the pen lifts after the point); shape (N, 4), y down, any unit of
+            length.
+        text: what was written.
+
+    Returns:
+        Strokes at 100 points a second, scaled to the corpus' width of a character. Whoever writes faster or slower
+        than anyone does with a pen (a mouse is slow) is brought to the bounds of PACE.
+
+    Raises:
+        ValueError: if there is no text, the trace is not (N, 4) with at least two points or not finite, time runs
+            backwards, or the ink has no width.
+    """
+    rows = torch.as_tensor(trace, dtype=torch.float64)
+    if not text.strip():
+        raise ValueError("from_pad: no text; say what was written")
+    if rows.dim() != 2 or rows.shape[1] != 4 or len(rows) < 2:
+        raise ValueError(
+            f"from_pad: the trace has shape {tuple(rows.shape)}, expected (N, 4): x, y, seconds, end; N > 1"
+        )
+    if not rows.isfinite().all() or (rows[:, 2].diff() < 0).any():
+        raise ValueError("from_pad: every number must be finite, and time must not run backwards")
+    width = (rows[:, 0].amax() - rows[:, 0].amin()).item()
+    if width == 0:
+        raise ValueError("from_pad: all points stand above each other; write from left to right")
+    pieces = torch.tensor_split(rows, (rows[:-1, 3] == 1).nonzero()[:, 0] + 1)
+    seconds = sum((piece[-1, 2] - piece[0, 2]).item() for piece in pieces)  # pen on paper
+    pace = RATE * seconds / len(text)
+    stretch = min(max(pace, PACE[0]), PACE[1]) / pace if pace > 0 else 1.0
+    points, ends = [], []
+    for piece in pieces:
+        clock = (piece[:, 2] - piece[0, 2]).numpy() * stretch
+        ticks = np.arange(int(clock[-1] * RATE + 1e-3) + 1) / RATE
+        points.append(np.stack([np.interp(ticks, clock, piece[:, axis].numpy()) for axis in (0, 1)], 1))
+        ends += [0] * (len(ticks) - 1) + [1]
+    scale = WIDTH * len(text) / width
+    return Strokes.from_absolute(scale * np.concatenate(points), np.array(ends), text, "a pad")
+
+
+# -- Your own hand --
+def writing_pad(text: str = "some other hand"):
+    """A pad to write on, for a live notebook: mouse, pen or finger.
+
+    Args:
+        text: what is to be written.
+
+    Returns:
+        An anywidget; what was written stands in `.strokes`, None while the pad is empty.
+    """
+    import anywidget
+    import traitlets
+
+    class Pad(anywidget.AnyWidget):
+        _esm = (resources.files("softattn") / "demos" / "pad.js").read_text("utf-8")
+        text = traitlets.Unicode("").tag(sync=True)
+        trace = traitlets.List([]).tag(sync=True)
+
+        @property
+        def strokes(self) -> Strokes | None:
+            return from_pad(self.trace, self.text) if len(self.trace) > 1 else None
+
+    return Pad(text=text)
+
+
+# -- The call to remember --
 def _check_writable(text: str) -> None:
     """Raise ValueError unless `text` is printable ASCII and line breaks, and holds something to write."""
     if not isinstance(text, str):
@@ -446,7 +595,7 @@ def wrap(text: str, columns: int) -> list[str]:
     return lines
 
 
-# -- `write` --
+# -- The call to remember --
 class WritingError(RuntimeError):
     """No attempt at a line was accepted. `best` is the Draft that came nearest, `text` its text."""
 
@@ -477,7 +626,7 @@ def _check_prime(model: HandwritingSynthesizer, prime: Strokes) -> None:
         )
 
 
-# -- `write` --
+# -- The call to remember --
 BATCH = 64  # lines written side by side
 TRIES = 10  # attempts at a line before write gives up
 
@@ -517,27 +666,22 @@ def _lines(
     return accepted, redraws
 
 
-# -- `write` --
+# -- The call to remember --
 def _page(lines: list[Draft], text: str, seed: int, redraws: int) -> Handwriting:
     """Set lines one below the other, as one piece of handwriting."""
-    places, at = [], 0
+    windows, papers, at = [], [line.strokes.to_absolute() for line in lines], 0
     for line in lines:  # where each character of each line stands in the text
-        places.append([])
+        places = []
         for char in line.strokes.text:
             at = text.index(char, at) + 1
-            places[-1].append(at - 1)
-    papers = [line.strokes.to_absolute() for line in lines]
-    heights = torch.tensor([(paper[:, 1].quantile(0.98) - paper[:, 1].quantile(0.02)).item() for paper in papers])
-    pitch = 1.3 * heights.amax().item()
-    attention = torch.zeros(sum(map(len, papers)), len(text))
-    row = 0
-    for n, (line, paper, place) in enumerate(zip(lines, papers, places, strict=True)):
+            places.append(at - 1)
+        windows.append((line.phi[:, :-1], torch.tensor(places)))
+    heights = [(paper[:, 1].quantile(0.98) - paper[:, 1].quantile(0.02)).item() for paper in papers]
+    for n, paper in enumerate(papers):
         paper[:, 0] -= paper[:, 0].amin()
-        paper[:, 1] += n * pitch - paper[:, 1].median()
-        attention[row : row + len(paper), place] = line.phi[:, :-1]
-        row += len(paper)
+        paper[:, 1] += n * 1.3 * max(heights) - paper[:, 1].median()
     page = Strokes.from_absolute(torch.cat(papers))
-    return Handwriting(page.offsets, text, f"softattn.write, seed {seed}", None, attention, seed, redraws)
+    return Handwriting(page.offsets, text, f"softattn.write, seed {seed}", None, seed, redraws, tuple(windows))
 
 
 def write(
@@ -622,17 +766,3 @@ def write(
         lines = [drafts[n], *(below[k] for k in mine)]
         written.append(_page(lines, each, seed + n, redraws[n] + sum(again[k] for k in mine)))
     return written[0] if single else written
-
-
-# -- `write` --
-def styles() -> dict[str, Strokes]:
-    """The priming lines that come with the weights: lines that the model wrote itself, each in another hand.
-
-    Returns:
-        name -> Strokes with their text.
-    """
-    stored = json.loads((resources.files("softattn") / "corpus" / "styles.json").read_text("utf-8"))
-    return {
-        name: Strokes.from_numpy(np.array(line["offsets"], dtype=np.float32), line["text"], f"style {name}")
-        for name, line in stored["styles"].items()
-    }

@@ -1,0 +1,94 @@
+"""Pick the priming lines that ship as styles: lines that the synthesizer wrote itself, legible and unlike each other.
+
+    python recipes/styles.py                   draws 192 lines and writes softattn/corpus/styles.json
+    python recipes/styles.py --count 8 --out F
+
+Of the lines that are accepted, the half is kept that the model finds least surprising. Of these one is taken that is
+far from the middle, then always the one that is furthest from all taken so far, in five measures: slant, height, width
+and points per character, pen lifts per character. A style is named after the measure by which it stands out.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import torch
+
+import softattn
+from softattn._files import atomic_write
+from softattn.synthesis import draw, faults, height, slant
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXTS = ("the quick hand jumps", "five grey boxes move", "a thin black pen line")
+NAMES = {
+    "slant": ("backward", "leaning"),
+    "height": ("small", "tall"),
+    "width": ("narrow", "wide"),
+    "points": ("hasty", "patient"),
+    "lifts": ("joined", "printed"),
+}
+
+
+def measures(line):
+    """Five numbers that say how a line is written."""
+    x, characters = line.to_absolute()[:, 0], len(line.text)
+    return [
+        slant(line),
+        math.log(height(line)),
+        math.log((x.amax() - x.amin()).item() / characters),
+        math.log(len(line) / characters),
+        line.offsets[:, 2].sum().item() / characters,
+    ]
+
+
+def pick(points, count):
+    """Rows of `points` that are far from each other, the outermost first."""
+    taken = [int(points.norm(dim=1).argmax())]
+    while len(taken) < count:
+        taken.append(int(torch.cdist(points, points[taken]).amin(1).argmax()))
+    return taken
+
+
+def names(points):
+    """One name per row: that of the measure by which it stands out most, each name once."""
+    given = {}
+    for _, row, column in sorted(((-abs(v), i, j) for i, r in enumerate(points.tolist()) for j, v in enumerate(r))):
+        name = list(NAMES.values())[column][int(points[row, column] > 0)]
+        if row not in given.values() and name not in given:
+            given[name] = row
+    return given
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=8, help="styles, at most 10")
+    parser.add_argument("--lines", type=int, default=192, help="lines to draw")
+    parser.add_argument("--bias", type=float, default=0.5)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=ROOT / "softattn" / "corpus" / "styles.json")
+    args = parser.parse_args()
+    model, lines = softattn.load("synthesis"), []
+    for start in range(0, args.lines, 64):
+        seeds = range(args.seed * 1000 + start, args.seed * 1000 + min(start + 64, args.lines))
+        drafts = draw(model, [TEXTS[seed % len(TEXTS)] for seed in seeds], seeds, args.bias)
+        lines += [draft.strokes for draft in drafts if not faults(draft)]
+    scores = model.scores(lines)
+    usual = (scores["nats"] / scores["points"]).argsort()[: len(lines) // 2].tolist()
+    lines = [lines[i] for i in usual]
+    points = torch.tensor([measures(line) for line in lines])
+    points = ((points - points.mean(0)) / points.std(0)).clamp(-2.5, 2.5)
+    taken = pick(points, args.count)
+    given = names(points[taken])
+    styles = {
+        name: {"text": lines[taken[row]].text, "offsets": lines[taken[row]].offsets.round(decimals=1).tolist()}
+        for name, row in sorted(given.items())
+    }
+    about = f"written by the weights synthesis, recipes/styles.py --lines {args.lines} --seed {args.seed}"
+    with atomic_write(args.out) as beside:
+        beside.write_text(json.dumps({"source": about, "styles": styles}, separators=(",", ":")) + "\n", "utf-8")
+    print(f"{len(lines)} of {args.lines} lines to choose from; {', '.join(styles)}; {args.out.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,778 @@
+"""Synthesis: the writer against its own forward pass, loops and rules by hand; what it refuses; its demos."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import softattn.synthesis as synthesis
+import softattn.window as window
+from softattn.handwriting import ROUNDING
+from softattn.lstm import _open_gates
+from softattn.mixture import StrokeMixture
+from softattn.strokes import PRINTABLE, EmbeddedWriter, Strokes
+from softattn.synthesis import (
+    CODES,
+    OTHER,
+    Draft,
+    HandwritingSynthesizer,
+    WritingError,
+    draw,
+    encode_texts,
+    faults,
+    from_pad,
+    graves_end,
+    passed,
+    wrap,
+    write,
+)
+
+MEAN, STD = (8.25, 0.12), (42.5, 37.3)
+
+
+def network(seed=5, hidden=16, layers=3, dtype=torch.float32, **more) -> HandwritingSynthesizer:
+    """A small writer that has learned nothing, whose outputs depend on what it reads and whose window is quick."""
+    torch.manual_seed(seed)
+    model = HandwritingSynthesizer(hidden, layers, 3, 4, MEAN, STD, **more)
+    with torch.no_grad():
+        for one in [model.first, *model.layers]:
+            one.peephole.normal_(0, 0.3)
+        model.output.weight.normal_(0, 0.3)
+        model.first.window.bias[6:] += 1.5  # about five points a character
+    return model.eval().to(dtype)
+
+
+def line(*steps: tuple[float, float, float], text: str = "") -> Strokes:
+    return Strokes(torch.tensor(steps), text)
+
+
+# -- texts -------------------------------------------------------------------------------------------------------------
+
+
+def test_codes_are_places_in_the_printable_characters():
+    codes = encode_texts(["ab", "~ A!", "é"])
+    assert codes.tolist() == [
+        [PRINTABLE.index("a"), PRINTABLE.index("b"), -1, -1],
+        [PRINTABLE.index(c) for c in "~ A!"],
+        [OTHER, -1, -1, -1],
+    ]
+    assert encode_texts([PRINTABLE]).unique().numel() == 95 and CODES == 96
+
+
+@given(st.text(alphabet=PRINTABLE + "\n", max_size=200), st.integers(8, 60))
+@settings(max_examples=80, deadline=None)
+def test_wrap_keeps_every_sign_and_its_order(text, columns):
+    lines = wrap(text, columns)
+    assert all(0 < len(one) <= columns and one == one.strip() for one in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all("  " not in one for one in lines)
+
+
+def test_wrap_breaks_as_late_as_it_can():
+    assert wrap("one two three", 8) == ["one two", "three"] and wrap("one two", 7) == ["one two"]
+    assert wrap("abcdefghijk l", 5) == ["abcde", "fghij", "k l"]
+    assert wrap("one\ntwo", 20) == ["one", "two"] and wrap(" \n ", 8) == []
+
+
+# -- the network -------------------------------------------------------------------------------------------------------
+
+
+def by_loop(model, x, text, u):
+    """The network's equations, one step, one row, one character at a time, in float64: raw (T, 6M + 1), phi (T, u)."""
+    first, H, K = model.first, model.first.hidden_size, model.first.window.components
+    layers = [first, *model.layers]
+    c, h = [torch.zeros(H).double() for _ in layers], [torch.zeros(H).double() for _ in layers]
+    kappa, w, raws, phis = torch.zeros(K).double(), torch.zeros(CODES).double(), [], []
+    for point in x:
+        for n, layer in enumerate(layers):
+            z = point @ layer.weight_x[:3] + h[n] @ layer.weight_h + layer.bias
+            # layer 1 has the window of the step before, the others that of this one
+            z = z + w @ (layer.weight_w if n == 0 else layer.weight_x[3 : 3 + CODES])
+            if n:
+                z = z + h[n - 1] @ layer.weight_x[3 + CODES :]
+            i, f, g, o = z.view(4, H)
+            p = layer.peephole
+            i, f = torch.sigmoid(i + p[0] * c[n]), torch.sigmoid(f + p[1] * c[n])
+            c[n] = f * c[n] + i * torch.tanh(g)
+            h[n] = torch.sigmoid(o + p[2] * c[n]) * torch.tanh(c[n])
+            if n == 0:
+                alpha, beta, pace = torch.exp(h[0] @ first.window.weight + first.window.bias).view(3, K)
+                kappa = kappa + pace
+                phi = torch.stack([(alpha * torch.exp(-beta * (kappa - k) ** 2)).sum() for k in range(1, u + 1)])
+                w = torch.zeros(CODES).double()
+                for place, char in enumerate(text):
+                    w[PRINTABLE.index(char)] += phi[place]
+        raws.append(model.output.weight @ torch.cat(h) + model.output.bias)
+        phis.append(phi)
+    return torch.stack(raws), torch.stack(phis)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_network_is_its_equations(layers):
+    model, x = network(layers=layers, dtype=torch.float64), torch.randn(9, 2, 3, dtype=torch.float64)
+    texts = ["ink and", "pen"]
+    with torch.no_grad():
+        out = model(x, encode_texts(texts))
+        for b, text in enumerate(texts):
+            raw, phi = by_loop(model, x[:, b], text, len(text))
+            torch.testing.assert_close(out.raw[:, b], raw, rtol=1e-10, atol=1e-10)
+            torch.testing.assert_close(out.phi[:, b, : len(text)], phi, rtol=1e-10, atol=1e-10)
+    assert (out.phi[:, 1, 3:] == 0).all()
+    assert (out.kappa.diff(dim=0) > 0).all() and (out.kappa[0] > 0).all(), "the window only moves forward"
+
+
+def test_going_on_from_a_state_equals_the_whole_and_resets_forget():
+    model, x, text = (
+        network(dtype=torch.float64),
+        torch.randn(10, 2, 3, dtype=torch.float64),
+        encode_texts(["ink", "pens"]),
+    )
+    with torch.no_grad():
+        whole = model(x, text)
+        first = model(x[:4], text)
+        torch.testing.assert_close(model(x[4:], text, first.state).raw, whole.raw[4:])
+        reset = torch.zeros(10, 2, dtype=torch.bool)
+        reset[6, 1] = True
+        rows = torch.tensor([0, 1]).repeat(10, 1)
+        rows[6:, 1] = 0  # from there on row 1 writes the other text
+        again = model(x, text, None, reset, rows)
+        torch.testing.assert_close(again.raw[6:, 1], model(x[6:, 1:2], text[:1]).raw[:, 0])
+        torch.testing.assert_close(again.raw[:, 0], whole.raw[:, 0])
+
+
+def test_nats_are_the_sum_of_a_loop():
+    model = network()
+    lines = [EmbeddedWriter(1).write("ink"), EmbeddedWriter(2).write("a pen")]
+    for one, nats in zip(lines, model.nats(lines), strict=True):
+        x = model.normalise(one.offsets).double()
+        raw, _ = by_loop(network(dtype=torch.float64), x[:-1], one.text, len(one.text))
+        wanted = sum(
+            -StrokeMixture(raw[t], floor=model.floors(ROUNDING)).log_prob(x[t + 1]).item() for t in range(len(x) - 1)
+        )
+        assert nats.item() == pytest.approx(wanted, rel=1e-5)
+    other = Strokes(lines[0].offsets, "oak")
+    assert model.nats([other]) != model.nats(lines[:1]), "the text matters"
+
+
+def test_nothing_uninitialised_is_read(monkeypatch):
+    """Where fresh memory holds NaN, no output is NaN: padding, rows and resets read only what was written."""
+    fresh, like = torch.Tensor.new_empty, torch.empty_like
+
+    def fill(tensor):
+        return tensor.fill_(math.nan) if tensor.is_floating_point() else tensor
+
+    model = window.WindowLSTM(3, 40, 96, 10)
+    x, chars = torch.randn(12, 16, 3), torch.eye(96)[torch.randint(0, 96, (21, 62))]
+    mask = torch.arange(62) < torch.randint(5, 62, (21, 1))
+    rows, reset = torch.randint(0, 21, (12, 16)), torch.rand(12, 16) < 0.1
+    monkeypatch.setattr(torch.Tensor, "new_empty", lambda s, *a, **k: fill(fresh(s, *a, **k)))
+    monkeypatch.setattr(torch, "empty_like", lambda *a, **k: fill(like(*a, **k)))
+    for low in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            for begins in (None, reset):
+                out = model(x, chars, mask, None, begins, rows)
+                assert all(part.isfinite().all() for part in out[:4])
+
+
+# -- one step at a time ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("layers", "dtype"), [(1, torch.float64), (3, torch.float64), (3, torch.float32)])
+def test_the_stepper_equals_forward(layers, dtype):
+    model, x = network(layers=layers, dtype=dtype), torch.randn(12, 3, 3, dtype=dtype)
+    text, exact = encode_texts(["Hello World", "a" * 17, "xy"]), 1e-10 if dtype == torch.float64 else 1e-5
+    with torch.no_grad():
+        whole = model(x, text)
+        stepper = synthesis._Stepper(model, text, model(x[:5], text).state, False)
+        for t in range(5, 12):
+            raw, phi = stepper.step(x[t])
+            torch.testing.assert_close(raw, whole.raw[t], rtol=exact, atol=exact)
+            torch.testing.assert_close(phi[:, :-1] * (text >= 0), whole.phi[t], rtol=exact, atol=exact)
+            torch.testing.assert_close(stepper.kappa, whole.kappa[t], rtol=exact, atol=exact)
+
+
+def test_the_stepper_weighs_the_place_behind_and_keeps_rows():
+    model, x = network(dtype=torch.float64), torch.randn(6, 2, 3, dtype=torch.float64)
+    with torch.no_grad():
+        start = model(x[:1], encode_texts(["ink", "pencil"])).state
+        stepper = synthesis._Stepper(model, encode_texts(["ink", "pencil"]), start, False)
+        stepper.step(x[1])
+        stepper.keep(torch.tensor([False, True]))
+        for t in range(2, 6):
+            raw, phi = stepper.step(x[t, 1:])
+        wanted, places = by_loop(model, x[:, 1], "pencil", 7)
+    torch.testing.assert_close(raw[0], wanted[-1], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(phi[0], places[-1], rtol=1e-9, atol=1e-9)
+
+
+def test_the_stepper_in_bfloat16_is_near():
+    model, x, text = network(), torch.randn(8, 4, 3), encode_texts(["ink and paper"] * 4)
+    with torch.no_grad():
+        state = model(x[:1], text).state
+        exact, low = (synthesis._Stepper(model, text, state, low) for low in (False, True))
+        for t in range(1, 8):
+            a, b = exact.step(x[t]), low.step(x[t])
+            assert all(torch.allclose(p, q, rtol=0.1, atol=0.1) for p, q in zip(a, b, strict=True))
+            assert b[0].dtype == torch.float32 and low.kappa.dtype == torch.float32
+
+
+def test_the_cell_is_the_cell_of_the_book():
+    """The gates of one step, from raw sums: the function that the stepper borrows, with o after the new c."""
+    z, c, p = torch.randn(2, 4, 5).double(), torch.randn(2, 5).double(), torch.randn(3, 5).double()
+    i, f, g, o = z.clone().unbind(1)
+    new = torch.sigmoid(f + p[1] * c) * c + torch.sigmoid(i + p[0] * c) * torch.tanh(g)
+    got = z.clone()
+    torch.testing.assert_close(_open_gates(got, c, p, torch.empty_like(c)), new)
+    torch.testing.assert_close(got[:, 3], torch.sigmoid(o + p[2] * new))
+
+
+# -- drawing -----------------------------------------------------------------------------------------------------------
+
+
+def test_noise_is_uniform_and_normal_and_can_be_prolonged():
+    numbers = synthesis._noise(7, 20_000)
+    assert torch.equal(numbers[:50], synthesis._noise(7, 50)) and not torch.equal(numbers[:50], synthesis._noise(8, 50))
+    uniform, normal = numbers[:, :2], numbers[:, 2:]
+    assert uniform.min() >= 0 and uniform.max() < 1
+    assert (uniform.mean(0) - 0.5).abs().max() < 5 * math.sqrt(1 / 12 / 20_000)
+    assert normal.mean(0).abs().max() < 5 / math.sqrt(20_000)
+    assert (normal.var(0) - 1).abs().max() < 5 * math.sqrt(2 / 20_000)
+    assert torch.corrcoef(numbers.t()).fill_diagonal_(0).abs().max() < 5 / math.sqrt(20_000)
+
+
+def unroll(model, text, seed, bias, prime=None, rule="lift"):
+    """A line by the plainest loop, in float64: offsets in raw units (T, 3), phi (T, U + 1), whether it ended."""
+    before = f"{prime.text} " if prime else ""
+    whole, n = before + text, len(before)
+    start = torch.zeros(1, 3) if prime is None else prime.offsets
+    x = list(model.normalise(start.double()))
+    told, noise, over = len(x), synthesis._noise(seed, 200 + 60 * len(text)), False
+    phis = []
+    for numbers in noise:
+        raw, phi = (rows[-1] for rows in by_loop(model, torch.stack(x), whole, len(whole) + 1))
+        phis.append(phi[n:])
+        if len(x) > told:
+            over = over or bool(phi[-1] > phi[:-1].max())
+            if over and (rule == "graves" or x[-1][2] > 0 or phi.sum() < 1e-3):
+                break
+        x.append(StrokeMixture(raw).sample(bias, noise=numbers))
+    points = torch.stack(x)[told - 1 :] * model.std + model.mean
+    first = 0 if prime is None else 1  # the jump from the prime's last point is no ink of the new line
+    points, phis = points[first:], torch.stack(phis)[first:]
+    points[0, :2], points[-1, 2] = 0, 1
+    return points, phis, over
+
+
+@pytest.mark.parametrize("rule", ["lift", "graves"])
+@pytest.mark.parametrize("primed", [False, True])
+def test_draw_is_a_loop(rule, primed):
+    model, texts = network(dtype=torch.float64), ["ink", "pencils"]
+    primes = [line((0, 0, 0), (30, 4, 0), (9, -20, 1), (12, 30, 1), text="q"), line((0, 0, 1), (8, 3, 1), text="ab")]
+    primes = primes if primed else None
+    with torch.no_grad():
+        drafts = draw(model, texts, [3, 4], 0.5, primes, rule)
+        for b, draft in enumerate(drafts):
+            points, phi, ended = unroll(model, texts[b], 3 + b, 0.5, primes and primes[b], rule)
+            assert draft.ended and ended and len(draft.strokes) == len(points) and draft.strokes.text == texts[b]
+            torch.testing.assert_close(draft.strokes.offsets, points.float(), rtol=1e-5, atol=1e-3)
+            torch.testing.assert_close(draft.phi.double(), phi, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("low", [False, True])
+def test_a_line_does_not_depend_on_its_neighbours(low):
+    model, texts = network(), ["ink", "a pencil", "paper and pens", "x"]
+    together = draw(model, texts, [1, 2, 3, 4], 0.5, low=low)
+    for b, text in enumerate(texts):
+        (alone,) = draw(model, [text], [b + 1], 0.5, low=low)
+        assert len(alone.strokes) == len(together[b].strokes)
+        torch.testing.assert_close(alone.strokes.offsets, together[b].strokes.offsets, rtol=1e-3, atol=0.5)
+        torch.testing.assert_close(alone.phi, together[b].phi, rtol=1e-2, atol=1e-3)
+
+
+def test_primes_of_different_lengths_equal_single_ones():
+    model = network(dtype=torch.float64)
+    primes = [EmbeddedWriter(1).write("a long line"), EmbeddedWriter(2).write("i"), line((0, 0, 1), text=".")]
+    together = draw(model, ["ink", "pen", "oak"], [1, 2, 3], primes=primes)
+    for b, (text, prime) in enumerate(zip(["ink", "pen", "oak"], primes, strict=True)):
+        (alone,) = draw(model, [text], [b + 1], primes=[prime])
+        torch.testing.assert_close(alone.strokes.offsets, together[b].strokes.offsets, rtol=1e-5, atol=1e-3)
+    (plain,) = draw(model, ["ink"], [1])
+    assert plain.strokes != together[0].strokes, "a prime changes the line"
+    assert together[0].phi.shape[1] == 4, "phi is that of the text alone"
+
+
+def test_seeds_and_biases():
+    model = network()
+    a, b, c = draw(model, ["ink"] * 3, [1, 1, 2])
+    assert a.strokes == b.strokes and a.strokes != c.strokes
+    mixed = draw(model, ["ink"] * 3, [1, 1, 1], bias=[0.0, 1.0, 4.0])
+    for bias, draft in zip((0.0, 1.0, 4.0), mixed, strict=True):
+        (single,) = draw(model, ["ink"], [1], bias=bias)
+        assert len(single.strokes) == len(draft.strokes)
+        torch.testing.assert_close(single.strokes.offsets, draft.strokes.offsets, rtol=1e-3, atol=0.1)
+
+
+def test_a_line_that_does_not_end_is_cut_and_said_to_be():
+    model = network()
+    with torch.no_grad():
+        model.first.window.bias[6:] = -30.0  # the window stands still
+    (draft,) = draw(model, ["ab"], [1])
+    assert not draft.ended and len(draft.strokes) == 200 + 60 * 2 + 1
+    assert faults(draft) == "the pen ran on behind the text"
+    assert draft.strokes.offsets[-1, 2] == 1
+
+
+def test_a_window_that_has_left_ends_the_line():
+    """Far behind the text all weights are 0: a pen that never lifts is stopped all the same."""
+    model = network()
+    with torch.no_grad():
+        model.first.window.bias[6:] = 0.0
+        model.first.window.bias[3:6] = 1.0
+        model.output.bias[0] = 60.0  # never lifts
+        model.output.weight[0] = 0.0
+    (draft,) = draw(model, ["ab"], [1])
+    assert draft.ended and len(draft.strokes) < 40 and draft.phi[-1].sum() < 1e-3
+
+
+def test_the_attention_is_that_of_forward_and_the_place_only_grows():
+    model = network()
+    (draft,) = draw(model, ["ink and pens"], [2])
+    x = model.normalise(draft.strokes.offsets)
+    x[0] = model.normalise(torch.zeros(3))
+    x[-1, 2] = 0 if model.normalise(draft.strokes.offsets)[-1, 2] == 0 else x[-1, 2]
+    with torch.no_grad():
+        out = model(x[:, None], encode_texts(["ink and pens"]))
+    torch.testing.assert_close(draft.phi[:, :-1], out.phi[:, 0], rtol=1e-3, atol=1e-4)
+    assert (out.kappa.diff(dim=0) > 0).all()
+    assert (draft.phi >= 0).all() and draft.phi.isfinite().all()
+
+
+# -- has it finished, is it complete -----------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_graves_rule_is_a_loop(seed):
+    generator = torch.Generator().manual_seed(seed)
+    phi, lengths = torch.rand(5, 9, generator=generator), torch.randint(1, 9, (5,), generator=generator)
+    wanted = [all(row[n] > row[u] for u in range(n)) for row, n in zip(phi.tolist(), lengths.tolist(), strict=True)]
+    assert graves_end(phi, lengths).tolist() == wanted
+
+
+def test_graves_rule_looks_at_the_texts_own_end():
+    phi = torch.tensor([[0.1, 0.2, 0.9, 0.0], [0.1, 0.2, 0.9, 0.0], [0.1, 0.1, 0.0, 0.2], [0.0, 0.0, 0.0, 0.0]])
+    assert graves_end(phi, torch.tensor([2, 3, 3, 3])).tolist() == [True, False, True, False]
+
+
+def test_passed_is_half_of_the_loudest():
+    phi = torch.tensor([[0.8, 0.0, 0.1, 0.0], [0.2, 0.39, 0.0, 0.1], [0.0, 0.2, 0.41, 0.4]])
+    assert passed(phi).tolist() == [True, False, True, True]
+    assert passed(torch.zeros(3, 2)).tolist() == [True, True], "where nothing is heard, nothing is louder"
+
+
+def draft(phi, text="pen", ended=True):
+    offsets = torch.zeros(len(phi), 3)
+    offsets[-1, 2] = 1
+    return Draft(Strokes(offsets, text), torch.as_tensor(phi, dtype=torch.float32), ended)
+
+
+def test_faults_say_what_is_wrong():
+    good = [[1, 0.1, 0, 0], [0, 0.9, 0.2, 0], [0, 0, 0.8, 0.3]]
+    assert faults(draft(good)) == ""
+    assert "ran on" in faults(draft(good, ended=False))
+    skipped = [[1, 0.1, 0, 0], [0, 0.3, 0.9, 0]]
+    assert faults(draft(skipped)) == "the window passed over 'e' (character 1) too lightly"
+    assert "'e' (character 1), 'n' (character 2)" in faults(draft([[1, 0, 0, 0], [0, 0, 0, 1.0]]))
+    back = [[1, 0, 0, 0], [0, 0, 0.9, 0], [0, 0.8, 0, 0]]
+    assert "out of their order" in faults(draft(back))
+    behind = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 9]]
+    assert faults(draft(behind)) == "", "the place behind the text is no character"
+
+
+# -- write -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scribe(monkeypatch):
+    """A model whose lines are accepted, whatever it draws: what is tested is all the rest of write."""
+    monkeypatch.setattr(synthesis, "faults", lambda draft: "")
+    monkeypatch.setattr(synthesis, "_check_prime", lambda model, prime: None)
+    return network()
+
+
+def test_write_is_seeded_and_says_its_seed(scribe):
+    one = write("a pen", seed=3, model=scribe)
+    assert one == write("a pen", seed=3, model=scribe) and one != write("a pen", seed=4, model=scribe)
+    drawn = write("a pen", model=scribe)
+    assert drawn.seed is not None and drawn == write("a pen", seed=drawn.seed, model=scribe)
+    assert drawn != write("a pen", model=scribe), "without a seed each line is new"
+    assert (one.text, one.seed, one.redraws) == ("a pen", 3, 0)
+    assert one.attention.shape == (len(one), 5)
+
+
+def test_a_list_is_written_in_one_batch_and_equals_single_texts(scribe):
+    texts = ["a pen", "ink and paper, and what is written with both", "x"]
+    many = write(texts, seed=10, model=scribe, columns=16)
+    assert [one.text for one in many] == texts and [one.seed for one in many] == [10, 11, 12]
+    for n, one in enumerate(many):
+        alone = write(texts[n], seed=10 + n, model=scribe, columns=16)
+        assert len(alone) == len(one)
+        torch.testing.assert_close(alone.offsets, one.offsets, rtol=1e-3, atol=1.0)
+    assert isinstance(write(["x"], seed=1, model=scribe), list)
+
+
+def test_a_page_is_its_lines_one_below_the_other(scribe):
+    text = "ink and paper,\n  and what is written with both"
+    page = write(text, seed=5, model=scribe, columns=16)
+    lines = wrap(text, 16)
+    assert page.text == text and len(page.windows) == len(lines) == 4
+    rows = [len(phi) for phi, _ in page.windows]
+    assert sum(rows) == len(page)
+    places = [place.tolist() for _, place in page.windows]
+    assert ["".join(text[u] for u in place) for place in places] == lines
+    assert sorted(sum(places, [])) == sum(places, []), "in order"
+    paper = page.to_absolute().split(rows)
+    middles = [piece[:, 1].median().item() for piece in paper]
+    assert np.diff(middles).min() > 0 and np.ptp(np.diff(middles)) < 1e-2 * np.diff(middles)[0]
+    assert np.ptp([piece[:, 0].amin().item() for piece in paper]) < 0.1
+    attention, row = page.attention, 0
+    assert attention.shape == (len(page), len(text))
+    for phi, place in page.windows:
+        torch.testing.assert_close(attention[row : row + len(phi), place], phi)
+        row += len(phi)
+    assert attention.sum().item() == pytest.approx(sum(phi.sum().item() for phi, _ in page.windows), rel=1e-4)
+
+
+def test_all_lines_of_a_page_are_primed_with_the_first(scribe, monkeypatch):
+    seen, whole = [], synthesis.draw
+
+    def spy(model, texts, seeds, bias, primes):
+        seen.append((texts, primes))
+        return whole(model, texts, seeds, bias, primes)
+
+    monkeypatch.setattr(synthesis, "draw", spy)
+    page = write("one two three four", seed=1, model=scribe, columns=8)
+    assert seen[0] == (["one two"], None)
+    assert all(prime.text == "one two" for prime in seen[1][1]) and sorted(seen[1][0]) == ["four", "three"]
+    first = page.windows[0][0]
+    assert (
+        torch.equal(seen[1][1][0].offsets, whole(scribe, ["one two"], [1], 0.75)[0].strokes.offsets) and len(first) > 1
+    )
+    seen.clear()
+    mine = EmbeddedWriter(3).write("my hand")
+    write("one two three", seed=1, model=scribe, columns=8, prime=mine)
+    assert all(prime is mine for _, primes in seen for prime in primes)
+
+
+def test_a_long_text_is_written(scribe):
+    """10,000 characters: every one of them has its place, and nothing of the size T x U is made."""
+    text = ("ink and paper " * 800)[:10_000].strip()
+    scribe.first.window.bias.data[6:] += 2.0  # a quick pen: the test is of the page
+    page = write(text, seed=1, model=scribe, columns=100)
+    assert "".join(text[u] for _, place in page.windows for u in place.tolist()) == " ".join(wrap(text, 100)).replace(
+        " ", ""
+    ) or len(page.windows) == len(wrap(text, 100))
+    assert len(page.windows) == len(wrap(text, 100)) and page.offsets.isfinite().all()
+
+
+def test_what_is_refused_is_drawn_again_and_counted(monkeypatch):
+    model, tried = network(), []
+
+    def judge(draft):
+        tried.append(draft.strokes)
+        return "" if len(tried) > 3 else "not this one"
+
+    monkeypatch.setattr(synthesis, "faults", judge)
+    one = write("ink", seed=2, model=model)
+    wanted = draw(model, ["ink"], [2 + 1_000_003 * one.redraws], 0.75)[0].strokes
+    assert one.redraws >= 1 and torch.equal(
+        one.offsets[1:, :2], Strokes.from_absolute(one.to_absolute()).offsets[1:, :2]
+    )
+    assert len(one) == len(wanted)
+    torch.testing.assert_close(one.offsets[1:], wanted.offsets[1:], rtol=1e-4, atol=0.01)
+
+
+def test_ten_attempts_and_the_best_is_attached(monkeypatch):
+    monkeypatch.setattr(synthesis, "faults", lambda draft: "bad" + "!" * (len(draft.strokes) % 7))
+    with pytest.raises(
+        WritingError, match=r"10 attempts at 'ink' failed, in the best of them bad.*another seed"
+    ) as error:
+        write("ink", seed=2, model=network())
+    assert error.value.text == "ink" and isinstance(error.value.best, Draft)
+    assert error.value.best.strokes.text == "ink" and isinstance(error.value, RuntimeError)
+
+
+def test_styles_are_lines_by_name(scribe, monkeypatch):
+    hand = EmbeddedWriter(3).write("my hand")
+    monkeypatch.setattr(synthesis, "styles", lambda: {"round": hand})
+    assert write("ink", seed=1, style="round", model=scribe) == write("ink", seed=1, prime=hand, model=scribe)
+    assert "no style 'square', expected one of round" in refusal(lambda: write("ink", style="square", model=scribe))
+
+
+def test_a_progress_bar_counts_lines(scribe, capsys):
+    write("one two three", seed=1, model=scribe, columns=8, progress=True)
+    assert "2/2" in capsys.readouterr().err
+    write("one two three", seed=1, model=scribe, columns=8)
+    assert capsys.readouterr().err == ""
+
+
+# -- errors ------------------------------------------------------------------------------------------------------------
+
+
+def refusal(call) -> str:
+    with pytest.raises(ValueError) as error:
+        call()
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (dict(text=""), "'' holds nothing to write"),
+        (dict(text=" \n "), "holds nothing to write; give one character at least that is not a space"),
+        (dict(text=["ink", ""]), "holds nothing to write"),
+        (dict(text=[]), "the list holds no text"),
+        (dict(text=7), "text is int, expected a string or a list of strings"),
+        (dict(text=["ink", 7]), "text is int"),
+        (dict(text="tab\there\x00"), r"not '\x00' (U+0000), '\t' (U+0009"),
+        (dict(text="“ink”"), """'“' (U+201C: write '"')"""),
+        (dict(text="caf\xe9"), "'é' (U+00E9: write 'e')"),
+        (dict(text="ink \U0001f58b☃"), "'☃' (U+2603), '\U0001f58b' (U+1F58B)"),
+        (dict(text="ink", bias=-0.1), "bias is -0.1, expected a number of at least 0"),
+        (dict(text="ink", bias=math.nan), "bias is nan"),
+        (dict(text="ink", bias=math.inf), "bias is inf"),
+        (dict(text="ink", columns=7), "columns is 7, expected at least 8"),
+        (dict(text="ink", style="round", prime=line((0, 0, 1), text="a")), "both style 'round' and a prime"),
+        (dict(text="ink", prime="a line"), "prime is 'a line', expected Strokes"),
+        (dict(text="ink", prime=line((0, 0, 1))), "expected Strokes with the text that they write"),
+        (dict(text="ink", prime=line((0, 0, 1), text="a whole line")), "1 points for 12 characters, 0.1 each"),
+        (dict(text="ink", prime=line(*[(0, 0, 0)] * 300, (1, 1, 1), text="a")), "301 points for 1 characters"),
+        (dict(text="ink", prime=line(*[(0, 0, 0)] * 20, (1, 1, 1), text="é")), "the pen knows printable ASCII"),
+    ],
+)
+def test_write_refuses(how, words):
+    assert words in refusal(lambda: write(**how, model=network()))
+
+
+def test_what_can_be_refused_without_the_model_is(monkeypatch):
+    """No weights are loaded for a text that cannot be written."""
+    monkeypatch.setattr("softattn._files.load", lambda *_: pytest.fail("loaded"))
+    refusal(lambda: write("☃"))
+    refusal(lambda: write("ink", bias=-1))
+
+
+def test_a_prime_that_does_not_fit_its_text_is_refused():
+    model = network()
+    with torch.no_grad():
+        model.first.window.bias[6:] = -6.0  # a window that hardly moves: at the end it is still near the beginning
+        model.first.window.weight[:, 6:] = 0.0
+    hand = EmbeddedWriter(3).write("this is my hand")
+    words = refusal(lambda: write("ink", prime=hand, model=model))
+    assert "the window was at character 1 of 15" in words and "do its strokes write 'this is my hand'?" in words
+
+
+def test_a_prime_with_nan_cannot_be_made():
+    assert "every number must be finite" in refusal(lambda: line((0, 0, 0), (math.nan, 0, 1), text="a"))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: encode_texts([]), "no text or an empty one"),
+        (lambda: encode_texts(["a", ""]), "give at least one character each"),
+        (lambda: HandwritingSynthesizer(4, 0), "num_layers = 0; the window needs at least one"),
+        (lambda: HandwritingSynthesizer(4, 1, dropout=1.0), "dropout = 1.0; give a probability"),
+        (lambda: HandwritingSynthesizer(4, 1, mixtures=1), "mixtures = 1; give at least 2"),
+        (lambda: HandwritingSynthesizer(4, 1, std=(1.0, 0.0)), "std above 0"),
+        (lambda: HandwritingSynthesizer(0, 1), "hidden_size"),
+        (lambda: network()(torch.zeros(1, 1, 3), torch.zeros(3)), "text has shape (3,), expected codes (N, U)"),
+        (
+            lambda: network()(
+                torch.zeros(1, 1, 3),
+                encode_texts(["a"]),
+                network(layers=2)(torch.zeros(1, 1, 3), encode_texts(["a"])).state,
+            ),
+            "the state is of 2 layers, expected 3",
+        ),
+        (lambda: network().nats([line((0, 0, 0), (1, 1, 1))]), "line 0 has no text"),
+        (lambda: draw(network(), ["a"], [1, 2]), "1 texts, 2 seeds; give each text its seed"),
+        (lambda: draw(network(), ["a"], [1], primes=[]), "1 texts, 1 seeds, 0 primes"),
+        (lambda: draw(network(), ["a"], [1], rule="luck"), "rule is 'luck', expected 'graves' or 'lift'"),
+        (
+            lambda: draw(network(), ["a"], [1], bias=[1.0, 2.0]),
+            "bias has shape (2,), expected a number or one for each of 1",
+        ),
+    ],
+)
+def test_errors_say_what_to_do(call, words):
+    assert words in refusal(call)
+
+
+# -- measures of a line ------------------------------------------------------------------------------------------------
+
+
+def test_slant_and_height_of_lines_that_are_known():
+    zigzag = [(0, 0, 0)] + [(-3, 10, 0), (13, -10, 0)] * 20 + [(0, 0, 1)]
+    assert synthesis.slant(line(*zigzag)) == pytest.approx(0.3)
+    assert synthesis.height(line(*zigzag)) == pytest.approx(10)
+    jump = [(0, 0, 1), (-40, 50, 0), (0, 10, 0), (0, -60, 1)]
+    assert synthesis.slant(line(*jump)) == 0, "a jump is no stroke"
+    assert synthesis.slant(line((0, 0, 0), (5, 0, 1))) == 0
+    hands = [EmbeddedWriter(1, slant=lean).write("a tall pen will help") for lean in (-0.2, 0.1, 0.4)]
+    assert np.diff([synthesis.slant(one) for one in hands]).min() > 0.1
+
+
+# -- the pad -----------------------------------------------------------------------------------------------------------
+
+
+def traced(hand: Strokes, scale=1 / 7, rate=60.0) -> torch.Tensor:
+    xy = hand.to_absolute().double()
+    clock = torch.arange(len(xy)) / rate
+    return torch.cat([xy[:, :2] * scale, clock[:, None], xy[:, 2:]], 1)
+
+
+def test_a_pad_at_the_corpus_rate_gives_the_line_itself():
+    hand = EmbeddedWriter(4).write("some other hand")
+    width = np.ptp(hand.to_absolute()[:, 0].numpy())
+    back = from_pad(traced(hand, 1 / 7, 100.0), hand.text)
+    assert len(back) == len(hand) and torch.equal(back.offsets[:, 2], hand.offsets[:, 2])
+    torch.testing.assert_close(
+        back.offsets[:, :2], hand.offsets[:, :2] * (synthesis.WIDTH * len(hand.text) / width), rtol=1e-3, atol=0.1
+    )
+    assert (back.text, back.source) == (hand.text, "a pad")
+
+
+@pytest.mark.parametrize("rate", [30.0, 60.0, 240.0])
+def test_a_pad_is_resampled(rate):
+    hand = EmbeddedWriter(4).write("some other hand")
+    pens = int(hand.offsets[:, 2].sum())
+    back = from_pad(traced(hand, 2.0, rate), hand.text)
+    assert int(back.offsets[:, 2].sum()) == pens
+    seconds = (len(hand) - pens) / rate
+    low, high = (bound * len(hand.text) for bound in synthesis.PACE)
+    assert len(back) == pytest.approx(min(max(100 * seconds, low), high) + pens / 2, abs=pens)
+    width = np.ptp(back.to_absolute()[:, 0].numpy())
+    assert width / len(hand.text) == pytest.approx(synthesis.WIDTH, rel=0.05)
+
+
+def test_dots_survive_the_pad():
+    back = from_pad([[0, 0, 0.0, 0], [50, 0, 0.5, 1], [20, -20, 0.9, 1], [25, -20, 1.2, 1]], "i")
+    assert int(back.offsets[:, 2].sum()) == 3 and back.offsets[-2:, 2].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("trace", "text", "words"),
+    [
+        ([[0, 0, 0, 0], [1, 0, 1, 1]], " ", "no text; say what was written"),
+        ([[0, 0, 0, 1]], "a", "shape (1, 4), expected (N, 4)"),
+        ([[0, 0, 0], [1, 0, 1]], "a", "shape (2, 3), expected (N, 4)"),
+        ([[0, 0, 0, 0], [1, math.nan, 1, 1]], "a", "must be finite"),
+        ([[0, 0, 1, 0], [1, 0, 0, 1]], "a", "time must not run backwards"),
+        ([[0, 0, 0, 0], [0, 9, 1, 1]], "a", "write from left to right"),
+    ],
+)
+def test_the_pad_refuses(trace, text, words):
+    assert words in refusal(lambda: from_pad(trace, text))
+
+
+def test_the_pad_is_a_widget_that_gives_strokes():
+    pytest.importorskip("anywidget")
+    pad = synthesis.writing_pad("a pen")
+    assert pad.strokes is None and pad.text == "a pen" and "export default" in pad._esm
+    hand = EmbeddedWriter(4).write("a pen")
+    pad.trace = traced(hand).tolist()
+    assert pad.strokes == from_pad(traced(hand), "a pen")
+
+
+# -- the demos ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page():
+    api = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with api.sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+        )
+        page = browser.new_page(viewport={"width": 390, "height": 900})
+        page.faults = []
+        page.on("pageerror", lambda e: page.faults.append(str(e)))
+        yield page
+        browser.close()
+
+
+def numbers(page, name):
+    return json.loads(page.locator(f".softattn-demo[data-demo={name}]").first.get_attribute("data-numbers"))
+
+
+@pytest.mark.browser
+def test_the_demo_shows_phi_at_the_point(page):
+    from softattn.pictures import demo_html
+
+    signs = "0123456789abcdefghijklmnopqrstuvwxyz"
+    phi = np.random.default_rng(0).integers(0, 36, (30, 3))
+    hand = EmbeddedWriter(4).write("pen").to_absolute()[:30].round().int()
+    one = {"text": "pen", "points": hand.tolist(), "peak": 0.7, "phi": ["".join(signs[v] for v in r) for r in phi]}
+    two = one | {"text": "ink", "points": hand[:20].tolist(), "phi": one["phi"][:20]}
+    page.set_content(demo_html("synthesis", lines=[one, two]))
+    page.wait_for_selector(".softattn-demo[data-numbers]")
+
+    def same(point, which=0):
+        seen = numbers(page, "synthesis")
+        assert (seen["point"], seen["line"]) == (point, which)
+        assert seen["phi"] == pytest.approx((phi[point] / 35 * 0.7).tolist(), abs=1e-12)
+        assert [seen["x"], seen["y"], seen["end"]] == hand[point].tolist()
+        assert seen["loudest"] == int(phi[point].argmax())
+
+    same(29)
+    slider = page.locator(".softattn-demo input[type=range]")
+    slider.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    same(25)
+    page.locator(".softattn-demo select").select_option("1")
+    same(19, 1)
+    box = page.locator(".softattn-demo svg").bounding_box()
+    page.mouse.move(box["x"] + 1, box["y"] + box["height"] / 2)
+    assert numbers(page, "synthesis")["point"] < 19, "the point of the ink that is nearest to the pointer"
+    page.emulate_media(reduced_motion="reduce")
+    page.get_by_role("button", name="Write it").click()
+    assert numbers(page, "synthesis")["point"] == 19
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390 and page.faults == []
+
+
+@pytest.mark.browser
+def test_the_pad_records_what_python_reads(page):
+    from softattn.pictures import demo_html
+
+    page.set_content(demo_html("pad", text="ink"))
+    page.wait_for_selector(".softattn-demo[data-numbers]")
+    box = page.locator(".softattn-demo svg").bounding_box()
+    for start in (40, 160):
+        page.mouse.move(box["x"] + start, box["y"] + 60)
+        page.mouse.down()
+        for step in range(12):
+            page.mouse.move(box["x"] + start + 6 * step, box["y"] + 60 + 20 * (step % 2))
+        page.mouse.up()
+    seen = numbers(page, "pad")
+    assert seen["strokes"] == 2 and seen["text"] == "ink"
+    rows = torch.tensor(seen["trace"])
+    assert rows[:, 3].sum() == 2 and (rows[:, 2].diff() >= 0).all() and rows[0, 2] == 0
+    if rows[-1, 2] > 0:
+        assert int(from_pad(rows, "ink").offsets[:, 2].sum()) == 2
+    page.get_by_role("button", name="Show as Python").click()
+    code = page.locator("textarea").input_value()
+    space = {}
+    exec("\n".join(one for one in code.splitlines() if not one.startswith("write(")), space)
+    assert space["mine"].text == "ink"
+    page.get_by_role("button", name="Take back").click()
+    assert numbers(page, "pad")["strokes"] == 1
+    page.get_by_role("button", name="Clear").click()
+    assert numbers(page, "pad")["trace"] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390 and page.faults == []
