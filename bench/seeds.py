@@ -5,7 +5,7 @@ python bench/seeds.py --seeds 20 --threads 1 2         what the chapters' commen
 python bench/seeds.py --quick                          one seed
 
 The code is the chapter's own. Its cells with the tag `seeds` run once for every seed k, with k added to each seed that
-stands in them as a number (`manual_seed(0)`, `seed=0`); cells that define what these use run once, as they stand. Every
+stands in them as a number (`manual_seed(0)`, `seed=0`); cells that define what these use run as they stand. Every
 assertion in them is counted, not obeyed, and what a comparison measures is shown from its lowest to its highest value.
 """
 
@@ -71,15 +71,18 @@ def repeat(path: Path, seeds: range) -> tuple[dict[str, list], float]:
         number = left.item() if isinstance(left, torch.Tensor) and left.numel() == 1 else left
         claims.setdefault(words, []).append((bool(held), number if isinstance(number, int | float) else None))
 
+    lines = {line for line, _ in exercises.needed([[cell.source for cell in marked]], before)}
+    cells = [cell for cell in source.cells if cell in marked or cell.line in lines]  # in the chapter's order
     space = {"__name__": "__main__", "_claim": claim}
+    begin = time.perf_counter()
     with exercises.quiet(), contextlib.redirect_stdout(io.StringIO()):
-        for line, code in exercises.needed([[cell.source for cell in marked]], before):
-            exercises.run(code, space, f"{path.name}:{line}")
-        begin = time.perf_counter()
         for k in seeds:
-            for cell in marked:
-                tree = ast.fix_missing_locations(Shifted(k).visit(toc.tree(cell, path)))
-                exec(compile(tree, f"{path.name}:{cell.line}", "exec"), space)
+            for cell in cells:
+                if cell in marked:
+                    tree = ast.fix_missing_locations(Shifted(k).visit(toc.tree(cell, path)))
+                    exec(compile(tree, f"{path.name}:{cell.line}", "exec"), space)
+                else:
+                    exercises.run(cell.source, space, f"{path.name}:{cell.line}")
     return claims, (time.perf_counter() - begin) / len(seeds)
 
 
@@ -100,7 +103,7 @@ def main() -> int:
         torch.set_num_threads(threads)
         for name in args.chapters or paths:
             claims, seconds = repeat(paths[name], seeds)
-            print(f"{name}, seeds 0 to {seeds[-1]}, threads: {threads}, {seconds:.1f} s a seed")
+            print(f"{name}, seeds 0 to {seeds[-1]}, threads: {threads}, {seconds:.1f} s a seed", flush=True)
             for words, found in claims.items():
                 numbers = [number for _, number in found if number is not None]
                 values = f"   [{min(numbers):.4g} to {max(numbers):.4g}]" if numbers else ""
