@@ -129,10 +129,10 @@ class Filterbank:
 
         Source: Gregor et al. (2015), eq. 19, 20, 25, 26.
         """
-        g_x, g_y, delta, sigma2, gamma = self.params(raw)
+        g_x, g_y, delta, _, gamma = self.params(raw)
         i = torch.arange(1, self.n + 1, dtype=raw.dtype, device=raw.device)
         reach = delta[:, None] * (i - self.n / 2 - 0.5)  # (B, N)
-        scale = (-0.5 / sigma2)[:, None, None]  # (B, 1, 1)
+        scale = (-0.5 * torch.exp(-raw[:, 2]))[:, None, None]  # -1 / (2 sigma^2), (B, 1, 1)
         if self.height == self.width:  # both axes at once
             F = self._rows(torch.stack([g_y, g_x], 1)[:, :, None] + reach[:, None], scale[:, None], self.width)
             return F[:, 0], F[:, 1], gamma
@@ -146,7 +146,7 @@ class Filterbank:
     def _rows(mu: Tensor, scale: Tensor, length: int) -> Tensor:
         """Filters at mu (..., N) over pixels 1 to length, shape (..., N, length); scale is -1 / (2 sigma^2)."""
         a = torch.arange(1, length + 1, dtype=mu.dtype, device=mu.device)
-        nearest = mu.detach().clamp(1, length)
+        nearest = mu.detach().round().clamp(1, length)  # c: its score is 0, the largest
         off = a - nearest[..., None]  # a - c
         score = off * (off + (2 * (nearest - mu))[..., None])  # (a - mu)^2 - (c - mu)^2
         return torch.softmax((score * scale).clamp(min=-40), -1)  # e^-40 is the least: see the cost

@@ -188,6 +188,20 @@ def test_far_outside_reads_the_edge_pixel_with_finite_gradients(device, dtype, p
     assert torch.isfinite(raw.grad).all() and raw.grad[0, 0].abs() < 1e-3
 
 
+@pytest.mark.parametrize("log_sigma2", [-6.0, -20.0, -60.0])
+def test_filters_narrower_than_a_pixel_read_the_nearest_pixel(device, log_sigma2):
+    """The place between two pixels where every score is far below zero: the nearest one still has the weight 1."""
+    bank = Filterbank(12, 12, 3)
+    raw = torch.tensor([[2 * 5.3 / 13 - 1, 2 * 8.4 / 13 - 1, log_sigma2, -1.4, 0.0]], device=device, requires_grad=True)
+    F_y, F_x, _ = bank.filters(raw)
+    stride = bank.params(raw)[2].item()
+    for F, g in ((F_y, 8.4), (F_x, 5.3)):
+        nearest = [round(g + k * stride) - 1 for k in (-1, 0, 1)]
+        assert F[0].argmax(1).tolist() == nearest and (F[0].amax(1) > 0.99).all()
+    (F_x.sum() + F_y.square().sum()).backward()
+    assert torch.isfinite(raw.grad).all()
+
+
 def test_just_outside_equals_loops_in_both_types(device):
     bank = Filterbank(10, 10, 4)
     for g in (-1.4, -1.1, 1.05, 1.3):

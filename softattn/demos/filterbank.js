@@ -3,7 +3,7 @@
 // Rows of F: a softmax over pixels 1..length, as Filterbank.filters does it; exact outside the image too.
 function rows(g, delta, sigma, n, length) {
   return Array.from({ length: n }, (_, k) => {
-    const mu = g + (k + 1 - n / 2 - 0.5) * delta, near = Math.min(length, Math.max(1, mu));
+    const mu = g + (k + 1 - n / 2 - 0.5) * delta, near = Math.min(length, Math.max(1, Math.round(mu)));
     const scores = Array.from({ length }, (_, p) => {
       const off = p + 1 - near;
       return (-off * (off + 2 * (near - mu))) / (2 * sigma * sigma);
