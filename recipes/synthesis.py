@@ -9,7 +9,8 @@
 Data: Graves' protocol as in recipes/handwriting.py (train, val2 and what is there of test; val1 for every number), less
 the lines whose strokes or text are faulty, and in each epoch new lines of the embedded writer, for letters that
 the corpus lacks. It starts from the weights `handwriting`: the same network, without a window; `--scratch` starts from
-chance. Otherwise as recipes/handwriting.py, with which it shares the rate, the average and the chunks.
+chance. `--hint` tells the window its place in lines of the embedded writer, who knows it. Otherwise as
+recipes/handwriting.py, with which it shares the rate, the average and the chunks.
 """
 
 import argparse
@@ -66,6 +67,15 @@ def embedded_lines(count, seed):
     return lines
 
 
+def true_places(which, lines):
+    """The character that each target of a stream belongs to, shape (T, B); -1 where only the corpus' writer knew."""
+    steps, rows = which.shape
+    order = which.t().reshape(-1).unique_consecutive().tolist()
+    unknown = torch.full((max(map(len, lines)),), -1)
+    known = [unknown[: len(lines[i])] if lines[i].char_index is None else lines[i].char_index for i in order]
+    return torch.cat([index[1:] for index in known])[: steps * rows].view(rows, steps).t()
+
+
 class Run:
     """A training run that can be saved at any chunk and taken up again."""
 
@@ -78,6 +88,8 @@ class Run:
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.0)
         self.facts = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], seed=args.seed, start="chance")
+        self.hint, self.facts["hints"] = args.hint, []
+        self.model.first.register_forward_hook(lambda layer, given, look: setattr(self, "look", look))
 
     def start_from_predictor(self):
         """Copy the predictor's weights; what the window says starts small, so that it disturbs little."""
@@ -110,23 +122,24 @@ class Run:
             raise SystemExit(f"{path} is of another run: {saved['config']}, not {self.config}; name another --state")
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
-        self.average, self.facts = saved["average"], saved["facts"]
+        self.average, self.facts = saved["average"], {"hints": [], **saved["facts"]}
 
     def step(self, chunk, state, rate, bf16):
         """One update on one chunk; returns nats per point, the state after it, and how many steps saw no text."""
-        x, y, reset, text, rows, counts = chunk
+        x, y, reset, text, rows, counts, truth = chunk
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
             out = self.model(x, text, state, reset, rows)
         log_prob = StrokeMixture(out.raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y)
         loss = -(log_prob * counts).sum() / counts.sum().clamp(min=1)
+        total = loss + self.hint * self.off_place(text, rows, truth) if self.hint else loss
         if not loss.isfinite():
             raise SystemExit(
                 f"the loss is {loss.item()} at update {self.facts['updates']}: call again, as it was saved"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         self.optimizer.step()
         self.facts["updates"] += 1
@@ -138,6 +151,16 @@ class Run:
         first, above = out.state
         state = (type(first)(*(a.detach() for a in first)), [(h.detach(), c.detach()) for h, c in above])
         return loss.item(), state, (out.phi.sum(-1) < 0.1).float().mean().item()
+
+    def off_place(self, text, rows, truth):
+        """The hint: nats by which the window, its weights brought to sum 1, misses the true character; per point."""
+        window, known = self.model.first.window, truth >= 0
+        h, kappa = self.look.h.float()[known], self.look.kappa[known]
+        alpha, beta, _ = window.params(h, kappa)
+        phi = window.phi(alpha, beta, kappa, torch.arange(1.0, text.shape[1] + 1, device=text.device))
+        phi = phi.masked_fill(text[rows[known]] < 0, 0) + 1e-6
+        share = phi.gather(1, truth[known][:, None])[:, 0] / phi.sum(1)
+        return -share.log().sum() / truth.numel()
 
     def averaged(self):
         """The model with the averaged weights, for scoring."""
@@ -172,6 +195,9 @@ def train(run, corpus, val1, embedded, path, args):
         lines = corpus + embedded_lines(fresh, facts["seed"] * 1_000_003 + facts["epoch"])
         x, y, reset, which = line_stream(lines, ROWS, generator)
         x, y = run.model.normalise(x.to(device)), run.model.normalise(y.to(device))
+        truth = true_places(which, lines)
+        if run.hint and (not facts["hints"] or facts["hints"][-1][1] != run.hint):
+            facts["hints"].append([facts["points"], run.hint])
         state, whole = None, torch.zeros(ROWS, dtype=torch.bool)  # whole: rows whose line was read from its start
         while facts["place"] < len(x) // CHUNK:
             if time.time() - start >= 60 * args.minutes or facts["points"] >= until:
@@ -186,7 +212,7 @@ def train(run, corpus, val1, embedded, path, args):
                 begins[0] = True
             numbers, rows = which[part].unique(return_inverse=True)
             text = encode_texts([lines[i].text for i in numbers.tolist()])
-            chunk = (x[part], y[part], *(a.to(device) for a in (begins, text, rows, counts.float())))
+            chunk = (x[part], y[part], *(a.to(device) for a in (begins, text, rows, counts.float(), truth[part])))
             before = time.time()
             loss, state, sees_nothing = run.step(chunk, state, rate, not args.float32)
             facts["seconds"] += time.time() - before
@@ -219,6 +245,7 @@ def main():
     parser.add_argument("--free", action="store_true", help="train on the embedded writer alone")
     parser.add_argument("--scratch", action="store_true", help="do not start from the weights handwriting")
     parser.add_argument("--embedded", type=int, default=EMBEDDED, help="lines of the embedded writer per epoch")
+    parser.add_argument("--hint", type=float, default=0.0, help="weight of being told the place in embedded lines")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
@@ -287,6 +314,10 @@ def land(run, val1, faulty, held_out, lines, args):
         "licence": "MIT" if args.free else "trained on IAM-OnDB, for non-commercial research",
         "non_commercial": not args.free,
         "start": facts["start"],
+        "hint": "none: nobody told the window where to look"
+        if not facts["hints"]
+        else f"from {facts['hints'][0][0] / 1e6:.1f} million points on, the window was told its place in the lines of "
+        f"the embedded writer, with weight {facts['hints'][-1][1]:g}; never in the corpus, where nobody knows it",
         "command": f"python recipes/synthesis.py {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many "
         f"calls as liked), then --cool {args.cool:g}",
         "commit": commit(),
