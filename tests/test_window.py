@@ -225,6 +225,18 @@ def test_a_bells_weights_add_up_to_its_area():
         assert total == pytest.approx(alpha * math.sqrt(math.pi / beta), rel=0.02)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.02, 0.7), st.floats(0.05, 4.0), st.integers(1, 12))
+def test_a_bell_wider_than_its_steps_passes_over_every_letter_in_order(step, beta, length):
+    window = SoftWindow(1, 1)
+    kappa = step * torch.arange(1, math.ceil((length + 1) / step) + 1, dtype=torch.float64)[:, None]
+    ones, u = torch.ones_like(kappa), torch.arange(1, length + 1, dtype=torch.float64)
+    phi = window.phi(ones, beta * ones, kappa, u)  # (T, U)
+    passed = phi.max(0)
+    assert (passed.values >= math.exp(-beta * (step / 2 + 1e-9) ** 2)).all()
+    assert (passed.indices[1:] > passed.indices[:-1]).all()
+
+
 def test_padding_is_not_seen():
     window = random_window()
     h, kappa, chars = randn(2, H), randn(2, K).abs(), randn(2, U, A)
