@@ -10,13 +10,13 @@ function make(tag, attributes = {}, text = "") {
 function render({ model, el }) {
   const items = model.get("items");                                  // {source, output, weights: [sign][letter]}
   const state = { item: 0, sign: model.get("sign") ?? 0 };
-  const glyph = "display:inline-block;min-width:.72em;padding:.1em 0;text-align:center;white-space:pre;border-radius:3px;";
+  const glyph = "display:inline-block;min-width:.66em;padding:.1em 0;text-align:center;white-space:pre;border-radius:3px;";
 
   const pick = make("label", {}, "date ");
   const select = make("select", { style: "max-width:100%" });
   items.forEach((item, k) => select.append(make("option", { value: k }, item.source)));
   pick.append(select);
-  const font = "font-size:1.35rem;line-height:1.9;font-family:ui-monospace,monospace;";
+  const font = "font-size:clamp(1rem, 3.9vw, 1.35rem);line-height:1.9;font-family:ui-monospace,monospace;";
   const input = make("div", { style: font, role: "img" });
   const output = make("div", { style: font + "cursor:pointer;touch-action:pan-y" });
   const label = make("label", {}, "output sign ");
