@@ -1,0 +1,179 @@
+"""Time the synthesizer: a training step beside a plain stack of nn.LSTM, its growth with T, and how fast it writes.
+
+    python bench/synthesis.py             everything, about ten minutes
+    python bench/synthesis.py --quick     small sizes, some seconds
+    python bench/synthesis.py train length write     one part or more; --threads 2, --rounds 5, --weights NAME
+
+Training step: forward, loss and backward of HandwritingSynthesizer (3 layers of 400, K = 10, M = 20; B = 64, T = 300,
+U = 30) by the same of three layers of nn.LSTM, 480 numbers in and 400 out, with the same output layer and loss. Its
+inputs stand where the pen, the window's view and the layer below would; it has no window, no peepholes, no skips.
+
+Writing goes through softattn.synthesis.draw, one thread, with weights that ship or else random ones: points drawn by
+seconds, its preparations included. All lines are ended at 650 points, so that none is left alone in its batch.
+
+Run it while nothing else runs. Ratios first; it judges nothing.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+from lstm import table
+from torch import nn
+from torch.utils.benchmark import Timer
+
+import softattn
+from softattn import synthesis
+from softattn.mixture import StrokeMixture
+from softattn.strokes import PRINTABLE
+from softattn.synthesis import HandwritingSynthesizer, encode_texts
+
+
+class Plain(nn.Module):
+    """Three layers of nn.LSTM and the synthesizer's head."""
+
+    def __init__(self, input_size: int, hidden_size: int, mixtures: int):
+        super().__init__()
+        self.layers = nn.LSTM(input_size, hidden_size, num_layers=3)
+        self.output = nn.Linear(hidden_size, 6 * mixtures + 1)
+
+    def forward(self, x):
+        return self.output(self.layers(x)[0])
+
+
+def step(model, data, target, low, backward=True):
+    """One training step without the optimiser; or, without backward, a forward pass with its loss."""
+    model.zero_grad(set_to_none=True)
+    with torch.set_grad_enabled(backward):
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            raw = model(*data)
+        raw = raw.raw if hasattr(raw, "raw") else raw
+        loss = -StrokeMixture(raw.float(), floor=0.01).log_prob(target).mean()
+    if backward:
+        loss.backward()
+
+
+def milliseconds(runs, threads, rounds):
+    """Median milliseconds of each run. The runs take turns, so that a slow minute hits all of them."""
+    timers = {
+        name: Timer("step(*run)", globals={"step": step, "run": run}, num_threads=threads) for name, run in runs.items()
+    }
+    times = {name: [] for name in runs}
+    for timer in timers.values():
+        timer.timeit(1)  # warm up
+    for _ in range(rounds):
+        for name, timer in timers.items():
+            times[name].append(1000 * timer.timeit(1).median)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def batch(T, B, U, generator):
+    """Random points, targets and texts."""
+    points = torch.randn(2, T, B, 3, generator=generator)
+    points[..., 2] = (points[..., 2] > 1.6).float()
+    codes = torch.randint(len(PRINTABLE), (B, U), generator=generator)
+    text = encode_texts(["".join(PRINTABLE[c] for c in row) for row in codes.tolist()])
+    return points[0], points[1], text
+
+
+def train(args, size):
+    """Ours beside the plain stack, in float32 and bfloat16."""
+    T, B, U, H = size["T"], size["B"], size["U"], size["H"]
+    generator = torch.Generator().manual_seed(0)
+    x, target, text = batch(T, B, U, generator)
+    wide = torch.randn(T, B, size["I"], generator=generator)
+    ours, plain = HandwritingSynthesizer(H, 3), Plain(size["I"], H, 20)
+    print(f"training step: T={T} B={B} U={U} H={H}, K=10, M=20")
+    for threads in args.threads:
+        rows = []
+        for words, low, backward in (
+            ("float32", False, True),
+            ("bfloat16 products", True, True),
+            ("float32, no backward", False, False),
+        ):
+            runs = {"ours": (ours, (x, text), target, low, backward), "plain": (plain, (wide,), target, low, backward)}
+            ms = milliseconds(runs, threads, args.rounds)
+            rows.append([words, f"{ms['ours'] / ms['plain']:.2f}", f"{ms['ours']:.0f}", f"{ms['plain']:.0f}"])
+        print(f"threads: {threads}")
+        table(["", "ours / plain", "ours, ms", "plain, ms"], rows)
+
+
+def length(args, size):
+    """The cost of a step of the recurrence as lines grow."""
+    print("cost per step as T grows, float32, forward, loss and backward; flat = linear in T")
+    generator, rows = torch.Generator().manual_seed(0), []
+    ours = HandwritingSynthesizer(size["H"], 3)
+    lengths = (25, 50, 100) if args.quick else (100, 200, 400, 800, 1600)
+    runs = {}
+    for T in lengths:
+        x, target, text = batch(T, size["B"] if args.quick else 16, size["U"], generator)
+        runs[T] = (ours, (x, text), target, False, True)
+    ms = milliseconds(runs, args.threads[-1], max(2, args.rounds - 2))
+    for T in lengths:
+        rows.append([T, f"{ms[T] / T:.3f}", f"{ms[T] / T / (ms[lengths[0]] / lengths[0]):.2f}"])
+    table(["T", "ms a step", "by that of the first"], rows)
+
+
+def write(args, size):
+    """Points per second through softattn.synthesis.draw, on one thread."""
+    torch.set_num_threads(1)
+    try:
+        model, whose = softattn.load(args.weights), f"the weights {args.weights}"
+    except (ValueError, FileNotFoundError):
+        torch.manual_seed(0)
+        model, whose = HandwritingSynthesizer(size["H"], 3).eval(), "random weights"
+    print(f"writing with {whose}, one thread, 30 characters, bias 0.75")
+    text, rule, steps, rows = "A line of thirty letters here.", synthesis.graves_end, 60 if args.quick else 650, []
+    asked = 0
+
+    def at_length(phi, lengths):
+        """Ask Graves' rule at each step, as ever, but end all lines at one length."""
+        nonlocal asked
+        asked += 1
+        return (rule(phi, lengths) & False) | (asked >= steps)
+
+    synthesis.graves_end = at_length
+    try:
+        ways = [(n, low) for n in (1, 64) for low in (False, True)]
+        times = {way: [] for way in ways}
+        for turn in range(args.rounds + 1):
+            for n, low in ways:
+                asked = 0
+                start, busy = time.perf_counter(), time.thread_time()
+                drafts = synthesis.draw(model, [text] * n, range(turn, turn + n), 0.75, rule="graves", low=low)
+                points = sum(len(draft.strokes) - 1 for draft in drafts)
+                if turn:  # the first is a warm-up
+                    times[n, low].append((points / (time.perf_counter() - start), points / (time.thread_time() - busy)))
+    finally:
+        synthesis.graves_end = rule
+    for (n, low), rates in times.items():
+        wall, busy = (statistics.median(rate) for rate in zip(*rates, strict=True))
+        rows.append([f"{n} at once, {'bfloat16' if low else 'float32'}", f"{wall:,.0f}", f"{busy:,.0f}"])
+    table(["", "points a second", "of processor time"], rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", help="train, length, write; all of them when none is named")
+    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", help="thread counts of the training step (default: 2; quick: 1)"
+    )
+    parser.add_argument("--rounds", type=int, help="how often each is timed (default: 5; quick: 2)")
+    parser.add_argument("--weights", default="synthesis")
+    args = parser.parse_args()
+    parts = {"train": train, "length": length, "write": write}
+    if unknown := set(args.parts) - set(parts):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are: {', '.join(parts)}")
+    args.threads = args.threads or ([1] if args.quick else [2])
+    args.rounds = args.rounds or (2 if args.quick else 5)
+    size = dict(T=40, B=8, U=10, H=40, I=120) if args.quick else dict(T=300, B=64, U=30, H=400, I=480)
+    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}\n")
+    for name, part in parts.items():
+        if not args.parts or name in args.parts:
+            part(args, size)
+
+
+if __name__ == "__main__":
+    main()
