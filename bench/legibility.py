@@ -29,7 +29,7 @@ import torch
 import softattn
 from softattn.prediction import plain_text
 from softattn.strokes import PRINTABLE, Strokes, load_iam
-from softattn.synthesis import BATCH, TRIES, Draft, HandwritingSynthesizer, draw, faults
+from softattn.synthesis import BATCH, TRIES, Draft, HandwritingSynthesizer, draw, faults, height, slant
 
 HEIGHT, PEN, MARGIN = 100, 5, 30  # pixels
 
@@ -148,13 +148,9 @@ def interval(ours: np.ndarray, real: np.ndarray, centre, draws: int = 2000) -> t
 
 def measures(line: Strokes) -> list[float]:
     """Slant (tangent), height (raw units), points per character, raw units across per character."""
-    steps, paper = line.offsets[1:, :2], line.offsets[:-1, 2] == 0
-    down = paper & (steps[:, 1] > steps[:, 0].abs())
-    slant = (-steps[down, 0].sum() / steps[down, 1].sum().clamp(min=1)).item()
-    xy = line.to_absolute()
-    height = (xy[:, 1].quantile(0.98) - xy[:, 1].quantile(0.02)).item()
-    across = (xy[:, 0].amax() - xy[:, 0].amin()).item()
-    return [slant, height, len(line) / len(line.text), across / len(line.text)]
+    x = line.to_absolute()[:, 0]
+    across = (x.amax() - x.amin()).item()
+    return [slant(line), height(line), len(line) / len(line.text), across / len(line.text)]
 
 
 def diversity(groups: dict[str, list[Strokes]]) -> None:

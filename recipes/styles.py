@@ -1,25 +1,29 @@
 """Pick the priming lines that ship as styles: lines that the synthesizer wrote itself, legible and unlike each other.
 
     python recipes/styles.py                   draws 192 lines and writes softattn/corpus/styles.json
-    python recipes/styles.py --count 8 --out F
+    python recipes/styles.py --count 8 --out F [--state FILE.pt]
 
-Of the lines that are accepted, the half is kept that the model finds least surprising. Of these one is taken that is
-far from the middle, then always the one that is furthest from all taken so far, in five measures: slant, height, width
-and points per character, pen lifts per character. A style is named after the measure by which it stands out.
+Of the lines that are accepted, the half is kept that the recogniser of bench/legibility.py reads best, where it is
+installed, and among equals those that the model finds least surprising. Of these one is taken that is far from the
+middle, then always the one that is furthest from all taken so far, in five measures: slant, height, width and points
+per character, pen lifts per character. A style is named after the measure by which it stands out.
 """
 
 import argparse
 import json
 import math
+import sys
 from pathlib import Path
 
 import torch
 
-import softattn
 from softattn._files import atomic_write
 from softattn.synthesis import draw, faults, height, slant
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "bench"))
+from legibility import NotHere, Reader, error_rates, load_model  # noqa: E402
+
 TEXTS = ("the quick hand jumps", "five grey boxes move", "a thin black pen line")
 NAMES = {
     "slant": ("backward", "leaning"),
@@ -40,6 +44,22 @@ def measures(line):
         math.log(len(line) / characters),
         line.offsets[:, 2].sum().item() / characters,
     ]
+
+
+def misread(lines):
+    """Character error rate of each line as bench/legibility.py reads it; zeros where there is no recogniser."""
+    try:
+        return error_rates(Reader(1)(lines), [line.text for line in lines]).tolist()
+    except NotHere as err:
+        print(f"not read by a recogniser: {err}")
+        return [0.0] * len(lines)
+
+
+def stored(line):
+    """A line as JSON, its points on whole raw units, as in the corpus."""
+    paper = line.to_absolute()[:, :2].round()
+    steps = torch.diff(paper, dim=0, prepend=paper[:1])
+    return {"text": line.text, "offsets": torch.cat([steps, line.offsets[:, 2:]], 1).int().tolist()}
 
 
 def pick(points, count):
@@ -67,27 +87,38 @@ def main():
     parser.add_argument("--bias", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "softattn" / "corpus" / "styles.json")
+    parser.add_argument("--weights", default="synthesis")
+    parser.add_argument("--state", type=Path, help="a training state of recipes/synthesis.py instead of weights")
     args = parser.parse_args()
-    model, lines = softattn.load("synthesis"), []
+    model, lines = load_model(args), []
     for start in range(0, args.lines, 64):
         seeds = range(args.seed * 1000 + start, args.seed * 1000 + min(start + 64, args.lines))
         drafts = draw(model, [TEXTS[seed % len(TEXTS)] for seed in seeds], seeds, args.bias)
         lines += [draft.strokes for draft in drafts if not faults(draft)]
-    scores = model.scores(lines)
-    usual = (scores["nats"] / scores["points"]).argsort()[: len(lines) // 2].tolist()
-    lines = [lines[i] for i in usual]
+    if len(lines) < 2 * args.count:
+        raise SystemExit(
+            f"{len(lines)} of {args.lines} lines were accepted: too few to choose {args.count} styles from"
+        )
+    scores, wrong = model.scores(lines), misread(lines)
+    surprise = (scores["nats"] / scores["points"]).tolist()
+    usual = sorted(range(len(lines)), key=lambda i: (round(wrong[i], 1), surprise[i]))[: len(lines) // 2]
+    lines, wrong = [lines[i] for i in usual], [wrong[i] for i in usual]
     points = torch.tensor([measures(line) for line in lines])
     points = ((points - points.mean(0)) / points.std(0)).clamp(-2.5, 2.5)
     taken = pick(points, args.count)
     given = names(points[taken])
-    styles = {
-        name: {"text": lines[taken[row]].text, "offsets": lines[taken[row]].offsets.round(decimals=1).tolist()}
-        for name, row in sorted(given.items())
-    }
+    for name, row in sorted(given.items()):
+        measured = ", ".join(
+            f"{key} {value:+.1f}" for key, value in zip(NAMES, points[taken[row]].tolist(), strict=True)
+        )
+        print(f"{name:10s} error rate {wrong[taken[row]]:.2f}; in standard deviations: {measured}")
+    styles = {name: stored(lines[taken[row]]) for name, row in sorted(given.items())}
     about = f"written by the weights synthesis, recipes/styles.py --lines {args.lines} --seed {args.seed}"
     with atomic_write(args.out) as beside:
         beside.write_text(json.dumps({"source": about, "styles": styles}, separators=(",", ":")) + "\n", "utf-8")
-    print(f"{len(lines)} of {args.lines} lines to choose from; {', '.join(styles)}; {args.out.stat().st_size:,} bytes")
+    print(
+        f"{len(lines)} of {args.lines} lines stood for choice; {', '.join(styles)}; {args.out.stat().st_size:,} bytes"
+    )
 
 
 if __name__ == "__main__":
