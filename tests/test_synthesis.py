@@ -82,34 +82,45 @@ def test_wrap_breaks_as_late_as_it_can():
 # -- the network -------------------------------------------------------------------------------------------------------
 
 
-def by_loop(model, x, text, u):
-    """The network's equations, one step, one row, one character at a time, in float64: raw (T, 6M + 1), phi (T, u)."""
-    first, H, K = model.first, model.first.hidden_size, model.first.window.components
-    layers = [first, *model.layers]
-    c, h = [torch.zeros(H).double() for _ in layers], [torch.zeros(H).double() for _ in layers]
-    kappa, w, raws, phis = torch.zeros(K).double(), torch.zeros(CODES).double(), [], []
-    for point in x:
-        for n, layer in enumerate(layers):
+class Loop:
+    """The network's equations, one step, one row, one character at a time, in float64."""
+
+    def __init__(self, model, text, u):
+        self.model, self.layers, self.text, self.u = model, [model.first, *model.layers], text, u
+        H, K = model.first.hidden_size, model.first.window.components
+        self.c, self.h = ([torch.zeros(H).double() for _ in self.layers] for _ in "ch")
+        self.kappa, self.w = torch.zeros(K).double(), torch.zeros(CODES).double()
+
+    def step(self, point):
+        """Raw outputs (6M + 1,) and phi (u,) after one more point (3,)."""
+        first, h, c, K = self.model.first, self.h, self.c, len(self.kappa)
+        for n, layer in enumerate(self.layers):
             z = point @ layer.weight_x[:3] + h[n] @ layer.weight_h + layer.bias
             # layer 1 has the window of the step before, the others that of this one
-            z = z + w @ (layer.weight_w if n == 0 else layer.weight_x[3 : 3 + CODES])
+            z = z + self.w @ (layer.weight_w if n == 0 else layer.weight_x[3 : 3 + CODES])
             if n:
                 z = z + h[n - 1] @ layer.weight_x[3 + CODES :]
-            i, f, g, o = z.view(4, H)
+            i, f, g, o = z.view(4, -1)
             p = layer.peephole
             i, f = torch.sigmoid(i + p[0] * c[n]), torch.sigmoid(f + p[1] * c[n])
             c[n] = f * c[n] + i * torch.tanh(g)
             h[n] = torch.sigmoid(o + p[2] * c[n]) * torch.tanh(c[n])
             if n == 0:
                 alpha, beta, pace = torch.exp(h[0] @ first.window.weight + first.window.bias).view(3, K)
-                kappa = kappa + pace
-                phi = torch.stack([(alpha * torch.exp(-beta * (kappa - k) ** 2)).sum() for k in range(1, u + 1)])
-                w = torch.zeros(CODES).double()
-                for place, char in enumerate(text):
-                    w[PRINTABLE.index(char)] += phi[place]
-        raws.append(model.output.weight @ torch.cat(h) + model.output.bias)
-        phis.append(phi)
-    return torch.stack(raws), torch.stack(phis)
+                self.kappa = self.kappa + pace
+                phi = torch.stack(
+                    [(alpha * torch.exp(-beta * (self.kappa - k) ** 2)).sum() for k in range(1, self.u + 1)]
+                )
+                self.w = torch.zeros(CODES).double()
+                for place, char in enumerate(self.text):
+                    self.w[PRINTABLE.index(char)] += phi[place]
+        return self.model.output.weight @ torch.cat(h) + self.model.output.bias, phi
+
+
+def by_loop(model, x, text, u):
+    """Raw (T, 6M + 1) and phi (T, u) for points (T, 3)."""
+    loop = Loop(model, text, u)
+    return tuple(torch.stack(rows) for rows in zip(*(loop.step(point) for point in x), strict=True))
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -252,9 +263,11 @@ def unroll(model, text, seed, bias, prime=None, rule="lift"):
     start = torch.zeros(1, 3) if prime is None else prime.offsets
     x = list(model.normalise(start.double()))
     told, noise, over = len(x), synthesis._noise(seed, 200 + 60 * len(text)), False
-    phis = []
+    loop, phis = Loop(model, whole, len(whole) + 1), []
+    for point in x[:-1]:
+        loop.step(point)
     for numbers in noise:
-        raw, phi = (rows[-1] for rows in by_loop(model, torch.stack(x), whole, len(whole) + 1))
+        raw, phi = loop.step(x[-1])
         phis.append(phi[n:])
         if len(x) > told:
             over = over or bool(phi[-1] > phi[:-1].max())
