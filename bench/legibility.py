@@ -6,7 +6,7 @@
     options: --lines 500 --bias 0.75 0 --weights NAME | --state FILE.pt --seed 1 --save FOLDER --drafts --threads 1
 
 One renderer for all lines: strokes to a grey bitmap, ink 100 pixels high (without the highest and lowest fiftieth of
-its points), pen 5 pixels wide, black on white, a margin of 30 pixels. The recogniser is PP-OCRv4 as
+its points), pen 8 pixels wide, black on white, a margin of 10 pixels. The recogniser is PP-OCRv4 as
 rapidocr-onnxruntime packs it; it is given one line at a time and scales it to 48 pixels. Character error rate: edits
 (Levenshtein) to the true text by its length, at most 1. Case and spaces are left out on both sides, for this recogniser
 seldom says spaces, and full-width punctuation counts as plain; the rate in brackets compares characters as they are.
@@ -31,7 +31,7 @@ from softattn.prediction import plain_text
 from softattn.strokes import PRINTABLE, Strokes, load_iam
 from softattn.synthesis import BATCH, TRIES, Draft, HandwritingSynthesizer, draw, faults, height, slant
 
-HEIGHT, PEN, MARGIN = 100, 5, 30  # pixels
+HEIGHT, PEN, MARGIN = 100, 8, 10  # pixels
 
 
 class NotHere(Exception):
