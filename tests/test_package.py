@@ -390,6 +390,9 @@ NETWORKS = {
         ((H, 2, 2, 4), lambda: (empty(T, B, 3), empty(B, 6).long())),
         ((H, 1, 2, 4), lambda: (empty(T, B, 3), empty(3, 6).long(), None, flags(T, B), empty(T, B).long())),
     ],
+    "vae.VAE": [
+        (((1, 6, 5), 3, H, 2), lambda: (empty(B, 1, 6, 5),)),
+    ],
 }
 
 
