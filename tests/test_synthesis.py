@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import softattn
 import softattn.synthesis as synthesis
 import softattn.window as window
 from softattn.handwriting import ROUNDING
@@ -789,3 +790,61 @@ def test_the_pad_records_what_python_reads(page):
     page.get_by_role("button", name="Clear").click()
     assert numbers(page, "pad")["trace"] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390 and page.faults == []
+
+
+# -- the weights that ship ---------------------------------------------------------------------------------------------
+
+STORED = -648.13  # nats a line on embedded_lines(), by the weights that ship
+
+
+def embedded_lines() -> list[Strokes]:
+    return [EmbeddedWriter(hand).write("a thin line of ink") for hand in range(4)]
+
+
+@pytest.fixture(scope="module")
+def writer():
+    return softattn.load("synthesis")
+
+
+def test_the_card_says_what_the_chapter_reads(writer):
+    card = writer.card
+    assert card["class"] == "softattn.synthesis.HandwritingSynthesizer"
+    sizes = [card["config"][key] for key in ("hidden_size", "num_layers", "components", "mixtures")]
+    assert sizes == [400, 3, 10, 20] and 3.5e6 < card["parameters"] < 3.9e6
+    assert (
+        card["bytes"] <= 10e6 and card["non_commercial"] and "IAM-OnDB" in card["data"] and "embedded" in card["data"]
+    )
+    assert card["val1"]["nats_per_line"] < softattn.load("handwriting").card["val1"]["nats_per_line"]
+    assert card["val1"]["squared_error_per_point"] > 0 and card["points"] > 1e7
+
+
+def test_the_weights_give_the_figure_that_was_stored(writer):
+    """Four embedded lines: window, layers, mixture, normalisation and file, all in one number."""
+    assert writer.nats(embedded_lines()).mean().item() == pytest.approx(STORED, rel=1e-3)
+
+
+def test_who_knows_the_text_is_surprised_less(writer):
+    lines = embedded_lines()
+    wrong = [Strokes(one.offsets, "so much other text") for one in lines]
+    assert (writer.nats(lines) < writer.nats(wrong)).all()
+
+
+def test_it_writes_what_is_typed(writer):
+    """Accepted lines: ended by the rule, every character loud once, in order; the place never goes back."""
+    pages = write(["Hello World", "a pen and ink", "1987, why?"], seed=1, model=writer)
+    for page in pages:
+        phi = page.attention
+        assert passed(phi).all() and (phi.argmax(0).diff() >= 0).all() and phi.isfinite().all()
+        assert 5 < len(page) / len(page.text) < 60
+        x = writer.normalise(page.offsets)[:, None]
+        with torch.no_grad():
+            assert (writer(x, encode_texts([page.text])).kappa.diff(dim=0) > 0).all()
+
+
+def test_the_styles_are_lines_of_their_texts(writer):
+    hands = synthesis.styles()
+    assert len(hands) >= 6 and all(hand.text and hand.source == f"style {name}" for name, hand in hands.items())
+    assert all(4 <= len(hand) / len(hand.text) <= 60 for hand in hands.values())
+    synthesis._check_prime(writer, next(iter(hands.values())))
+    slants = [synthesis.slant(hand) for hand in hands.values()]
+    assert max(slants) - min(slants) > 0.15, "unlike each other"
