@@ -9,8 +9,8 @@
 Data: Graves' protocol as in recipes/handwriting.py (train, val2 and what is there of test; val1 for every number), less
 the lines whose strokes or text are faulty, and in each epoch new lines of the embedded writer, for letters that
 the corpus lacks. It starts from the weights `handwriting`: the same network, without a window; `--scratch` starts from
-chance. `--hint` tells the window its place in lines of the embedded writer, who knows it. Otherwise as
-recipes/handwriting.py, with which it shares the rate, the average and the chunks.
+chance. `--hint` tells the window its place in lines of the embedded writer, who knows it; `--height` holds the sum of
+phi near 1. Otherwise as recipes/handwriting.py, with which it shares the rate, the average and the chunks.
 """
 
 import argparse
@@ -88,7 +88,7 @@ class Run:
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.0)
         self.facts = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], seed=args.seed, start="chance")
-        self.hint, self.facts["hints"] = args.hint, []
+        self.hint, self.height, self.facts["hints"] = args.hint, args.height, []
         self.model.first.register_forward_hook(lambda layer, given, look: setattr(self, "look", look))
 
     def start_from_predictor(self):
@@ -133,7 +133,7 @@ class Run:
             out = self.model(x, text, state, reset, rows)
         log_prob = StrokeMixture(out.raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y)
         loss = -(log_prob * counts).sum() / counts.sum().clamp(min=1)
-        total = loss + self.hint * self.off_place(text, rows, truth) if self.hint else loss
+        total = loss + self.off_place(text, rows, truth) if self.hint or self.height else loss
         if not loss.isfinite():
             raise SystemExit(
                 f"the loss is {loss.item()} at update {self.facts['updates']}: call again, as it was saved"
@@ -153,14 +153,19 @@ class Run:
         return loss.item(), state, (out.phi.sum(-1) < 0.1).float().mean().item()
 
     def off_place(self, text, rows, truth):
-        """The hint: nats by which the window, its weights brought to sum 1, misses the true character; per point."""
-        window, known = self.model.first.window, truth >= 0
-        h, kappa = self.look.h.float()[known], self.look.kappa[known]
-        alpha, beta, _ = window.params(h, kappa)
-        phi = window.phi(alpha, beta, kappa, torch.arange(1.0, text.shape[1] + 1, device=text.device))
-        phi = phi.masked_fill(text[rows[known]] < 0, 0) + 1e-6
-        share = phi.gather(1, truth[known][:, None])[:, 0] / phi.sum(1)
-        return -share.log().sum() / truth.numel()
+        """Two hints for the window, in nats per point.
+
+        Everywhere: how far the sum s of its weights is from 1, s - 1 - log s. Where the pen's true character is known:
+        by how much the window, its weights brought to sum 1, misses it.
+        """
+        window, (T, B) = self.model.first.window, truth.shape
+        alpha, beta, _ = window.params(self.look.h.float().flatten(0, 1), self.look.kappa.flatten(0, 1))
+        u = torch.arange(1.0, text.shape[1] + 1, device=text.device)
+        phi = window.phi(alpha, beta, self.look.kappa.flatten(0, 1), u).view(T, B, -1)
+        phi = phi.masked_fill(text[rows] < 0, 0) + 1e-6
+        total, known = phi.sum(-1), truth >= 0
+        share = phi[known].gather(1, truth[known][:, None])[:, 0] / total[known]
+        return (self.height * (total - 1 - total.log()).sum() - self.hint * share.log().sum()) / truth.numel()
 
     def averaged(self):
         """The model with the averaged weights, for scoring."""
@@ -196,8 +201,8 @@ def train(run, corpus, val1, embedded, path, args):
         x, y, reset, which = line_stream(lines, ROWS, generator)
         x, y = run.model.normalise(x.to(device)), run.model.normalise(y.to(device))
         truth = true_places(which, lines)
-        if run.hint and (not facts["hints"] or facts["hints"][-1][1] != run.hint):
-            facts["hints"].append([facts["points"], run.hint])
+        if (run.hint or run.height) and (not facts["hints"] or facts["hints"][-1][1:] != [run.hint, run.height]):
+            facts["hints"].append([facts["points"], run.hint, run.height])
         state, whole = None, torch.zeros(ROWS, dtype=torch.bool)  # whole: rows whose line was read from its start
         while facts["place"] < len(x) // CHUNK:
             if time.time() - start >= 60 * args.minutes or facts["points"] >= until:
@@ -246,6 +251,7 @@ def main():
     parser.add_argument("--scratch", action="store_true", help="do not start from the weights handwriting")
     parser.add_argument("--embedded", type=int, default=EMBEDDED, help="lines of the embedded writer per epoch")
     parser.add_argument("--hint", type=float, default=0.0, help="weight of being told the place in embedded lines")
+    parser.add_argument("--height", type=float, default=0.0, help="weight of holding the sum of phi near 1")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
@@ -314,10 +320,11 @@ def land(run, val1, faulty, held_out, lines, args):
         "licence": "MIT" if args.free else "trained on IAM-OnDB, for non-commercial research",
         "non_commercial": not args.free,
         "start": facts["start"],
-        "hint": "none: nobody told the window where to look"
-        if not facts["hints"]
-        else f"from {facts['hints'][0][0] / 1e6:.1f} million points on, the window was told its place in the lines of "
-        f"the embedded writer, with weight {facts['hints'][-1][1]:g}; never in the corpus, where nobody knows it",
+        "hints": {
+            "what": "from so many points on: weight of telling the window its place in lines of the embedded writer "
+            "(not in the corpus, where nobody knows it), and weight of holding the sum of phi near 1",
+            "rows": facts["hints"],
+        },
         "command": f"python recipes/synthesis.py {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many "
         f"calls as liked), then --cool {args.cool:g}",
         "commit": commit(),
