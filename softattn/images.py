@@ -137,7 +137,14 @@ class Images:
         return tuple(self.pixels.shape[1:])
 
     def floats(self, index: Any = slice(None)) -> Tensor:
-        """Some of the images, all if not said otherwise, as float32 from 0 to 1, shape (n, C, H, W)."""
+        """Some of the images as floats.
+
+        Args:
+            index: which ones: a slice, a list or a tensor; all if not said otherwise.
+
+        Returns:
+            float32 from 0 to 1, shape (n, C, H, W).
+        """
         return self.pixels[index].to(torch.float32) / 255
 
     def batch(self, n: int, generator: torch.Generator) -> Tensor:

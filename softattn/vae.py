@@ -50,7 +50,7 @@ def reparametrise(mu: Tensor, log_sigma: Tensor, generator: torch.Generator | No
 
 # -- Pixels, summed --
 def bernoulli_nats(logits: Tensor, x: Tensor) -> Tensor:
-    """-log p(x) of independent pixels, summed over each image.
+    """Score independent pixels: -log p(x), summed over each image.
 
     Args:
         logits: log odds of ink, shape (B, C, H, W).
@@ -78,7 +78,10 @@ class VAEOutput(NamedTuple):
 
     @property
     def reconstruction(self) -> Tensor:
-        """Probability of ink, shape (B, C, H, W)."""
+        """Probability of ink, shape (B, C, H, W).
+
+        Source: Kingma and Welling (2014), appendix C.1.
+        """
         return torch.sigmoid(self.logits)
 
 
@@ -125,7 +128,17 @@ class VAE(nn.Module):
         self.decoder = tower(latent, pixels)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """q(z | x): mean and log standard deviation, each (B, Z), float32 at least, for images (B, C, H, W)."""
+        """Guess the posterior q(z | x).
+
+        Args:
+            x: images, shape (B, C, H, W).
+
+        Returns:
+            Mean and log standard deviation, each (B, Z), in float32 at least.
+
+        Raises:
+            ValueError: if the shape is another.
+        """
         if x.ndim != 4 or tuple(x.shape[1:]) != self.image_shape:
             wanted = ", ".join(map(str, self.image_shape))
             raise ValueError(f"VAE: images have shape {tuple(x.shape)}, expected (B, {wanted})")
@@ -134,7 +147,17 @@ class VAE(nn.Module):
         return mu.to(wide), log_sigma.to(wide)
 
     def decode(self, z: Tensor) -> Tensor:
-        """p(x | z): log odds of ink, shape (B, C, H, W), for z (B, Z)."""
+        """Tell the pixels of each z.
+
+        Args:
+            z: shape (B, Z).
+
+        Returns:
+            Log odds of ink, shape (B, C, H, W), in float32 at least.
+
+        Raises:
+            ValueError: if the shape is another.
+        """
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise ValueError(f"VAE: z has shape {tuple(z.shape)}, expected (B, {self.latent})")
         wide = torch.promote_types(z.dtype, torch.float32)
