@@ -740,7 +740,7 @@ def test_the_demo_shows_phi_at_the_point(page):
     def same(point, which=0):
         seen = numbers(page, "synthesis")
         assert (seen["point"], seen["line"]) == (point, which)
-        assert seen["phi"] == pytest.approx((phi[point] / 35 * 0.7).tolist(), abs=1e-12)
+        assert seen["phi"] == pytest.approx(((phi[point] / 35) ** 2 * 0.7).tolist(), abs=1e-12)
         assert [seen["x"], seen["y"], seen["end"]] == hand[point].tolist()
         assert seen["loudest"] == int(phi[point].argmax())
 

@@ -1,5 +1,6 @@
 // A line as the network wrote it. Scrub through time: the ink grows, and the letters light up as loud as the window heard them.
-// State: lines [{text, points: [[x, y, end], ...], peak, phi: one string per point, a sign from 0 to z per character}], line, point.
+// State: lines [{text, points: [[x, y, end], ...], peak, phi: one string per point, per character a
+// sign from 0 to z for the square root of its share of the peak}], line, point.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -42,6 +43,15 @@ function render({ model, el }) {
   ink.style.stroke = "var(--sa-text)";
   tip.style.fill = "var(--sa-vermillion)";
 
+  // the alignment: a column for each point, a row for each character, the last one on top
+  const map = make("div", { style: "display:grid;grid-template-columns:auto 1fr;gap:0 .4rem;margin:.4rem 0" });
+  const names = make("div", { "aria-hidden": "true", style: "display:flex;flex-direction:column-reverse;font:.72rem/1 ui-monospace,monospace;text-align:center" });
+  const field = make("div", { role: "img", style: "position:relative;cursor:crosshair;touch-action:pan-y;border:1px solid var(--sa-line)" });
+  const canvas = make("canvas", { style: "display:block;width:100%;height:100%;position:absolute;image-rendering:pixelated" });
+  const now = make("div", { style: "position:absolute;top:0;bottom:0;width:2px;margin-left:-1px;background:var(--sa-vermillion)" });
+  field.append(canvas, now);
+  map.append(names, field);
+
   const text = make("div", { role: "img", style: "display:flex;flex-wrap:wrap;justify-content:center;margin:.4rem 0;font-family:ui-monospace,monospace;font-size:1.35rem" });
   const pick = make("label", {}, "line ");
   const select = make("select", { style: "max-width:100%" });
@@ -57,7 +67,7 @@ function render({ model, el }) {
   const button = make("button", { type: "button" }, "Write it");
   const said = make("span", { class: "sa-note", role: "status" });
   row.append(button, said);
-  el.append(svg, text, controls, row);
+  el.append(svg, text, map, controls, row);
 
   let letters = [], box = [0, 0, 1, 1];
   function choose() {
@@ -80,24 +90,39 @@ function render({ model, el }) {
       return { cell, bar };
     });
     text.replaceChildren(...letters.map((one) => one.cell));
+    names.replaceChildren(...[...words].map((c) => make("span", { style: "height:.85rem;white-space:pre" }, c)));
+    field.setAttribute("aria-label", `How much the window weighs each character of ${words} at each point: a band that climbs from the first to the last.`);
+    paint();
     slider.max = points.length - 1;
     if (state.point < 0 || state.point > points.length - 1) state.point = points.length - 1;
     show();
   }
 
+  function paint() {
+    const { phi, text: words } = lines[state.line];
+    const brush = canvas.getContext("2d");
+    canvas.width = phi.length;
+    canvas.height = words.length;
+    brush.fillStyle = getComputedStyle(el).getPropertyValue("--sa-blue") || "#0072B2";
+    phi.forEach((row, t) => [...row].forEach((sign, u) => {
+      brush.globalAlpha = parseInt(sign, 36) / 35;
+      if (sign !== "0") brush.fillRect(t, words.length - 1 - u, 1, 1);
+    }));
+  }
+
   function show() {
     const { points, phi, peak, text: words } = lines[state.line];
-    const weights = [...phi[state.point]].map((sign) => (parseInt(sign, 36) / 35) * peak);
+    const weights = [...phi[state.point]].map((sign) => (parseInt(sign, 36) / 35) ** 2 * peak);
     const loudest = weights.reduce((best, w, u) => (w > weights[best] ? u : best), 0);
     weights.forEach((w, u) => {
-      const share = w / peak;
-      letters[u].bar.style.height = `${(share * 1.0).toFixed(3)}em`;
+      letters[u].bar.style.height = `${(w / (weights[loudest] || 1)).toFixed(3)}em`;      // next to the loudest of this moment
       letters[u].cell.style.fontWeight = u === loudest && w > 0 ? "700" : "400";
     });
     ink.setAttribute("d", path(points, 0, state.point));
     const [x, y, end] = points[state.point];
     tip.setAttribute("cx", x);
     tip.setAttribute("cy", y);
+    now.style.left = `${(100 * (state.point + 0.5)) / points.length}%`;
     slider.value = state.point;
     value.textContent = `${state.point} of ${points.length - 1}`;
     const hears = weights[loudest] > 0 ? `the window weighs “${words[loudest]}” most, ${weights[loudest].toFixed(2)}` : "the window sees nothing";
@@ -121,6 +146,13 @@ function render({ model, el }) {
   let frame = 0;
   const stop = () => cancelAnimationFrame(frame);
   for (const kind of ["pointermove", "pointerdown"]) {
+    field.addEventListener(kind, (event) => {
+      const box = field.getBoundingClientRect();
+      const last = lines[state.line].points.length - 1;
+      stop();
+      state.point = Math.max(1, Math.min(last, Math.floor(((event.clientX - box.left) / box.width) * (last + 1))));
+      show();
+    });
     svg.addEventListener(kind, (event) => { stop(); state.point = nearest(event); show(); });
   }
   select.addEventListener("change", () => { stop(); state.line = Number(select.value); state.point = -1; choose(); });
