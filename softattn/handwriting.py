@@ -60,6 +60,8 @@ class PenModel(nn.Module):
 
     Raises:
         ValueError: for fewer than two mixtures, or constants that are not a pair or not positive.
+
+    Source: Graves (2013), sections 4 and 5: both networks are fed and scored alike.
     """
 
     def __init__(self, mixtures: int, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -73,7 +75,18 @@ class PenModel(nn.Module):
         self.register_buffer("std", torch.tensor([*map(float, std), 1.0]), persistent=False)
 
     def outputs(self, x: Tensor, lines: Sequence[Strokes]) -> Tensor:
-        """Read normalised points (T, B, 3) of B lines; raw outputs (T, B, 6M + 1). Each model says here how it reads."""
+        """Read points, teacher-forced; each model says here how.
+
+        Args:
+            x: normalised points of B lines, shape (T, B, 3).
+            lines: the lines that they belong to, for models that read more than points.
+
+        Returns:
+            Raw outputs, shape (T, B, 6M + 1), for StrokeMixture.
+
+        Raises:
+            NotImplementedError: if the model does not say.
+        """
         raise NotImplementedError(f"{type(self).__name__} must say in `outputs` how it reads points")
 
     def normalise(self, offsets: Tensor) -> Tensor:
@@ -186,7 +199,15 @@ class HandwritingPredictor(PenModel):
         return self.network(x, state, reset)
 
     def outputs(self, x: Tensor, lines: Sequence[Strokes]) -> Tensor:
-        """Raw outputs (T, B, 6M + 1) for normalised points (T, B, 3); what the lines say is not asked."""
+        """Read points, teacher-forced.
+
+        Args:
+            x: normalised points, shape (T, B, 3).
+            lines: not asked: this model reads points alone.
+
+        Returns:
+            Raw outputs, shape (T, B, 6M + 1), for StrokeMixture.
+        """
         return self(x)[0]
 
     @torch.no_grad()

@@ -153,9 +153,10 @@ _tanh_slope = torch.ops.aten.tanh_backward.grad_input  # (grad, t) -> grad * (1 
 
 
 def _close_gates(gates, c, c_next, peephole, dh, dc, dz, dp, tanh_c, work):
-    """Turn the gradients of the new h and c into that of z (B, 4, H), written to `dz`, and that of the old c, left in `dc`.
+    """Take the gradients of one step's new h and c back through its gates.
 
-    All are (B, H) but for the gates and dz; the peepholes' gradients (B, 3, H) are added to `dp`. `tanh_c` and `work` are scratch.
+    `dz` (B, 4, H) is filled with the gradient of z, `dc` with that of the old c; the peepholes' (B, 3, H) is added to
+    `dp`. `dh`, `dc` and the scratch `tanh_c` and `work` are (B, H).
     """
     i, f, g, o = gates.unbind(1)
     di, df, dg, do = dz.unbind(1)
