@@ -324,11 +324,13 @@ def test_seeds_and_biases():
     model = network()
     a, b, c = draw(model, ["ink"] * 3, [1, 1, 2])
     assert a.strokes == b.strokes and a.strokes != c.strokes
-    mixed = draw(model, ["ink"] * 3, [1, 1, 1], bias=[0.0, 1.0, 4.0])
-    for bias, draft in zip((0.0, 1.0, 4.0), mixed, strict=True):
-        (single,) = draw(model, ["ink"], [1], bias=bias)
-        assert len(single.strokes) == len(draft.strokes)
-        torch.testing.assert_close(single.strokes.offsets, draft.strokes.offsets, rtol=1e-3, atol=0.1)
+    texts = ["i", "ink", "ink and paper"]
+    for order in ([0, 1, 2], [2, 1, 0]):  # whichever ends first, each keeps its own bias
+        mixed = draw(model, [texts[k] for k in order], [1, 1, 1], bias=[(0.0, 1.0, 4.0)[k] for k in order])
+        for k, draft in zip(order, mixed, strict=True):
+            (single,) = draw(model, [texts[k]], [1], bias=(0.0, 1.0, 4.0)[k])
+            assert len(single.strokes) == len(draft.strokes)
+            torch.testing.assert_close(single.strokes.offsets, draft.strokes.offsets, rtol=1e-3, atol=0.1)
 
 
 def test_a_line_that_does_not_end_is_cut_and_said_to_be():
