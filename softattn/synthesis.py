@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -80,12 +80,19 @@ def encode_texts(texts: Sequence[str]) -> Tensor:
 
 # -- The network --
 class Written(NamedTuple):
-    """What a HandwritingSynthesizer predicts, step by step."""
+    """What a HandwritingSynthesizer predicts, step by step.
 
-    raw: Tensor  # raw outputs for StrokeMixture, (T, B, 6M + 1)
-    phi: Tensor  # the window's weights, (T, B, U)
-    kappa: Tensor  # the window's places, (T, B, K)
-    state: tuple[WindowState, list[tuple[Tensor, Tensor]]]  # of the layer with the window, and of the layers above
+    Args:
+        raw: raw outputs for StrokeMixture, (T, B, 6M + 1).
+        phi: the window's weights, (T, B, U).
+        kappa: the window's places, (T, B, K).
+        state: of the layer with the window, and (h, c) of each layer above.
+    """
+
+    raw: Tensor
+    phi: Tensor
+    kappa: Tensor
+    state: tuple[WindowState, list[tuple[Tensor, Tensor]]]
 
 
 # -- The network --
@@ -170,7 +177,18 @@ class HandwritingSynthesizer(PenModel):
         return Written(self.output(torch.cat(outputs, dim=-1)), look.phi, look.kappa, (look.state, above))
 
     def outputs(self, x: Tensor, lines: Sequence) -> Tensor:
-        """Raw outputs (T, B, 6M + 1) for normalised points (T, B, 3) of B lines that carry their texts."""
+        """Read points, teacher-forced, each line beside its text.
+
+        Args:
+            x: normalised points of B lines, shape (T, B, 3).
+            lines: the lines that they belong to; their texts are read.
+
+        Returns:
+            Raw outputs, shape (T, B, 6M + 1), for StrokeMixture.
+
+        Raises:
+            ValueError: if a line has no text.
+        """
         empty = [i for i, line in enumerate(lines) if not line.text]
         if empty:
             raise ValueError(f"HandwritingSynthesizer: line {empty[0]} has no text; the window needs one to look at")
@@ -263,6 +281,7 @@ class Handwriting(Strokes):
     """A line or a page that a HandwritingSynthesizer wrote: Strokes, and how they came about.
 
     Args:
+        offsets, text, source, char_index: as in Strokes.
         seed: what to pass as `seed` to write the same again.
         redraws: lines that were thrown away before those of this text were accepted.
         windows: for each line of the page, its phi (points, characters) and where in `text` its characters stand.
@@ -286,11 +305,17 @@ class Handwriting(Strokes):
 
 
 class Draft(NamedTuple):
-    """One attempt at a line, before anyone has judged it."""
+    """One attempt at a line, before anyone has judged it.
 
-    strokes: Strokes  # raw units
-    phi: Tensor  # the window's weights after each point, one place beyond the text: (T, U + 1)
-    ended: bool  # whether the stop rule ended it, rather than the limit of points
+    Args:
+        strokes: the ink, in raw units.
+        phi: the window's weights after each point, one place beyond the text, (T, U + 1).
+        ended: whether the stop rule ended it, rather than the limit of points.
+    """
+
+    strokes: Strokes
+    phi: Tensor
+    ended: bool
 
 
 # -- The pen goes down --
@@ -443,9 +468,15 @@ def passed(phi: Tensor) -> Tensor:
 
 
 def faults(draft: Draft) -> str:
-    """What is wrong with a line, in words; "" if it is accepted.
+    """What is wrong with a line, in words.
 
     A line is accepted when the stop rule ended it and the window passed over every character, in their order.
+
+    Args:
+        draft: one attempt at a line.
+
+    Returns:
+        The first fault that is found; "" if the line is accepted.
     """
     U = len(draft.strokes.text)
     if not draft.ended:
@@ -461,14 +492,28 @@ def faults(draft: Draft) -> str:
 
 # -- What it buys, and what it costs --
 def slant(line: Strokes) -> float:
-    """How far the strokes that go down lean to the right, as a tangent: 0 is upright, also where none goes down."""
+    """How far the strokes that go down lean to the right.
+
+    Args:
+        line: the ink.
+
+    Returns:
+        A tangent: 0 is upright, also where no stroke goes down.
+    """
     steps, paper = line.offsets[1:, :2], line.offsets[:-1, 2] == 0
     down = paper & (steps[:, 1] > steps[:, 0].abs())  # 45 degrees at most
     return (-steps[down, 0].sum() / steps[down, 1].sum().clamp(min=1)).item()
 
 
 def height(line: Strokes) -> float:
-    """Height of the ink, without the highest and the lowest fiftieth of its points, in raw units."""
+    """How high the ink is, without the highest and the lowest fiftieth of its points.
+
+    Args:
+        line: the ink.
+
+    Returns:
+        The height in raw units.
+    """
     y = line.to_absolute()[:, 1]
     return (y.quantile(0.98) - y.quantile(0.02)).item()
 
@@ -536,7 +581,7 @@ def from_pad(trace: Sequence, text: str) -> Strokes:
 
 
 # -- Your own hand --
-def writing_pad(text: str = "some other hand"):
+def writing_pad(text: str = "some other hand") -> Any:
     """A pad to write on, for a live notebook: mouse, pen or finger.
 
     Args:
@@ -578,7 +623,15 @@ def _check_writable(text: str) -> None:
 
 
 def wrap(text: str, columns: int) -> list[str]:
-    """Break a text at its spaces and line breaks into lines of at most `columns` characters; longer words are cut."""
+    """Break a text into lines at its spaces and line breaks.
+
+    Args:
+        text: the text.
+        columns: characters on a line at most; longer words are cut.
+
+    Returns:
+        The lines, none of them empty.
+    """
     lines = []
     for paragraph in text.split("\n"):
         line = ""
@@ -597,7 +650,12 @@ def wrap(text: str, columns: int) -> list[str]:
 
 # -- The call to remember --
 class WritingError(RuntimeError):
-    """No attempt at a line was accepted. `best` is the Draft that came nearest, `text` its text."""
+    """No attempt at a line was accepted.
+
+    Args:
+        message: what was tried and what was wrong.
+        best: the attempt that came nearest, kept as `.best`; its text is `.text`.
+    """
 
     def __init__(self, message: str, best: Draft):
         super().__init__(message)

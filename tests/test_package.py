@@ -402,7 +402,8 @@ def networks() -> dict[str, type[nn.Module]]:
         module = importlib.import_module(f"softattn.{name}")
         for key in module.__all__:
             value = getattr(module, key)
-            if inspect.isclass(value) and issubclass(value, nn.Module) and value.__module__ == module.__name__:
+            mine = inspect.isclass(value) and issubclass(value, nn.Module) and value.__module__ == module.__name__
+            if mine and value.forward is not nn.Module.forward:  # without a forward it is a base of networks
                 found[f"{name}.{key}"] = value
     return found
 
