@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -384,14 +384,16 @@ def draw(
     text = encode_texts([b + t for b, t in zip(before, texts, strict=True)]).to(device)  # (B, U)
     skip = torch.tensor([len(b) for b in before], device=device)
     lengths = (text >= 0).sum(1)
-    limit = 200 + 60 * max(map(len, texts))
+    own = torch.arange(text.shape[1] + 1, device=device) <= lengths[:, None]  # its characters and the place behind
+    limits = torch.tensor([200 + 60 * len(line) for line in texts], device=device)
+    limit = int(limits.max())
     noise = torch.stack([_noise(seed, limit) for seed in seeds], 1).to(device, dtype)  # (limit, B, 4)
 
     x, state = _read(model, text, primes)
     stepper = _Stepper(model, text, state, low)
     points = torch.zeros(limit + 1, len(texts), 3, dtype=dtype, device=device)
     phis = torch.zeros(limit + 1, len(texts), text.shape[1] + 1, dtype=dtype, device=device)
-    took = torch.full((len(texts),), limit, device=device)
+    took, ended = limits.clone(), torch.zeros(len(texts), dtype=torch.bool, device=device)
     rows, over = torch.arange(len(texts), device=device), torch.zeros(len(texts), dtype=torch.bool, device=device)
     here = slice(None)  # all rows, as long as none has ended
     with torch.inference_mode():  # less bookkeeping than no_grad: a tenth of a step of one line
@@ -400,25 +402,25 @@ def draw(
             phis[t, here] = phi
             if t:
                 over = over | graves_end(phi, lengths[here])
-                done = over & ((x[:, 2] > 0) | (phi.sum(1) < 1e-3)) if rule == "lift" else over
+                end = over & ((x[:, 2] > 0) | ((phi * own[here]).sum(1) < 1e-3)) if rule == "lift" else over
+                done = end | (limits[here] == t)
                 if done.any():
-                    took[rows[done]] = t
+                    took[rows[done]], ended[rows[done]] = t, end[done]
                     stay = ~done
                     here = rows = rows[stay]
                     over, raw = over[stay], raw[stay]
                     if len(rows) == 0:
                         break
                     stepper.keep(stay)
-            if t < limit:
-                x = points[t + 1, here] = StrokeMixture(raw).sample(bias[here], noise=noise[t, here])
-    unfinished, first = set(rows.tolist()), 0 if primes is None else 1  # after a prime the pen jumps to its first point
+            x = points[t + 1, here] = StrokeMixture(raw).sample(bias[here], noise=noise[t, here])
+    first = 0 if primes is None else 1  # after a prime the pen jumps to its first point
     offsets = points.mul_(model.std).add_(torch.cat([model.mean[:2], model.mean.new_zeros(1)])).cpu()
     drafts = []
     for b, (line, n) in enumerate(zip(texts, took.tolist(), strict=True)):
         ink = offsets[first : n + 1, b].clone()
         ink[0, :2], ink[-1, 2] = 0, 1
         window = phis[first : n + 1, b, skip[b] : lengths[b] + 1].cpu()
-        drafts.append(Draft(Strokes(ink, line, "written by HandwritingSynthesizer"), window, b not in unfinished))
+        drafts.append(Draft(Strokes(ink, line, "written by HandwritingSynthesizer"), window, bool(ended[b])))
     return drafts
 
 
@@ -492,28 +494,14 @@ def faults(draft: Draft) -> str:
 
 # -- What it buys, and what it costs --
 def slant(line: Strokes) -> float:
-    """How far the strokes that go down lean to the right.
-
-    Args:
-        line: the ink.
-
-    Returns:
-        A tangent: 0 is upright, also where no stroke goes down.
-    """
+    """How far the strokes that go down lean to the right, as a tangent: 0 is upright, also where none goes down."""
     steps, paper = line.offsets[1:, :2], line.offsets[:-1, 2] == 0
     down = paper & (steps[:, 1] > steps[:, 0].abs())  # 45 degrees at most
     return (-steps[down, 0].sum() / steps[down, 1].sum().clamp(min=1)).item()
 
 
 def height(line: Strokes) -> float:
-    """How high the ink is, without the highest and the lowest fiftieth of its points.
-
-    Args:
-        line: the ink.
-
-    Returns:
-        The height in raw units.
-    """
+    """Height of the ink, without the highest and the lowest fiftieth of its points, in raw units."""
     y = line.to_absolute()[:, 1]
     return (y.quantile(0.98) - y.quantile(0.02)).item()
 
@@ -581,7 +569,7 @@ def from_pad(trace: Sequence, text: str) -> Strokes:
 
 
 # -- Your own hand --
-def writing_pad(text: str = "some other hand") -> Any:
+def writing_pad(text: str = "some other hand"):
     """A pad to write on, for a live notebook: mouse, pen or finger.
 
     Args:

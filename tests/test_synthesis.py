@@ -297,6 +297,19 @@ def test_draw_is_a_loop(rule, primed):
             torch.testing.assert_close(draft.phi.double(), phi, rtol=1e-6, atol=1e-8)
 
 
+def test_neither_end_nor_limit_depend_on_a_longer_neighbour():
+    """The window leaves a short text while the neighbour's places are still heard; each has its own limit."""
+    model, long = network(dtype=torch.float64), "ink and paper and much more"
+    for text, seed in (("i", 1), ("in", 2)):
+        (alone,), beside = draw(model, [text], [seed]), draw(model, [text, long], [seed, 1])[0]
+        assert alone.strokes == beside.strokes and torch.equal(alone.phi, beside.phi) and alone.ended == beside.ended
+    with torch.no_grad():
+        model.first.window.bias[6:] = -30.0  # nothing ends
+    short, other = draw(model, ["ab", "abcd"], [1, 2])
+    assert (len(short.strokes), len(other.strokes)) == (200 + 120 + 1, 200 + 240 + 1)
+    assert not short.ended and not other.ended
+
+
 @pytest.mark.parametrize("low", [False, True])
 def test_a_line_does_not_depend_on_its_neighbours(low):
     model, texts = network(), ["ink", "a pencil", "paper and pens", "x"]
