@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -457,16 +457,17 @@ def _read(model: HandwritingSynthesizer, text: Tensor, primes: Sequence[Strokes]
 
 # -- And is it complete? --
 def passed(phi: Tensor) -> Tensor:
-    """Which characters the window passed over: those whose largest weight is at least half of the largest of all.
+    """Which characters the window passed over: those whose largest weight is at least half of the usual in the line.
 
     Args:
         phi: the window's weights over time, shape (T, U).
 
     Returns:
-        bool, shape (U,).
+        bool, shape (U,). Usual is the median over the characters; or, where most of them were not heard, 0.3 of the
+        loudest.
     """
     peak = phi.amax(0)
-    return peak >= 0.5 * peak.amax()
+    return peak >= 0.5 * torch.maximum(peak.median(), 0.3 * peak.amax())
 
 
 def faults(draft: Draft) -> str:
@@ -494,14 +495,28 @@ def faults(draft: Draft) -> str:
 
 # -- What it buys, and what it costs --
 def slant(line: Strokes) -> float:
-    """How far the strokes that go down lean to the right, as a tangent: 0 is upright, also where none goes down."""
+    """How far the strokes that go down lean to the right.
+
+    Args:
+        line: the ink.
+
+    Returns:
+        A tangent: 0 is upright, also where no stroke goes down.
+    """
     steps, paper = line.offsets[1:, :2], line.offsets[:-1, 2] == 0
     down = paper & (steps[:, 1] > steps[:, 0].abs())  # 45 degrees at most
     return (-steps[down, 0].sum() / steps[down, 1].sum().clamp(min=1)).item()
 
 
 def height(line: Strokes) -> float:
-    """Height of the ink, without the highest and the lowest fiftieth of its points, in raw units."""
+    """How high the ink is, without the highest and the lowest fiftieth of its points.
+
+    Args:
+        line: the ink.
+
+    Returns:
+        The height in raw units.
+    """
     y = line.to_absolute()[:, 1]
     return (y.quantile(0.98) - y.quantile(0.02)).item()
 
@@ -569,7 +584,7 @@ def from_pad(trace: Sequence, text: str) -> Strokes:
 
 
 # -- Your own hand --
-def writing_pad(text: str = "some other hand"):
+def writing_pad(text: str = "some other hand") -> Any:
     """A pad to write on, for a live notebook: mouse, pen or finger.
 
     Args:

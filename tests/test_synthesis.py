@@ -398,9 +398,9 @@ def test_graves_rule_looks_at_the_texts_own_end():
     assert graves_end(phi, torch.tensor([2, 3, 3, 3])).tolist() == [True, False, True, False]
 
 
-def test_passed_is_half_of_the_loudest():
-    phi = torch.tensor([[0.8, 0.0, 0.1, 0.0], [0.2, 0.39, 0.0, 0.1], [0.0, 0.2, 0.41, 0.4]])
-    assert passed(phi).tolist() == [True, False, True, True]
+def test_passed_is_half_of_the_usual():
+    phi = torch.tensor([[1.9, 0.0, 0.1, 0.0, 0.8], [0.2, 0.39, 0.0, 0.1, 0.0], [0.0, 0.2, 0.41, 0.9, 0.0]])
+    assert passed(phi).tolist() == [True, False, True, True, True]  # the median of the peaks is 0.8
     assert passed(torch.zeros(3, 2)).tolist() == [True, True], "where nothing is heard, nothing is louder"
 
 
@@ -809,7 +809,7 @@ def test_the_pad_records_what_python_reads(page):
 
 # -- the weights that ship ---------------------------------------------------------------------------------------------
 
-STORED = -648.13  # nats a line on embedded_lines(), by the weights that ship
+STORED = -662.63  # nats a line on embedded_lines(), by the weights that ship
 
 
 def embedded_lines() -> list[Strokes]:
