@@ -51,15 +51,19 @@ def constants(lines):
 
 
 class Run:
-    """A training run that can be saved at any chunk and taken up again."""
+    """A training run that can be saved at any chunk and taken up again; recipes/synthesis.py builds on it."""
 
-    def __init__(self, args, mean, std):
+    def __init__(self, kind, config, args):
         torch.manual_seed(args.seed)
-        self.config = dict(hidden_size=args.hidden, num_layers=args.layers, mixtures=20, mean=mean, std=std)
-        self.model = HandwritingPredictor(**self.config, dropout=args.dropout).to(args.device)
+        self.kind, self.config = kind, config
+        self.model = kind(**config, dropout=args.dropout).to(args.device)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.0)
-        self.facts = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, cooled=0, curve=[], seed=args.seed)
+        self.facts = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], seed=args.seed)
+
+    @property
+    def device(self):
+        return self.model.mean.device
 
     def save(self, path):
         with atomic_write(path) as beside:
@@ -69,46 +73,51 @@ class Run:
             )  # fmt: skip
 
     def load(self, path):
-        saved = torch.load(path, map_location=self.average["network.output.bias"].device, weights_only=True)
+        saved = torch.load(path, map_location=self.device, weights_only=True)
         if saved["config"] != self.config:
             raise SystemExit(f"{path} is of another run: {saved['config']}, not {self.config}; name another --state")
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
-        self.average, self.facts = saved["average"], saved["facts"]
+        self.average, self.facts = saved["average"], {**self.facts, **saved["facts"]}
 
-    def step(self, x, y, reset, state, rate, bf16):
-        """One update on one chunk; returns nats per point and the state after it."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-            raw, state = self.model(x, state, reset)
-        loss = -StrokeMixture(raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y).mean()
+    def update(self, loss, rate, points):
+        """Go one step down the gradient of a loss over so many points, and move the average."""
         if not loss.isfinite():
             raise SystemExit(
                 f"the loss is {loss.item()} at update {self.facts['updates']}: call again, from the saved state"
             )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         self.optimizer.step()
         self.facts["updates"] += 1
-        self.facts["points"] += x.shape[0] * x.shape[1]
+        self.facts["points"] += points
         keep = min(0.999, (1 + self.facts["updates"]) / (10 + self.facts["updates"]))
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
                 self.average[name].lerp_(value, 1 - keep)
-        return loss.item(), [(h.detach(), c.detach()) for h, c in state]
 
     def averaged(self):
         """The model with the averaged weights, for scoring."""
-        model = HandwritingPredictor(**self.config).to(self.average["network.output.bias"].device)
+        model = self.kind(**self.config).to(self.device)
         model.load_state_dict(self.average)
         return model.eval()
 
 
+def step(run, x, y, reset, state, rate, bf16):
+    """One update on one chunk; returns nats per point and the state after it."""
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+        raw, state = run.model(x, state, reset)
+    loss = -StrokeMixture(raw.float(), floor=run.model.floors(ROUNDING)).log_prob(y).mean()
+    run.update(loss, rate, x.shape[0] * x.shape[1])
+    return loss.item(), [(h.detach(), c.detach()) for h, c in state]
+
+
 def probe(run, lines, bf16):
     """Nats per line of the averaged weights on a fixed part of val1, for the learning curve."""
-    with torch.autocast(next(run.model.parameters()).device.type, torch.bfloat16, enabled=bf16):
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=bf16):
         return run.averaged().nats(lines).mean().item()
 
 
@@ -119,8 +128,8 @@ def train(run, lines, curve_lines, path, seconds, points, cool, bf16):
     while True:
         generator = torch.Generator().manual_seed(facts["seed"] * 1_000_003 + facts["epoch"])
         x, y, reset, _ = line_stream(lines, ROWS, generator)
-        device = run.average["network.output.bias"].device
-        x, y, reset = run.model.normalise(x.to(device)), run.model.normalise(y.to(device)), reset.to(device)
+        x, y, reset = (a.to(run.device) for a in (x, y, reset))
+        x, y = run.model.normalise(x), run.model.normalise(y)
         chunks = len(x) // CHUNK
         state = None
         while facts["place"] < chunks:
@@ -134,9 +143,8 @@ def train(run, lines, curve_lines, path, seconds, points, cool, bf16):
                 begins = begins.clone()
                 begins[0] = True
             before = time.time()
-            loss, state = run.step(x[part], y[part], begins, state, rate, bf16)
+            loss, state = step(run, x[part], y[part], begins, state, rate, bf16)
             facts["seconds"] += time.time() - before
-            facts["cooled"] += cool
             facts["place"] += 1
             losses.append(loss)
             if time.time() - saved > SAVE_SECONDS:
@@ -231,7 +239,8 @@ def main():
     args.state.mkdir(parents=True, exist_ok=True)
     name = f"layers{args.layers}-hidden{args.hidden}-seed{args.seed}"
     stable, cooled = args.state / f"{name}.pt", args.state / f"{name}-cooled.pt"
-    run = Run(args, mean, std)
+    config = dict(hidden_size=args.hidden, num_layers=args.layers, mixtures=20, mean=mean, std=std)
+    run = Run(HandwritingPredictor, config, args)
     if stable.exists():
         run.load(stable)
         print(f"taken up at {run.facts['points'] / 1e6:.2f} M points, {run.facts['seconds'] / 60:.1f} min")

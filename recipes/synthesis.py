@@ -23,14 +23,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from handwriting import CLIP, RATE, ROOT, ROWS, SAVE_SECONDS, WARMUP, commit, report
+from handwriting import RATE, ROOT, ROWS, SAVE_SECONDS, WARMUP, Run, commit, report
 
 import softattn
-from softattn._files import atomic_write, save_weights
+from softattn._files import save_weights
 from softattn.handwriting import ROUNDING, line_stream
 from softattn.mixture import StrokeMixture
 from softattn.strokes import PRINTABLE, EmbeddedWriter, embedded_text, load_iam
 from softattn.synthesis import HandwritingSynthesizer, encode_texts
+from softattn.window import alignment_share
 
 CHUNK = 160
 EMBEDDED = 1400  # lines of the embedded writer per epoch beside IAM-OnDB: one point in seven
@@ -76,19 +77,13 @@ def true_places(which, lines):
     return torch.cat([index[1:] for index in known])[: steps * rows].view(rows, steps).t()
 
 
-class Run:
-    """A training run that can be saved at any chunk and taken up again."""
+class SynthesisRun(Run):
+    """The run of recipes/handwriting.py, with a text beside the points and hints for the window."""
 
-    def __init__(self, args, mean, std):
-        torch.manual_seed(args.seed)
-        self.config = dict(
-            hidden_size=args.hidden, num_layers=args.layers, components=10, mixtures=20, mean=mean, std=std
-        )
-        self.model = HandwritingSynthesizer(**self.config, dropout=args.dropout).to(args.device)
-        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.0)
-        self.facts = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], seed=args.seed, start="chance")
-        self.hint, self.height, self.facts["hints"] = args.hint, args.height, []
+    def __init__(self, config, args):
+        super().__init__(HandwritingSynthesizer, config, args)
+        self.hint, self.height = args.hint, args.height
+        self.facts |= dict(start="chance", hints=[])
         self.model.first.register_forward_hook(lambda layer, given, look: setattr(self, "look", look))
 
     def start_from_predictor(self):
@@ -109,45 +104,15 @@ class Run:
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.facts["start"] = "the weights handwriting"
 
-    def save(self, path):
-        with atomic_write(path) as beside:
-            torch.save(
-                dict(model=self.model.state_dict(), average=self.average, optimizer=self.optimizer.state_dict(),
-                     facts=self.facts, config=self.config), beside,
-            )  # fmt: skip
-
-    def load(self, path):
-        saved = torch.load(path, map_location=self.average["output.bias"].device, weights_only=True)
-        if saved["config"] != self.config:
-            raise SystemExit(f"{path} is of another run: {saved['config']}, not {self.config}; name another --state")
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.average, self.facts = saved["average"], {"hints": [], **saved["facts"]}
-
     def step(self, chunk, state, rate, bf16):
         """One update on one chunk; returns nats per point, the state after it, and how many steps saw no text."""
         x, y, reset, text, rows, counts, truth = chunk
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
             out = self.model(x, text, state, reset, rows)
         log_prob = StrokeMixture(out.raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y)
         loss = -(log_prob * counts).sum() / counts.sum().clamp(min=1)
         total = loss + self.off_place(text, rows, truth) if self.hint or self.height else loss
-        if not loss.isfinite():
-            raise SystemExit(
-                f"the loss is {loss.item()} at update {self.facts['updates']}: call again, as it was saved"
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        self.optimizer.step()
-        self.facts["updates"] += 1
-        self.facts["points"] += x.shape[0] * x.shape[1]
-        keep = min(0.999, (1 + self.facts["updates"]) / (10 + self.facts["updates"]))
-        with torch.no_grad():
-            for name, value in self.model.state_dict().items():
-                self.average[name].lerp_(value, 1 - keep)
+        self.update(total, rate, x.shape[0] * x.shape[1])
         first, above = out.state
         state = (type(first)(*(a.detach() for a in first)), [(h.detach(), c.detach()) for h, c in above])
         return loss.item(), state, (out.phi.sum(-1) < 0.1).float().mean().item()
@@ -167,32 +132,25 @@ class Run:
         share = phi[known].gather(1, truth[known][:, None])[:, 0] / total[known]
         return (self.height * (total - 1 - total.log()).sum() - self.hint * share.log().sum()) / truth.numel()
 
-    def averaged(self):
-        """The model with the averaged weights, for scoring."""
-        model = HandwritingSynthesizer(**self.config).to(self.average["output.bias"].device)
-        model.load_state_dict(self.average)
-        return model.eval()
-
 
 @torch.no_grad()
 def probe(run, val1, embedded, bf16):
     """For the learning curve: nats per line on a part of val1, and how often the window is near the pen."""
     model = run.averaged()
-    with torch.autocast(run.average["output.bias"].device.type, torch.bfloat16, enabled=bf16):
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=bf16):
         nats = model.nats(val1).mean().item()
         near = []
         for line in embedded:
             x = model.normalise(line.offsets.to(model.mean))[:-1, None]
-            phi = model(x, encode_texts([line.text]).to(x.device)).phi[:, 0].cpu()
-            place = (phi * torch.arange(phi.shape[1])).sum(-1) / phi.sum(-1).clamp(min=1e-9)
-            near.append(((place - line.char_index[1:]).abs() <= 1).float().mean().item())
+            phi = model(x, encode_texts([line.text]).to(x.device)).phi.cpu()
+            near.append(alignment_share(phi, line.char_index[1:, None]))
     return nats, sum(near) / len(near)
 
 
 def train(run, corpus, val1, embedded, path, args):
     """Go through the data until the time is over or the points are read; with --cool, the rate falls to 0."""
     facts, start, saved, losses, blind = run.facts, time.time(), time.time(), [], []
-    first, device = facts["points"], run.average["output.bias"].device
+    first, device = facts["points"], run.device
     until = first + 1e6 * args.cool if args.cool else 1e6 * args.points
     while True:
         generator = torch.Generator().manual_seed(facts["seed"] * 1_000_003 + facts["epoch"])
@@ -283,7 +241,8 @@ def main():
     args.state.mkdir(parents=True, exist_ok=True)
     name = f"{'free-' if args.free else ''}layers{args.layers}-hidden{args.hidden}-seed{args.seed}"
     stable, cooled = args.state / f"{name}.pt", args.state / f"{name}-cooled.pt"
-    run = Run(args, constants["mean"], constants["std"])
+    sizes = dict(hidden_size=args.hidden, num_layers=args.layers, components=10, mixtures=20)
+    run = SynthesisRun(sizes | dict(mean=constants["mean"], std=constants["std"]), args)
     if stable.exists():
         run.load(stable)
         print(f"taken up at {run.facts['points'] / 1e6:.2f} M points, {run.facts['seconds'] / 60:.1f} min", flush=True)
