@@ -737,10 +737,10 @@ def _page(lines: list[Draft], text: str, seed: int, redraws: int) -> Handwriting
             at = text.index(char, at) + 1
             places.append(at - 1)
         windows.append((line.phi[:, :-1], torch.tensor(places)))
-    heights = [(paper[:, 1].quantile(0.98) - paper[:, 1].quantile(0.02)).item() for paper in papers]
+    pitch = 1.3 * max(height(line.strokes) for line in lines)
     for n, paper in enumerate(papers):
         paper[:, 0] -= paper[:, 0].amin()
-        paper[:, 1] += n * 1.3 * max(heights) - paper[:, 1].median()
+        paper[:, 1] += n * pitch - paper[:, 1].median()
     page = Strokes.from_absolute(torch.cat(papers))
     return Handwriting(page.offsets, text, f"softattn.write, seed {seed}", None, seed, redraws, tuple(windows))
 
