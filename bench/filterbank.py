@@ -11,11 +11,10 @@ both. "port" is what one writes first: a Gaussian, divided by its sum, for each 
 """
 
 import argparse
-import statistics
 
 import torch
+from lstm import milliseconds
 from torch.nn.functional import grid_sample
-from torch.utils.benchmark import Timer
 
 from softattn.filterbank import Filterbank
 
@@ -64,20 +63,6 @@ def step(call, bank, value, raw, backward):
         out.backward(out.detach())
 
 
-def milliseconds(runs, threads, rounds):
-    """Median milliseconds of each run; they take turns, so that a slow minute hits all of them."""
-    timers = {
-        name: Timer("step(*run)", globals={"step": step, "run": run}, num_threads=threads) for name, run in runs.items()
-    }
-    times = {name: [] for name in runs}
-    for timer in timers.values():
-        timer.timeit(20)  # warm up
-    for _ in range(rounds):
-        for name, timer in timers.items():
-            times[name].append(1000 * timer.timeit(50).median)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one setting, few rounds")
@@ -101,6 +86,7 @@ def main():
             assert torch.allclose(port_read(bank, x, raw), bank.read(x, raw), atol=1e-4)
             assert torch.allclose(port_write(bank, w, raw), bank.write(w, raw), atol=1e-4)
             ms = milliseconds(
+                step,
                 {
                     "read": (Filterbank.read, bank, x, raw, True),
                     "write": (Filterbank.write, bank, w, raw, True),
@@ -112,6 +98,7 @@ def main():
                 },
                 threads,
                 rounds,
+                calls=50,
             )
             both = ms["read"] + ms["write"]
             ratios = [

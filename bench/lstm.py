@@ -40,17 +40,17 @@ def step(model, x, low, backward=True):
         hs.sum().backward()
 
 
-def milliseconds(runs, threads, rounds):
-    """Median milliseconds of each run. The runs take turns, so that a slow minute hits all of them."""
+def milliseconds(step, runs, threads, rounds, calls=1):
+    """Median milliseconds of step(*run) for each run. The runs take turns, so that a slow minute hits all of them."""
     timers = {
         name: Timer("step(*run)", globals={"step": step, "run": run}, num_threads=threads) for name, run in runs.items()
     }
     times = {name: [] for name in runs}
     for timer in timers.values():
-        timer.timeit(1)  # warm up
+        timer.timeit(calls)  # warm up
     for _ in range(rounds):
         for name, timer in timers.items():
-            times[name].append(1000 * timer.timeit(1).median)
+            times[name].append(1000 * timer.timeit(calls).median)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -89,7 +89,9 @@ def main():
             ("bfloat16, input has a gradient", True, x_grad, True),
             ("bfloat16, forward only", True, x, False),
         ):
-            ms = milliseconds({name: (model, data, low, backward) for name, model in models.items()}, threads, rounds)
+            ms = milliseconds(
+                step, {name: (model, data, low, backward) for name, model in models.items()}, threads, rounds
+            )
             rows.append(
                 [words, f"{ms['PeepholeLSTM'] / ms['nn.LSTM']:.2f}", f"{ms['loop'] / ms['PeepholeLSTM']:.1f}"]
                 + [f"{ms[name]:.0f}" for name in models]
@@ -103,7 +105,7 @@ def main():
         data = torch.randn(length, B, I, requires_grad=True)
         turns = max(1, min(max(2, rounds - 2), 400 // length))
         timed = {name: model for name, model in models.items() if name != "loop" or length <= 200}
-        ms = milliseconds({name: (model, data, False, True) for name, model in timed.items()}, 1, turns)
+        ms = milliseconds(step, {name: (model, data, False, True) for name, model in timed.items()}, 1, turns)
         rows.append([length, *(f"{ms[name] / length:.3f}" if name in ms else "" for name in models)])
     table(["T", *models], rows)
 

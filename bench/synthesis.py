@@ -19,9 +19,8 @@ import statistics
 import time
 
 import torch
-from lstm import table
+from lstm import milliseconds, table
 from torch import nn
-from torch.utils.benchmark import Timer
 
 import softattn
 from softattn import synthesis
@@ -54,20 +53,6 @@ def step(model, data, target, low, backward=True):
         loss.backward()
 
 
-def milliseconds(runs, threads, rounds):
-    """Median milliseconds of each run. The runs take turns, so that a slow minute hits all of them."""
-    timers = {
-        name: Timer("step(*run)", globals={"step": step, "run": run}, num_threads=threads) for name, run in runs.items()
-    }
-    times = {name: [] for name in runs}
-    for timer in timers.values():
-        timer.timeit(1)  # warm up
-    for _ in range(rounds):
-        for name, timer in timers.items():
-            times[name].append(1000 * timer.timeit(1).median)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def batch(T, B, U, generator):
     """Random points, targets and texts."""
     points = torch.randn(2, T, B, 3, generator=generator)
@@ -93,7 +78,7 @@ def train(args, size):
             ("float32, no backward", False, False),
         ):
             runs = {"ours": (ours, (x, text), target, low, backward), "plain": (plain, (wide,), target, low, backward)}
-            ms = milliseconds(runs, threads, args.rounds)
+            ms = milliseconds(step, runs, threads, args.rounds)
             rows.append([words, f"{ms['ours'] / ms['plain']:.2f}", f"{ms['ours']:.0f}", f"{ms['plain']:.0f}"])
         print(f"threads: {threads}")
         table(["", "ours / plain", "ours, ms", "plain, ms"], rows)
@@ -109,7 +94,7 @@ def length(args, size):
     for T in lengths:
         x, target, text = batch(T, size["B"] if args.quick else 16, size["U"], generator)
         runs[T] = (ours, (x, text), target, False, True)
-    ms = milliseconds(runs, args.threads[-1], max(2, args.rounds - 2))
+    ms = milliseconds(step, runs, args.threads[-1], max(2, args.rounds - 2))
     for T in lengths:
         rows.append([T, f"{ms[T] / T:.3f}", f"{ms[T] / T / (ms[lengths[0]] / lengths[0]):.2f}"])
     table(["T", "ms a step", "by that of the first"], rows)
