@@ -1,9 +1,696 @@
 """Oracle tests of softattn.draw: autograd, double loops in NumPy, torch.distributions, quadrature, shipped weights."""
 
 import json
+import math
 
+import numpy as np
 import pytest
 import torch
+from torch import distributions as D
+
+import softattn
+from softattn.draw import BOUND, DRAW
+from softattn.images import binarise, embedded_digits
+from softattn.vae import bernoulli_nats, kl_from_standard
+
+# the bound in nats of softattn.load("draw-mnist") on 40 embedded digits, see test_the_weights_reproduce_a_stored_figure
+STORED = 82.43784
+
+SHAPES = [((1, 8, 8), 2, 3), ((1, 6, 9), 3, 2), ((2, 9, 5), 2, 5), ((2, 5, 5), 4, 2), ((3, 4, 7), 2, 2)]
+PLACES = [name for name, _ in DRAW((1, 5, 5), 1, 2, 1, 2, 2).named_parameters()]
+
+
+def tiny(shape=(1, 8, 8), steps=3, hidden=6, latent=4, read=2, write=3, dtype=torch.float64, device="cpu", **options):
+    """A small model whose weights are all far from where they start: no gradient is zero by chance."""
+    model = DRAW(shape, steps, hidden, latent, read, write, **options)
+    g = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.3 * torch.randn(p.shape, generator=g)
+    return model.to(device, dtype)
+
+
+def pictures(n=5, shape=(1, 8, 8), device="cpu", dtype=torch.float64):
+    return (torch.rand(n, *shape, generator=torch.Generator().manual_seed(2)) < 0.4).to(device, dtype)
+
+
+def seeded(seed=3):
+    return torch.Generator().manual_seed(seed)
+
+
+def both_ways(model, x, keep=False):
+    """The same pass by the hand-written backward and, because x asks for a gradient, by autograd."""
+    return model(x, seeded(), keep=keep), model(x.clone().requires_grad_(), seeded(), keep=keep)
+
+
+def mixed(out, seed=4):
+    """A loss that weighs every number of the bound, of the KL and of the last canvas by itself."""
+    g = seeded(seed)
+    parts = (out.nll_bound, out.kl, out.logits)
+    return sum((torch.randn(p.shape, generator=g, dtype=torch.float64).to(p) * p).sum() for p in parts)
+
+
+def gradients(model, loss):
+    model.zero_grad(set_to_none=True)
+    loss.backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+def apart(got, want):
+    """The largest difference, by the largest number."""
+    return ((got - want).abs().max() / want.abs().max()).item()
+
+
+# -- the fast way against autograd -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize(("shape", "read", "write"), SHAPES)
+def test_the_hand_written_backward_equals_autograd(device, shape, read, write, steps):
+    model = tiny(shape, steps, read=read, write=write, device=device)
+    x = pictures(shape=shape, device=device)
+    fast, slow = both_ways(model, x, keep=True)
+    assert type(fast.logits.grad_fn).__name__ == "_DRAWFunctionBackward"  # and not autograd twice
+    assert "_DRAWFunction" not in type(slow.logits.grad_fn).__name__
+    for key in ("nll_bound", "kl", "logits", "canvases", "read_boxes", "write_boxes"):
+        assert getattr(fast, key).shape == getattr(slow, key).shape
+        assert apart(getattr(fast, key), getattr(slow, key)) < 1e-10, key
+    got, want = gradients(model, mixed(fast)), gradients(model, mixed(slow))
+    for name in got:
+        assert want[name].abs().max() > 1e-6, f"{name} has no gradient: this proves nothing"
+        assert apart(got[name], want[name]) < 1e-10, name
+
+
+@pytest.mark.parametrize("part", ["nll_bound", "kl", "logits"])
+def test_each_part_of_the_output_has_its_own_gradient(part):
+    model, x = tiny(), pictures()
+    fast, slow = both_ways(model, x)
+    got, want = (gradients(model, getattr(out, part).square().sum()) for out in (fast, slow))
+    for name in got:
+        assert (got[name] - want[name]).abs().max() < 1e-10 * max(want[name].abs().max(), 1), name
+
+
+def test_far_aims_and_saturated_logarithms_keep_the_gradient_right():
+    """Grids far outside, tiny and huge: the logarithms are held between -BOUND and BOUND."""
+    model, x = tiny((1, 6, 9), 4), pictures(shape=(1, 6, 9))
+    with torch.no_grad():
+        model.hand.bias[:10] = torch.tensor([3.0, -2.0, 9.0, 2.0, -3.0, -1.5, 2.0, -4.0, -8.0, 1.0])
+    fast, slow = both_ways(model, x)
+    torch.testing.assert_close(fast.nll_bound, slow.nll_bound, rtol=1e-10, atol=0)
+    got, want = gradients(model, mixed(fast)), gradients(model, mixed(slow))
+    for name in got:
+        assert apart(got[name], want[name]) < 1e-9, name
+
+
+def test_gradient_by_finite_differences():
+    model = tiny((1, 4, 5), 2, hidden=3, latent=2, read=2, write=2)
+    x = pictures(2, (1, 4, 5))
+
+    def bound(*_):
+        out = model(x, seeded())
+        return out.nll_bound, out.kl
+
+    assert torch.autograd.gradcheck(bound, tuple(model.parameters()), atol=1e-6)
+
+
+def test_gradient_of_the_images_by_finite_differences():
+    model = tiny((1, 4, 4), 2, hidden=3, latent=2, read=2, write=2)
+    x = torch.rand(2, 1, 4, 4, generator=seeded(), dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: model(x, seeded()).nll_bound, (x,))
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_the_steps_are_used(attention):
+    """More than one step: the first aims, the states and the canvas all reach the end."""
+    model, x = tiny(steps=4, attention=attention), pictures()
+    out = model(x, seeded(), keep=True)
+    assert out.kl.shape == (4, 5) and (out.kl.diff(dim=0).abs() > 1e-6).all()
+    assert (out.canvases.diff(dim=0).abs().amax((1, 2, 3, 4)) > 1e-6).all()
+
+
+def test_float32_is_close_to_float64(device):
+    shape = (1, 28, 28)
+    model, x = tiny(shape, 8, 32, 10, 2, 5, device=device), pictures(16, shape, device)
+    want, want_grads = (out := model(x, seeded())), gradients(model, out.nll_bound.mean())
+    model = model.float()
+    got = model(x.float(), seeded())
+    assert got.nll_bound.dtype == got.logits.dtype == torch.float32
+    assert apart(got.nll_bound.double(), want.nll_bound) < 1e-4 and apart(got.kl.double(), want.kl) < 1e-4
+    got_grads = gradients(model, got.nll_bound.mean())
+    for name in got_grads:
+        assert apart(got_grads[name].double(), want_grads[name]) < 1e-4, name
+
+
+def test_bfloat16_products_are_close_and_nats_stay_float32(device):
+    shape = (1, 28, 28)
+    torch.manual_seed(0)
+    model, x = DRAW(shape, 8, 32, 10).to(device), pictures(16, shape, device, torch.float32)
+    want = model(x, seeded())
+    want_grads = gradients(model, want.nll_bound.mean())
+    with torch.autocast(device.type, torch.bfloat16):
+        out, slow = both_ways(model, x, keep=True)
+        film = model.film(3, seeded())
+    for got in (out, slow):
+        for part in (got.nll_bound, got.kl, got.logits, got.canvases, got.read_boxes, got.write_boxes):
+            assert part.dtype == torch.float32
+        assert apart(got.nll_bound, want.nll_bound) < 0.01 and apart(got.kl, want.kl) < 0.05
+        for name, grad in gradients(model, got.nll_bound.mean()).items():
+            assert grad.dtype == torch.float32
+            assert (grad - want_grads[name]).norm() < 0.05 * want_grads[name].norm(), name
+    assert film.canvases.dtype == torch.float32
+
+
+def test_kept_canvases_change_nothing(device):
+    model, x = tiny(device=device), pictures(device=device)
+    lean, full = model(x, seeded()), model(x, seeded(), keep=True)
+    assert lean.canvases is None and full.canvases.shape == (3, *x.shape)
+    assert torch.equal(full.canvases[-1], full.logits)
+    for key in ("nll_bound", "kl", "logits", "read_boxes", "write_boxes"):
+        assert torch.equal(getattr(lean, key), getattr(full, key))
+    first, second = gradients(model, lean.nll_bound.sum()), gradients(model, full.nll_bound.sum())
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not any(t.requires_grad for t in (full.canvases, full.read_boxes, full.write_boxes))
+
+
+def test_two_backwards_of_one_model_do_not_mix():
+    """What one pass keeps belongs to it: two graphs at once, taken back in either order."""
+    model, x = tiny(), pictures()
+    alone = [gradients(model, model(part, seeded()).nll_bound.sum()) for part in (x[:3], x[3:])]
+    losses = [model(part, seeded()).nll_bound.sum() for part in (x[:3], x[3:])]
+    for k in (1, 0):
+        got = gradients(model, losses[k])
+        assert all(torch.equal(got[name], alone[k][name]) for name in got)
+
+
+# -- against double loops ----------------------------------------------------------------------------------------------
+
+
+def sigmoid(v):
+    return 1 / (1 + np.exp(-v))
+
+
+def loop_filters(told, rows, columns, N):
+    """Five numbers of the hand -> F_y, F_x, gamma; the paper's eq. 19 to 26 for one image, pixels counted from 1."""
+    gt_x, gt_y = told[0], told[1]
+    log_sigma2, log_delta, log_gamma = (BOUND * math.tanh(v / BOUND) for v in told[2:5])
+    g_x, g_y = (columns + 1) / 2 * (gt_x + 1), (rows + 1) / 2 * (gt_y + 1)
+    delta = (max(columns, rows) - 1) / (N - 1) * math.exp(log_delta)
+    matrices = []
+    for g, length in ((g_y, rows), (g_x, columns)):
+        F = np.zeros((N, length))
+        for i in range(1, N + 1):
+            mu = g + (i - N / 2 - 0.5) * delta
+            scores = [-((a - mu) ** 2) / (2 * math.exp(log_sigma2)) for a in range(1, length + 1)]
+            F[i - 1] = [math.exp(v - max(scores)) for v in scores]
+            F[i - 1] /= F[i - 1].sum()
+        matrices.append(F)
+    return *matrices, math.exp(log_gamma), [g_x - 1, g_y - 1, delta * (N - 1), delta * (N - 1)]
+
+
+def loop_cell(w, name, inputs, h, c):
+    """An LSTM without peepholes; gates in the order i, f, g, o."""
+    z = inputs @ w[f"{name}.weight_x"] + h @ w[f"{name}.weight_h"] + w[f"{name}.bias"]
+    i, f, g, o = np.split(z, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def loop_write(w, told, shape, N, attention):
+    """eq. 8, 18 and 29: what is added to the canvas, and the box."""
+    C, rows, columns = shape
+    if not attention:
+        return told.reshape(shape), None
+    F_y, F_x, gamma, box = loop_filters(told[5:10], rows, columns, N)
+    patch, image = told[10:].reshape(C, N, N), np.zeros(shape)
+    for k in range(C):
+        for j in range(N):
+            for i in range(N):
+                image[k] += patch[k, j, i] * np.outer(F_y[j], F_x[i]) / gamma
+    return image, box
+
+
+def loop_draw(model, x, noise):
+    """One image through eq. 1 to 12 -> bound, kl (T,), canvases, read and write boxes."""
+    w = {name: p.detach().cpu().numpy() for name, p in model.named_parameters()}
+    C, rows, columns = shape = model.image_shape
+    c, (h_enc, c_enc, h_dec, c_dec) = w["canvas"], w["start"]
+    kls, canvases, reads, writes = [], [], [], []
+    for z_noise in noise:
+        told = w["hand.weight"] @ h_dec + w["hand.bias"]
+        error = x - sigmoid(c)  # eq. 3
+        if model.attention:  # eq. 4 and 27
+            N = model.reader.n
+            F_y, F_x, gamma, box = loop_filters(told[:5], rows, columns, N)
+            seen = [
+                gamma * (F_y[j][:, None] * image[k] * F_x[i]).sum()
+                for image in (x, error)
+                for k in range(C)
+                for j in range(N)
+                for i in range(N)
+            ]
+            reads.append(box)
+        else:
+            seen = [*x.ravel(), *error.ravel()]
+        h_enc, c_enc = loop_cell(w, "encoder", np.array([*seen, *h_dec]), h_enc, c_enc)  # eq. 5
+        mu, log_sigma = np.split(w["guess.weight"] @ h_enc + w["guess.bias"], 2)  # eq. 1, 2
+        kls.append(sum(0.5 * (m**2 + math.exp(s) ** 2 - 2 * s - 1) for m, s in zip(mu, log_sigma, strict=True)))
+        z = mu + np.exp(log_sigma) * z_noise  # eq. 6
+        h_dec, c_dec = loop_cell(w, "decoder", z, h_dec, c_dec)  # eq. 7
+        told = w["hand.weight"] @ h_dec + w["hand.bias"]
+        added, box = loop_write(w, told, shape, model.attention and model.writer.n, model.attention)
+        c = c + added  # eq. 8
+        canvases.append(c)
+        writes.append(box)
+    ink = sigmoid(c)
+    reconstruction = -(x * np.log(ink) + (1 - x) * np.log(1 - ink)).sum()  # eq. 9
+    return reconstruction + sum(kls), kls, canvases, reads, writes
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize(("shape", "read", "write"), SHAPES)
+def test_everything_equals_loops_over_the_paper_s_equations(device, shape, read, write, attention):
+    model = tiny(shape, 3, read=read, write=write, device=device, attention=attention)
+    x = pictures(3, shape, device)
+    noise = torch.randn(3, 3, 4, generator=seeded()).double().numpy()  # as the model draws it: (T, B, Z)
+    out = model(x, seeded(), keep=True)
+
+    def close(got, want):  # no closer: a filter's least weight is e^-30 of its largest
+        want = np.array(want)
+        assert np.abs(got.detach().cpu().numpy() - want).max() < 1e-9 * max(1, np.abs(want).max())
+
+    for b in range(3):
+        nll, kl, canvases, reads, writes = loop_draw(model, x[b].cpu().numpy(), noise[:, b])
+        close(out.nll_bound[b], nll)
+        close(out.kl[:, b], kl)
+        close(out.canvases[:, b], canvases)
+        close(out.reconstruction[b], sigmoid(canvases[-1]))
+        if attention:
+            close(out.read_boxes[:, b], reads)
+            close(out.write_boxes[:, b], writes)
+    if not attention:
+        assert out.read_boxes is None and out.write_boxes is None
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_generation_equals_loops_over_equations_13_to_16(device, attention):
+    shape = (2, 6, 9)
+    model = tiny(shape, 3, device=device, attention=attention)
+    w = {name: p.detach().cpu().numpy() for name, p in model.named_parameters()}
+    film = model.film(2, seeded())
+    noise = torch.randn(3, 2, 4, generator=seeded()).double().numpy()
+    for n in range(2):
+        c, h, cell = w["canvas"], w["start"][2], w["start"][3]
+        for t in range(3):
+            h, cell = loop_cell(w, "decoder", noise[t, n], h, cell)
+            added, box = loop_write(w, w["hand.weight"] @ h + w["hand.bias"], shape, 3, attention)
+            c = c + added
+            assert np.abs(film.canvases[t, n].cpu().numpy() - c).max() < 1e-10
+            if attention:
+                assert film.write_boxes[t, n].tolist() == pytest.approx(box, rel=1e-10)
+    torch.testing.assert_close(model.generate(2, seeded()), torch.sigmoid(film.canvases[-1]))
+
+
+# -- laws --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_the_bound_is_its_parts(device, attention):
+    model, x = tiny(device=device, attention=attention), pictures(device=device)
+    out = model(x, seeded(), keep=True)
+    noise = torch.randn(3, 5, 4, generator=seeded()).to(x)
+    c, mu, log_sigma, aims, canvases = model.unrolled(x, noise)
+    normal = D.Normal(torch.zeros_like(mu), torch.ones_like(mu))
+    kl = D.kl_divergence(D.Normal(mu, log_sigma.exp()), normal).sum(2)
+    torch.testing.assert_close(out.kl, kl, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(out.kl, kl_from_standard(mu, log_sigma))
+    nll = -D.Bernoulli(logits=c).log_prob(x).sum((1, 2, 3))
+    torch.testing.assert_close(out.nll_bound, nll + kl.sum(0), rtol=1e-10, atol=0)
+    torch.testing.assert_close(out.reconstruction, torch.sigmoid(out.logits))
+    assert aims.shape == (4, 5, 2, 5 if attention else 0)
+    torch.testing.assert_close(canvases, out.canvases)
+
+
+def test_the_last_canvas_is_the_first_and_all_that_was_written():
+    model, x = tiny(steps=4), pictures()
+    noise = torch.randn(4, 5, 4, generator=seeded()).double()
+    written = []
+    model.write = lambda told: written.append(DRAW.write(model, told)) or written[-1]
+    c, *_, canvases = model.unrolled(x, noise)
+    assert len(written) == 4
+    torch.testing.assert_close(c, model.canvas + torch.stack(written).sum(0), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(canvases, model.canvas + torch.stack(written).cumsum(0), rtol=1e-12, atol=1e-12)
+    del model.write
+    torch.testing.assert_close(model(x, seeded()).logits, c)
+
+
+def test_read_and_write_are_the_filterbank_s():
+    model, x = tiny((2, 8, 6), read=3, write=4), pictures(shape=(2, 8, 6))
+    told = torch.randn(5, 10 + 2 * 16, generator=seeded(), dtype=torch.float64)
+    ink = torch.rand(x.shape, generator=seeded(), dtype=torch.float64)
+    limit = torch.cat([told[:, :2], BOUND * torch.tanh(told[:, 2:5] / BOUND)], 1)
+    want = [model.reader.read(image, limit).flatten(1) for image in (x, x - ink)]
+    torch.testing.assert_close(model.read(x, ink, told), torch.cat(want, 1))
+    limit = torch.cat([told[:, 5:7], BOUND * torch.tanh(told[:, 7:10] / BOUND)], 1)
+    torch.testing.assert_close(model.write(told), model.writer.write(told[:, 10:].view(5, 2, 4, 4), limit))
+
+
+def test_a_fresh_model_starts_wide_centred_and_soft():
+    model = DRAW((1, 28, 28), steps=2)
+    with torch.no_grad():
+        model.hand.weight.zero_()
+    x = pictures(3, (1, 28, 28), dtype=torch.float32)
+    out = model(x, seeded())
+    wide = torch.tensor([13.5, 13.5, 27.0, 27.0])
+    torch.testing.assert_close(out.write_boxes, wide.expand(2, 3, 4), rtol=1e-4, atol=1e-4)
+    half = torch.tensor([13.5, 13.5, 13.5, 13.5])
+    torch.testing.assert_close(out.read_boxes, half.expand(2, 3, 4), rtol=1e-4, atol=1e-4)
+    for bank, part in ((model.reader, slice(5)), (model.writer, slice(5, 10))):
+        raw = model.hand.bias[None, part].detach()
+        raw = torch.cat([raw[:, :2], BOUND * torch.tanh(raw[:, 2:] / BOUND)], 1)
+        _, _, delta, sigma2, _ = bank.params(raw)
+        assert sigma2.sqrt().item() == pytest.approx(delta.item() / 2, rel=1e-4)
+    one = model.writer.write(torch.ones(1, 1, 5, 5), raw)[0, 0, 8:20, 8:20]
+    assert ((one - 1).abs() < 0.15).all()  # a patch of ones is a square of ones
+    assert model(x * 0, seeded()).nll_bound.mean().item() < 900
+
+
+def prior_canvas(model, z):
+    """The last canvas for given z (T, n, Z)."""
+    h, c = (s.expand(z.shape[1], -1) for s in model.start[2:])
+    canvas = model.canvas.expand(z.shape[1], -1, -1, -1)
+    for z_t in z:
+        h, c = model.decoder(z_t, (h, c))
+        canvas = canvas + model.write(model.hand(h))
+    return canvas.detach()
+
+
+def quadrature(model, x, nodes):
+    """-log p(x) of a model with one latent number in each step, by Gauss and Hermite's points in every step."""
+    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    grids = torch.tensor(np.stack(np.meshgrid(*[points] * model.steps, indexing="ij")).reshape(model.steps, -1))
+    log_w = torch.tensor(np.log(weights / weights.sum()))
+    log_w = sum(torch.meshgrid(*[log_w] * model.steps, indexing="ij")).reshape(-1)
+    canvas = prior_canvas(model, grids[:, :, None])
+    return torch.stack([-torch.logsumexp(log_w - bernoulli_nats(canvas, one.expand_as(canvas)), 0) for one in x])
+
+
+@pytest.mark.parametrize(("steps", "nodes"), [(1, 200), (2, 60)])
+def test_the_importance_estimate_comes_near_the_truth_from_above(steps, nodes):
+    shape = (1, 4, 5)
+    model, x = tiny(shape, steps, 4, latent=1, read=2, write=2), pictures(4, shape)
+    with torch.no_grad():
+        model.guess.weight *= 0.5
+    exact = quadrature(model, x, nodes)
+    assert (exact - quadrature(model, x, nodes - 9)).abs().max() < 1e-3  # the quadrature is fine enough
+    many = x.repeat(100, 1, 1, 1)
+    means, error = [], None
+    for k in (1, 4, 16):
+        draws = model.importance_nats(many, k, seeded(k)).view(100, -1)
+        means.append(draws.mean(0))
+        error = draws.std(0) / 100**0.5
+        assert ((draws.mean(0) - exact) > -5 * error).all()  # a bound, in the mean
+    assert means[0].mean() > means[1].mean() > means[2].mean()
+    close = model.importance_nats(x, 1500, seeded(9))
+    assert (close - exact).abs().max() < 0.1
+
+
+def test_one_draw_of_the_importance_estimate_has_the_mean_of_the_bound(device):
+    model, x = tiny(device=device), pictures(4, device=device)
+    many = x.repeat(1500, 1, 1, 1)
+    with torch.no_grad():
+        plain = model(many, seeded(5)).nll_bound.view(1500, -1)
+    single = model.importance_nats(many, 1, seeded(6)).view(1500, -1)
+    error = (plain.var(0) / 1500 + single.var(0) / 1500).sqrt()
+    assert ((plain.mean(0) - single.mean(0)).abs() < 5 * error).all()
+    assert not torch.allclose(plain, single)  # sampled ratios, not the closed form
+
+
+def test_the_importance_weight_is_p_over_q(device):
+    """One draw, weighed by torch.distributions."""
+    model, x = tiny(device=device), pictures(device=device)
+    got = model.importance_nats(x, 1, seeded())
+    noise = torch.randn(3, 5, 4, generator=seeded()).to(x)
+    c, mu, log_sigma, _, _ = model.unrolled(x, noise)
+    q = D.Normal(mu, log_sigma.exp())
+    z = mu + log_sigma.exp() * noise
+    ratio = (D.Normal(torch.zeros_like(mu), torch.ones_like(mu)).log_prob(z) - q.log_prob(z)).sum((0, 2))
+    want = -(ratio + D.Bernoulli(logits=c).log_prob(x).sum((1, 2, 3)))
+    torch.testing.assert_close(got, want.detach(), rtol=1e-10, atol=1e-10)
+    assert not got.requires_grad
+
+
+# -- sampling ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_films_and_pictures_come_from_the_seed(device, attention):
+    shape = (2, 6, 9)
+    model = tiny(shape, 4, device=device, attention=attention)
+    one, two, other = (model.film(5, seeded(s)) for s in (8, 8, 9))
+    assert torch.equal(one.canvases, two.canvases) and not torch.equal(one.canvases, other.canvases)
+    assert one.canvases.shape == (4, 5, *shape) and not one.canvases.requires_grad
+    if attention:
+        assert torch.equal(one.write_boxes, two.write_boxes) and one.write_boxes.shape == (4, 5, 4)
+    else:
+        assert one.write_boxes is None
+    picture = model.generate(5, seeded(8))
+    assert torch.equal(picture, torch.sigmoid(one.canvases[-1])) and picture.shape == (5, *shape)
+    assert picture.min() > 0 and picture.max() < 1 and not picture.requires_grad
+    z = torch.randn(4, 5, 4, generator=seeded(8)).to(picture)
+    torch.testing.assert_close(picture, torch.sigmoid(prior_canvas(model, z)))
+    assert model.generate(0).shape == (0, *shape) and model.film(0).canvases.shape == (4, 0, *shape)
+    torch.manual_seed(1)
+    assert not torch.equal(model.generate(1), model.generate(1))  # without a generator: the global one
+
+
+def test_a_box_covers_what_was_written():
+    """A hand that always writes one small patch: the ink lies inside its box, pixels counted from 0."""
+    model = tiny((1, 20, 30), 1)
+    with torch.no_grad():
+        model.hand.weight.zero_()
+        aim = torch.tensor(
+            [2 * 21.0 / 31 - 1, 2 * 6.0 / 21 - 1, -2.0, math.log(4 / 29), 0.0]
+        )  # column 20, row 5, from 0
+        model.hand.bias[5:10] = torch.cat([aim[:2], BOUND * torch.atanh(aim[2:] / BOUND)])
+        model.hand.bias[10:] = 1.0
+        model.canvas.zero_()
+    film = model.film(1)
+    assert film.write_boxes[0, 0].tolist() == pytest.approx([20, 5, 4, 4], rel=1e-5)
+    ink = film.canvases[0, 0, 0]
+    rows, columns = torch.arange(20.0).double(), torch.arange(30.0).double()
+    assert ((ink.sum(1) * rows).sum() / ink.sum()).item() == pytest.approx(5, abs=1e-6)
+    assert ((ink.sum(0) * columns).sum() / ink.sum()).item() == pytest.approx(20, abs=1e-6)
+    assert ink[2:9, 17:24].sum() > 0.99 * ink.sum()
+
+
+# -- steps, types, devices ---------------------------------------------------------------------------------------------
+
+
+def test_no_weight_belongs_to_a_step(device):
+    short, long = DRAW((1, 8, 8), 2, 6, 4, 2, 3), DRAW((1, 8, 8), 9, 6, 4, 2, 3)
+    shapes = [{k: v.shape for k, v in m.state_dict().items()} for m in (short, long)]
+    assert shapes[0] == shapes[1]
+    model, x = tiny(steps=2, device=device), pictures(device=device)
+    model.steps = 7
+    out = model(x, seeded(), keep=True)
+    assert out.kl.shape == (7, 5) and out.canvases.shape[0] == 7 and out.write_boxes.shape == (7, 5, 4)
+    assert model.film(2, seeded()).canvases.shape[0] == 7
+    assert set(gradients(model, out.nll_bound.sum())) == set(shapes[0]) == set(PLACES)
+
+
+def test_a_model_stopped_early_is_the_same_model_with_fewer_steps():
+    """The first steps do not know how many follow: what `stopped` of the card rests on."""
+    model, x = tiny(steps=5), pictures()
+    noise = torch.randn(5, 5, 4, generator=seeded()).double()
+    _, mu, log_sigma, aims, canvases = model.unrolled(x, noise)
+    c, *rest = model.unrolled(x, noise[:2])
+    for whole, part in zip((canvases[1], mu[:2], log_sigma[:2], aims[:3], canvases[:2]), (c, *rest), strict=True):
+        assert torch.equal(whole, part)
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_one_generator_makes_one_bound(device, attention):
+    model, x = tiny(device=device, attention=attention), pictures(device=device)
+    one, two, other = (model(x, seeded(s)).nll_bound for s in (1, 1, 2))
+    assert torch.equal(one, two) and not torch.equal(one, other)
+    torch.testing.assert_close(model(x[:2], seeded(1)).nll_bound.shape, torch.Size([2]))
+
+
+def test_images_do_not_see_each_other(device):
+    model, x = tiny(device=device), pictures(device=device)
+    noise = torch.randn(3, 5, 4, generator=seeded()).to(x)
+    whole = model._steps(x, noise, True)
+    for b in range(5):
+        alone = model._steps(x[b : b + 1], noise[:, b : b + 1], True)
+        torch.testing.assert_close(alone[0], whole[0][b : b + 1])
+        torch.testing.assert_close(alone[4], whole[4][:, b : b + 1])
+
+
+def test_it_runs_on_meta():
+    for attention in (True, False):
+        model = DRAW((2, 6, 8), 3, 5, 4, 2, 3, attention).to("meta")
+        out = model(torch.empty(2, 2, 6, 8, device="meta"), keep=True)
+        assert out.nll_bound.device.type == "meta" and out.canvases.shape == (3, 2, 2, 6, 8)
+        out.nll_bound.sum().backward()
+        assert all(p.grad.device.type == "meta" for p in model.parameters())
+        assert model.generate(3).shape == (3, 2, 6, 8)
+
+
+def test_pictures_that_are_not_contiguous(device):
+    model, x = tiny((2, 6, 8), device=device), pictures(4, (2, 6, 8), device)
+    turned = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)  # channels last
+    assert not turned.is_contiguous()
+    got, want = model(turned, seeded()), model(x, seeded())
+    torch.testing.assert_close(got.nll_bound, want.nll_bound)
+    got, want = gradients(model, mixed(got)), gradients(model, mixed(want))
+    for name in got:
+        torch.testing.assert_close(got[name], want[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attention", [True, False])
+def test_a_short_training_lowers_the_bound(attention):
+    x = binarise(embedded_digits(100).floats(), seeded(0))
+    torch.manual_seed(0)
+    model = DRAW(steps=4, hidden=48, latent=8, attention=attention)
+    adam, generator, losses = torch.optim.Adam(model.parameters(), lr=5e-3), seeded(1), []
+    for _ in range(60):
+        loss = model(x, generator).nll_bound.mean()
+        adam.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        adam.step()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(784 * math.log(2), rel=0.1) and losses[-1] < 260
+
+
+# -- what may come in --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_an_empty_batch(device, attention):
+    model = tiny(device=device, attention=attention)
+    x = torch.zeros(0, 1, 8, 8, dtype=torch.float64, device=device)
+    out = model(x, keep=True)
+    assert out.nll_bound.shape == (0,) and out.kl.shape == (3, 0) and out.logits.shape == (0, 1, 8, 8)
+    assert out.canvases.shape == (3, 0, 1, 8, 8) and model.importance_nats(x, 2).shape == (0,)
+    if attention:
+        assert out.read_boxes.shape == out.write_boxes.shape == (3, 0, 4)
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_nan_in_nan_out_and_only_there(device, attention):
+    model, x = tiny(device=device, attention=attention), pictures(device=device)
+    want = model(x, seeded()).nll_bound
+    x[2, 0, 3, 3] = math.nan
+    nats = model(x, seeded()).nll_bound
+    assert nats[2].isnan() and not nats[[0, 1, 3, 4]].isnan().any()
+    torch.testing.assert_close(nats[[0, 1, 3, 4]], want[[0, 1, 3, 4]])
+
+
+def test_values_outside_are_scored_as_they_come(device):
+    """The docstring's word: the loaders refuse them, the model does not; the same number both ways."""
+    model, x = tiny(device=device), 3 * pictures(device=device) - 1
+    fast, slow = both_ways(model, x)
+    assert fast.nll_bound.isfinite().all()
+    torch.testing.assert_close(fast.nll_bound, slow.nll_bound)
+    grey = model(torch.full_like(x, 0.5), seeded())  # between 0 and 1 is a likelihood all the same
+    assert grey.nll_bound.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"steps": 0},
+        {"hidden": 0},
+        {"latent": 0},
+        {"image_shape": (28, 28)},
+        {"image_shape": (0, 28, 28)},
+        {"image_shape": (1, 28, 0)},
+    ],
+)
+def test_sizes_that_are_not_positive_raise(options):
+    with pytest.raises(ValueError, match=r"DRAW: image_shape=.*; expected \(C, H, W\) and numbers of at least 1"):
+        DRAW(**options)
+
+
+def test_a_grid_that_does_not_fit_raises():
+    with pytest.raises(ValueError, match=r"a grid of 5 x 5 on 4 x 9 pixels; expected n <= 4"):
+        DRAW((1, 4, 9))
+    with pytest.raises(ValueError, match=r"a grid of 6 x 6 on 9 x 5 pixels; expected n <= 5"):
+        DRAW((1, 9, 5), read=6)
+    with pytest.raises(ValueError, match=r"n=1; a stride needs two filters"):
+        DRAW(read=1)
+    with pytest.raises(ValueError, match=r"n=0; a stride needs two filters"):
+        DRAW(write=0)
+    assert DRAW((1, 1, 1), read=9, write=9, attention=False).reader is None  # no grid, nothing to fit
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_wrong_inputs_raise(attention):
+    model = tiny((1, 4, 5), read=2, write=2, attention=attention)
+    for shape in ((2, 1, 5, 4), (1, 4, 5), (2, 2, 4, 5), (2, 1, 4, 5, 1)):
+        x = torch.zeros(shape, dtype=torch.float64)
+        for call in (model, lambda x: model.importance_nats(x, 1)):
+            with pytest.raises(ValueError) as caught:
+                call(x)
+            assert str(caught.value) == f"DRAW: images have shape {shape}, expected (B, 1, 4, 5)"
+    x = torch.zeros(2, 1, 4, 5, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"DRAW.importance_nats: k=0, expected at least 1"):
+        model.importance_nats(x, 0)
+    with pytest.raises(ValueError, match=r"DRAW.film: n=-1, steps=3; expected n of 0 or more, steps of 1 or more"):
+        model.generate(-1)
+    model.steps = 0
+    with pytest.raises(ValueError, match=r"DRAW: steps is 0, expected at least 1"):
+        model(x)
+    with pytest.raises(ValueError, match=r"DRAW: steps is 0"):
+        model.importance_nats(x, 1)
+    with pytest.raises(ValueError, match=r"DRAW.film: n=2, steps=0"):
+        model.film(2)
+
+
+# -- the weights -------------------------------------------------------------------------------------------------------
+
+
+def test_the_weights_reproduce_a_stored_figure():
+    """In float64, so that the order of sums does not matter."""
+    model = softattn.load("draw-mnist").double()
+    x = binarise(embedded_digits(40, "test").floats(), g := seeded(7))
+    with torch.no_grad():
+        nats = model(x.double(), g).nll_bound.mean().item()
+    assert nats == pytest.approx(STORED, abs=1e-3)
+
+
+def test_the_weights_know_their_card():
+    model = softattn.load("draw-mnist")
+    card, steps = model.card, model.steps
+    assert not card["non_commercial"] and card["config"]["steps"] == steps
+    assert card["metric"]["value"] == card.get("test", card["valid"])["nats_per_image"] < 95
+    assert len(card["stopped"]) == len(card["kl_by_step"]) == steps
+    assert sum(card["kl_by_step"]) == pytest.approx(card["valid"]["kl"], rel=0.02)  # of 2,000 and of 10,000 images
+    assert card["stopped"][-1] == pytest.approx(card["valid"]["nats_per_image"], rel=0.02)
+    assert card["by_steps"][-1] == [steps, card["valid"]["nats_per_image"]]
+    assert len(card["nearest"]["samples"]) == len(card["nearest"]["test"]) == 64
+    if "test" in card:
+        assert card["test"]["importance"]["nats_per_image"] < card["test"]["nats_per_image"]
+
+
+@pytest.mark.data
+def test_the_weights_reproduce_the_valid_figure_of_their_card():
+    """Part of valid, the recipe's own draws; the test set is not looked at again."""
+    from softattn.images import load_binarised
+
+    model, images = softattn.load("draw-mnist"), load_binarised("valid")[:1000]
+    generator, nats, kl = seeded(5), [], []
+    with torch.no_grad():
+        for i in range(0, 1000, 200):
+            out = model(images.floats(slice(i, i + 200)), generator)
+            nats.append(out.nll_bound)
+            kl.append(out.kl.sum(0))
+    nats, kl, card = torch.cat(nats), torch.cat(kl), model.card["valid"]
+    assert nats.mean().item() == pytest.approx(card["nats_per_image"], abs=4 * nats.std().item() / 1000**0.5)
+    assert kl.mean().item() == pytest.approx(card["kl"], abs=4 * kl.std().item() / 1000**0.5)
+
 
 # -- the demo ----------------------------------------------------------------------------------------------------------
 
