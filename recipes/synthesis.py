@@ -82,7 +82,7 @@ class SynthesisRun(Run):
 
     def __init__(self, config, args):
         super().__init__(HandwritingSynthesizer, config, args)
-        self.hint, self.height = args.hint, args.height
+        self.hint, self.height, self.dropout = args.hint, args.height, args.dropout
         self.facts |= dict(start="chance", hints=[])
         self.model.first.register_forward_hook(lambda layer, given, look: setattr(self, "look", look))
 
@@ -159,8 +159,9 @@ def train(run, corpus, val1, embedded, path, args):
         x, y, reset, which = line_stream(lines, ROWS, generator)
         x, y = run.model.normalise(x.to(device)), run.model.normalise(y.to(device))
         truth = true_places(which, lines)
-        if (run.hint or run.height) and (not facts["hints"] or facts["hints"][-1][1:] != [run.hint, run.height]):
-            facts["hints"].append([facts["points"], run.hint, run.height])
+        told = [run.hint, run.height, run.dropout]
+        if any(told) and (not facts["hints"] or facts["hints"][-1][1:] != told):
+            facts["hints"].append([facts["points"], *told])
         state, whole = None, torch.zeros(ROWS, dtype=torch.bool)  # whole: rows whose line was read from its start
         while facts["place"] < len(x) // CHUNK:
             if time.time() - start >= 60 * args.minutes or facts["points"] >= until:
@@ -281,7 +282,7 @@ def land(run, val1, faulty, held_out, lines, args):
         "start": facts["start"],
         "hints": {
             "what": "from so many points on: weight of telling the window its place in lines of the embedded writer "
-            "(not in the corpus, where nobody knows it), and weight of holding the sum of phi near 1",
+            "(not in the corpus, where nobody knows it), weight of holding the sum of phi near 1, and dropout",
             "rows": facts["hints"],
         },
         "command": f"python recipes/synthesis.py {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many "
