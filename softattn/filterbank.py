@@ -149,7 +149,7 @@ class Filterbank:
         nearest = mu.detach().round().clamp(1, length)  # c: its score is 0, the largest
         off = a - nearest[..., None]  # a - c
         score = off * (off + (2 * (nearest - mu))[..., None])  # (a - mu)^2 - (c - mu)^2
-        return torch.softmax((score * scale).clamp(min=-40), -1)  # e^-40 is the least: see the cost
+        return torch.softmax((score * scale).clamp(min=-30), -1)  # e^-30 is the least: see the cost
 
     def read(self, images: Tensor, raw: Tensor) -> Tensor:
         """Read a patch from each image, all its channels through one grid.

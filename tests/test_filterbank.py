@@ -213,6 +213,17 @@ def test_just_outside_equals_loops_in_both_types(device):
             assert np.abs(F_x[0].double().cpu().numpy() - want_x).max() < tolerance
 
 
+@pytest.mark.parametrize("size", [(28, 28, 2), (28, 28, 12), (100, 100, 12)])
+@pytest.mark.parametrize("log_sigma2", [-5.0, 0.0, 2.0, 5.0])
+def test_weights_never_become_subnormal_nor_does_the_product_of_two(device, size, log_sigma2):
+    """A subnormal number takes the slow path of most processors: the least weight is e^-30 of the largest in its row."""
+    bank = Filterbank(*size)
+    raw = torch.tensor([[0.3, -0.8, log_sigma2, -0.5, 0.0], [5.0, 0.0, log_sigma2, 1.0, 0.0]], device=device)
+    for F in bank.filters(raw)[:2]:
+        assert (F.amin(2) >= 0.99 * math.exp(-30) * F.amax(2)).all()
+        assert F.min().item() ** 2 * 1e-8 > torch.finfo(torch.float32).tiny
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-30, 30), min_size=5, max_size=5))
 def test_extreme_parameters_stay_finite(numbers):
