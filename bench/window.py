@@ -20,7 +20,7 @@ from softattn.window import SoftWindow, WindowLSTM
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from lstm import milliseconds, table  # noqa: E402
+from lstm import milliseconds, step, table  # noqa: E402
 
 
 class Loop(nn.Module):
@@ -89,9 +89,6 @@ def subnormal(n: int) -> None:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
-    parser.add_argument(
-        "--free", type=int, metavar="SEEDS", help="train the chapter's pen, for so many seeds, and stop"
-    )
     parser.add_argument("--threads", type=int, nargs="+", help="thread counts to try (default: 2 and 1; quick: 1)")
     parser.add_argument("--rounds", type=int, help="how often each is timed (default: 5; quick: 3)")
     args = parser.parse_args()
@@ -110,7 +107,8 @@ def main():
             ("bfloat16", True, True),
             ("bfloat16, forward only", True, False),
         ):
-            ms = milliseconds({name: (model, x, low, backward) for name, model in models.items()}, threads, rounds)
+            runs = {name: (model, x, low, backward) for name, model in models.items()}
+            ms = milliseconds(step, runs, threads, rounds)
             ratios = [f"{ms['WindowLSTM'] / ms[other]:.2f}" for other in ("nn.LSTM", "PeepholeLSTM", "loop")]
             rows.append([words, *ratios, *(f"{ms[name]:.0f}" for name in models)])
         print(f"threads: {threads}; WindowLSTM's time over that of")
@@ -121,7 +119,7 @@ def main():
     for length in lengths:
         data = torch.randn(length, B, I)
         some = {name: (model, data, False, True) for name, model in models.items() if name != "loop"}
-        ms = milliseconds(some, 1, max(2, rounds - 3))
+        ms = milliseconds(step, some, 1, max(2, rounds - 3))
         rows.append([length, *(f"{ms[name] / length:.3f}" for name in some)])
     table(["T", *(f"{name}, ms a step" for name in some)], rows)
     subnormal(20_000 if args.quick else 200_000)

@@ -38,7 +38,7 @@ LIMIT = 10.0  # the window's raw outputs are held below this: exp(10) = 22,026 c
 
 def _held(raw: Tensor) -> Tensor:
     """Hold numbers below LIMIT; the gradient passes, so that an output that ran away is still called back."""
-    return raw + (raw.clamp(max=LIMIT) - raw).detach()
+    return raw.clamp(max=LIMIT).detach() + (raw - raw.detach())  # the bracket is 0 with slope 1
 
 
 # -- The layer --
@@ -69,7 +69,7 @@ class SoftWindow(nn.Module):
         spread = 0.3 * torch.linspace(-1, 1, components) if components > 1 else torch.zeros(1)
         start = torch.tensor([-math.log(components), math.log(0.3), math.log(pace)])
         bias = start[:, None].repeat(1, components)
-        bias[2] += spread  # K equal bells would stay equal
+        bias[2] += spread  # bells that part hear different letters
         self.weight = nn.Parameter(weight.flatten(1))  # (H, 3K)
         self.bias = nn.Parameter(bias.flatten())  # (3K,)
 
@@ -434,7 +434,14 @@ class WindowLSTM(nn.Module):
         self.window = SoftWindow(hidden_size, components, pace)
 
     def start(self, batch: int) -> WindowState:
-        """The state before the first step for a batch of so many rows: zeros, on the module's device."""
+        """Make the state before the first step: zeros, on the module's device.
+
+        Args:
+            batch: B, rows.
+
+        Returns:
+            h and c (B, H), kappa (B, K), w (B, A).
+        """
         zeros = self.bias.new_zeros
         return WindowState(
             zeros(batch, self.hidden_size),
@@ -467,6 +474,8 @@ class WindowLSTM(nn.Module):
 
         Raises:
             ValueError: if a shape or a type does not fit, or the sequence is empty.
+
+        Source: Graves (2013), eq. 46-52.
         """
         if x.dim() != 3 or x.shape[2] != self.input_size or 0 in x.shape:
             raise ValueError(

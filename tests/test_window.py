@@ -195,6 +195,17 @@ def test_held_outputs_stay_finite_and_are_called_back():
     assert torch.allclose(grad[:2], torch.full((2,), math.exp(LIMIT)).double()) and (grad[2:] == 0).all()
 
 
+@pytest.mark.parametrize("raw", [1e3, 1e9, 1e30])
+def test_outputs_far_beyond_the_limit_are_held_in_float32(raw):
+    window, zero = SoftWindow(1, 1), torch.zeros(1, 1)
+    with torch.no_grad():
+        window.bias.fill_(raw)
+    values = window.params(zero, zero)
+    assert all(value.item() == pytest.approx(math.exp(LIMIT), rel=1e-5) for value in values)
+    (grad,) = torch.autograd.grad(values[2].sum(), window.bias)
+    assert grad[2].item() == pytest.approx(math.exp(LIMIT), rel=1e-5)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(1, 4),

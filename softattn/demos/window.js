@@ -64,7 +64,7 @@ export default {
       const top = Math.max(1, ...phi, ...[0, 1, 2].flatMap((k) => curve(k).map((p) => p[1]))), y = (v) => TOP - (v / top) * (TOP - 26);
       svg.replaceChildren();
       make("line", { x1: 0, x2: WIDTH, y1: TOP, y2: TOP, style: "stroke:var(--sa-line)" }, "", svg);
-      make("text", { x: WIDTH - 4, y: 18, "text-anchor": "end" }, `top: ${top.toFixed(2)}`, svg);
+      make("text", { x: WIDTH - 4, y: 18, "text-anchor": "end", style: "font-size:22px" }, `top: ${top.toFixed(2)}`, svg);
       letters.forEach((letter, i) => {
         make("rect", { x: x(i + 1) - pitch * 0.36, width: pitch * 0.72, y: y(phi[i]), height: TOP - y(phi[i]), style: "fill:var(--sa-sky);opacity:.55" }, "", svg);
         make("text", { x: x(i + 1), y: TOP + 30, "text-anchor": "middle", style: "font-size:24px" }, letter === " " ? "␣" : letter, svg);
