@@ -9,8 +9,9 @@
 Data: Graves' protocol as in recipes/handwriting.py (train, val2 and what is there of test; val1 for every number), less
 the lines whose strokes or text are faulty, and in each epoch new lines of the embedded writer, for letters that
 the corpus lacks. It starts from the weights `handwriting`: the same network, without a window; `--scratch` starts from
-chance. `--hint` tells the window its place in lines of the embedded writer, who knows it; `--height` holds the sum of
-phi near 1. Otherwise as recipes/handwriting.py, with which it shares the rate, the average and the chunks.
+chance. Hints for the window: `--hint` tells it its place in lines of the embedded writer, who knows it; `--height`
+holds the sum of phi near 1; `--sharp` asks it to look at one character at a time. Otherwise as recipes/handwriting.py,
+with which it shares the rate, the average and the chunks.
 """
 
 import argparse
@@ -82,7 +83,7 @@ class SynthesisRun(Run):
 
     def __init__(self, config, args):
         super().__init__(HandwritingSynthesizer, config, args)
-        self.hint, self.height, self.dropout = args.hint, args.height, args.dropout
+        self.hint, self.height, self.sharp, self.dropout = args.hint, args.height, args.sharp, args.dropout
         self.facts |= dict(start="chance", hints=[])
         self.model.first.register_forward_hook(lambda layer, given, look: setattr(self, "look", look))
 
@@ -111,17 +112,18 @@ class SynthesisRun(Run):
             out = self.model(x, text, state, reset, rows)
         log_prob = StrokeMixture(out.raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y)
         loss = -(log_prob * counts).sum() / counts.sum().clamp(min=1)
-        total = loss + self.off_place(text, rows, truth) if self.hint or self.height else loss
+        total = loss + self.off_place(text, rows, truth) if self.hint or self.height or self.sharp else loss
         self.update(total, rate, x.shape[0] * x.shape[1])
         first, above = out.state
         state = (type(first)(*(a.detach() for a in first)), [(h.detach(), c.detach()) for h, c in above])
         return loss.item(), state, (out.phi.sum(-1) < 0.1).float().mean().item()
 
     def off_place(self, text, rows, truth):
-        """Two hints for the window, in nats per point.
+        """Three hints for the window, in nats per point.
 
-        Everywhere: how far the sum s of its weights is from 1, s - 1 - log s. Where the pen's true character is known:
-        by how much the window, its weights brought to sum 1, misses it.
+        Everywhere: how far the sum s of its weights is from 1, s - 1 - log s, and how little of it lies on one
+        character. Where the pen's true character is known: by how much the window, its weights brought to sum 1,
+        misses it.
         """
         window, (T, B) = self.model.first.window, truth.shape
         alpha, beta, _ = window.params(self.look.h.float().flatten(0, 1), self.look.kappa.flatten(0, 1))
@@ -130,7 +132,8 @@ class SynthesisRun(Run):
         phi = phi.masked_fill(text[rows] < 0, 0) + 1e-6
         total, known = phi.sum(-1), truth >= 0
         share = phi[known].gather(1, truth[known][:, None])[:, 0] / total[known]
-        return (self.height * (total - 1 - total.log()).sum() - self.hint * share.log().sum()) / truth.numel()
+        height, top = (total - 1 - total.log()).sum(), (phi.amax(-1) / total).log().sum()
+        return (self.height * height - self.sharp * top - self.hint * share.log().sum()) / truth.numel()
 
 
 @torch.no_grad()
@@ -159,7 +162,7 @@ def train(run, corpus, val1, embedded, path, args):
         x, y, reset, which = line_stream(lines, ROWS, generator)
         x, y = run.model.normalise(x.to(device)), run.model.normalise(y.to(device))
         truth = true_places(which, lines)
-        told = [run.hint, run.height, run.dropout]
+        told = [run.hint, run.height, run.sharp, run.dropout]
         if any(told) and (not facts["hints"] or facts["hints"][-1][1:] != told):
             facts["hints"].append([facts["points"], *told])
         state, whole = None, torch.zeros(ROWS, dtype=torch.bool)  # whole: rows whose line was read from its start
@@ -211,6 +214,7 @@ def main():
     parser.add_argument("--embedded", type=int, default=EMBEDDED, help="lines of the embedded writer per epoch")
     parser.add_argument("--hint", type=float, default=0.0, help="weight of being told the place in embedded lines")
     parser.add_argument("--height", type=float, default=0.0, help="weight of holding the sum of phi near 1")
+    parser.add_argument("--sharp", type=float, default=0.0, help="weight of looking at one character at a time")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
@@ -282,7 +286,8 @@ def land(run, val1, faulty, held_out, lines, args):
         "start": facts["start"],
         "hints": {
             "what": "from so many points on: weight of telling the window its place in lines of the embedded writer "
-            "(not in the corpus, where nobody knows it), weight of holding the sum of phi near 1, and dropout",
+            "(not in the corpus, where nobody knows it), weights of holding the sum of phi near 1 and of "
+            "looking at one character at a time, and dropout",
             "rows": facts["hints"],
         },
         "command": f"python recipes/synthesis.py {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many "
