@@ -267,7 +267,7 @@ def straight_through_loss(
     Returns:
         The mean loss in nats, a scalar.
 
-    Source: Bengio, Leonard and Courville (2013), section 3.
+    Source: Bengio, Leonard and Courville (2013).
     """
     log_p, place = _draw(reader, cells, draws, generator)
     p = log_p.exp()[:, None]  # (B, 1, U)
@@ -436,11 +436,14 @@ def date_codes(texts: Sequence[str], letters: str = DATE_LETTERS) -> Tensor:
     Raises:
         ValueError: if there is no text, or one is empty or holds another character.
     """
+    if isinstance(texts, str):
+        raise ValueError(f"date_codes: {texts!r} is one text; expected a list of texts: [{texts!r}]")
     code = {letter: k for k, letter in enumerate(letters)}
     for text in texts:
         strange = sorted(set(text) - set(letters))
         if strange or not text:
-            raise ValueError(f"date_codes: {text!r} is empty or holds {strange}, expected letters of {letters!r}")
+            wrong = f"{text!r} holds {strange}" if text else f"text {text!r} is empty"
+            raise ValueError(f"date_codes: {wrong}, expected letters of {letters!r}")
     if not texts:
         raise ValueError("date_codes: no texts; expected at least one")
     return nn.utils.rnn.pad_sequence([torch.tensor([code[c] for c in text]) for text in texts], batch_first=True)
@@ -534,7 +537,7 @@ class AdditiveAttention(nn.Module):
 
         Args:
             query: shape (B, Q).
-            keys: shape (B, U, D).
+            keys: shape (B, U, D); finite also where the mask is False, for 0 times infinity is no number.
             mask: shape (B, U), bool, True where there is something to look at; all of it if None.
             projected: `self.key(keys)`, shape (B, U, hidden_size), if the same keys are asked many times.
 
@@ -611,8 +614,23 @@ class DateTranslator(nn.Module):
         self.out = nn.Linear(decoder_size + D, len(DATE_SIGNS))
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Read `source`, codes (B, U): keys (B, U, D), mask (B, U), summary (B, D); padding changes none of them."""
+        """Read a text from both ends; padding changes nothing of what comes out.
+
+        Args:
+            source: codes of the texts, shape (B, U), int64; 0 is padding, behind the text only.
+
+        Returns:
+            keys (B, U, D); mask (B, U), True where there is a character; summary (B, D), both readers' last states.
+
+        Raises:
+            ValueError: if a row is padding throughout (checked except on the meta device and while compiling).
+
+        Source: Bahdanau, Cho and Bengio (2015), section 3.2.
+        """
         mask = source != 0
+        if not (mask.is_meta or torch.compiler.is_compiling()) and not mask.any(1).all():
+            row = int((~mask.any(1)).nonzero()[0])
+            raise ValueError(f"DateTranslator: row {row} of the source is padding throughout; leave such rows out")
         length = mask.sum(1, keepdim=True)  # (B, 1)
         u = torch.arange(source.shape[1], device=source.device)
         turn = torch.where(u < length, length - 1 - u, u)[..., None]  # (B, U, 1): the text backwards, padding stays
@@ -647,7 +665,9 @@ class DateTranslator(nn.Module):
             scores of the signs (B, T, O); weights (B, T, U), or None without attention.
 
         Raises:
-            ValueError: if the shapes do not fit.
+            ValueError: if the shapes do not fit, or a row of the source is padding throughout.
+
+        Source: Bahdanau, Cho and Bengio (2015), section 3.1.
         """
         if source.dim() != 2 or target.dim() != 2 or len(source) != len(target) or 0 in (*source.shape, *target.shape):
             raise ValueError(
@@ -674,8 +694,11 @@ class DateTranslator(nn.Module):
             The translations; weights (B, T, U), one row a sign, the end included, or None without attention.
 
         Raises:
-            ValueError: if a text is empty or holds a character that the network does not know.
+            ValueError: if a text is empty or holds a character that the network does not know, `texts` is one text and
+                not a list, or `longest` is below 1.
         """
+        if longest < 1:
+            raise ValueError(f"DateTranslator: longest is {longest}, expected at least 1 sign")
         source = date_codes(texts).to(self.out.weight.device)
         state, text = self._begin(source)
         sign = source.new_zeros(len(source))

@@ -445,8 +445,12 @@ def test_a_batch_of_unlike_lengths_counts_each_sign_once():
         (lambda: written_date(DAYS[0], 12), "written_date: form 12 does not exist, expected 0 to 11"),
         (lambda: written_date(DAYS[0], -1), "written_date: form -1 does not exist"),
         (lambda: date_codes([]), "date_codes: no texts; expected at least one"),
-        (lambda: date_codes(["3 May 2009", ""]), "date_codes: '' is empty"),
-        (lambda: date_codes(["3/5"]), r"date_codes: '3/5' is empty or holds \['/'\]"),
+        (lambda: date_codes(["3 May 2009", ""]), "date_codes: text '' is empty"),
+        (lambda: date_codes(["3/5"]), r"date_codes: '3/5' holds \['/'\]"),
+        (
+            lambda: date_codes("3 May 2009"),
+            r"date_codes: '3 May 2009' is one text; expected a list of texts: \['3 May",
+        ),
         (
             lambda: date_pairs(calendar_days(True), 0, 1, seeded()),
             "date_pairs: count=0, length=1, 14609 days; expected",
@@ -457,7 +461,13 @@ def test_a_batch_of_unlike_lengths_counts_each_sign_once():
             r"DateTranslator: source \(2, 5\) and target \(3, 4\), expected \(B, U\) and \(B, T\)",
         ),
         (lambda: DateTranslator()(torch.ones(2, 0).long(), torch.ones(2, 4).long()), r"source \(2, 0\) and target"),
-        (lambda: DateTranslator().translate(["?"]), r"date_codes: '\?' is empty or holds"),
+        (lambda: DateTranslator().translate(["?"]), r"date_codes: '\?' holds"),
+        (lambda: DateTranslator().translate("3 May 2009"), "is one text; expected a list"),
+        (lambda: DateTranslator().translate(["3 May 2009"], longest=0), "DateTranslator: longest is 0, expected"),
+        (
+            lambda: DateTranslator(attention=False)(torch.tensor([[5, 6], [0, 0]]), torch.ones(2, 4).long()),
+            "DateTranslator: row 1 of the source is padding throughout; leave",
+        ),
     ],
 )
 def test_dates_say_what_does_not_fit(call, message):
