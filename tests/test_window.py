@@ -765,6 +765,8 @@ def test_demo_computes_the_same_numbers():
             seen = numbers()
             agree(seen) if text != "Zoë 👋" else None
             assert seen["text"] == text[:24] and max(seen["kappa"]) <= len(text[:24]) + 1
+            if text == "constructor":  # the empty text before it has not gathered the bells at its one place
+                assert seen["kappa"] == pytest.approx([2.6, 4.1, 6.6])
         assert page.locator(".softattn-demo img").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         browser.close()

@@ -17,6 +17,7 @@ function make(tag, attributes = {}, text = "", parent = null) {
 export default {
   render({ model, el }) {
     const alpha = [...model.get("alpha")], beta = [...model.get("beta")], kappa = [...model.get("kappa")];
+    const wanted = [...kappa];  // places as the reader set them: they come back when a text that was shortened grows again
     let text = model.get("text");
 
     const svg = make("svg", { viewBox: `0 0 ${WIDTH} 232`, role: "img" }, "", el);
@@ -40,7 +41,11 @@ export default {
       ]) {
         const box = make("label", { style: `border-left:4px solid var(--sa-${COLOURS[k]});padding-left:.5rem` }, `${letter} of ${NAMES[k]} `, controls);
         const out = make("b", {}, "", box), slider = make("input", { type: "range", min: low, max: high, step }, "", box);
-        slider.addEventListener("input", () => { values[k] = Number(slider.value); draw(); });
+        slider.addEventListener("input", () => {
+          values[k] = Number(slider.value);
+          if (letter === "κ") wanted[k] = values[k];
+          draw();
+        });
         sliders.push(() => {
           if (letter === "κ") slider.max = Math.max(1, [...text].length) + 1;
           slider.value = values[k];
@@ -90,12 +95,12 @@ export default {
 
     input.addEventListener("input", () => {
       text = [...input.value].slice(0, LONGEST).join("");
-      for (let k = 0; k < 3; k++) kappa[k] = Math.min(kappa[k], [...text].length + 1);
+      for (let k = 0; k < 3; k++) kappa[k] = Math.min(wanted[k], [...text].length + 1);
       draw();
     });
     forth.addEventListener("click", () => {
       const end = [...text].length + 1;
-      for (let k = 0; k < 3; k++) kappa[k] = kappa[k] >= end ? 0 : Math.min(end, kappa[k] + 0.5);
+      for (let k = 0; k < 3; k++) wanted[k] = kappa[k] = kappa[k] >= end ? 0 : Math.min(end, kappa[k] + 0.5);
       draw();
     });
     draw();
