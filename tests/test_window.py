@@ -3,6 +3,8 @@
 import json
 import math
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -709,7 +711,16 @@ def test_alignment_needs_shapes_that_fit():
         alignment_share(phi, truth, lag=-9)
 
 
-# -- the demo computes the same --
+# -- the bench, and the demo --
+
+
+@pytest.mark.slow
+def test_the_bench_runs(root):
+    command = [sys.executable, str(root / "bench" / "window.py"), "--quick", "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for table in ("WindowLSTM's time over that of", "cost per step as T grows", "-103 to -88: subnormal"):
+        assert table in done.stdout
 
 
 @pytest.mark.browser
