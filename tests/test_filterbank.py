@@ -216,7 +216,7 @@ def test_just_outside_equals_loops_in_both_types(device):
 @pytest.mark.parametrize("size", [(28, 28, 2), (28, 28, 12), (100, 100, 12)])
 @pytest.mark.parametrize("log_sigma2", [-5.0, 0.0, 2.0, 5.0])
 def test_weights_never_become_subnormal_nor_does_the_product_of_two(device, size, log_sigma2):
-    """A subnormal number takes the slow path of most processors: the least weight is e^-30 of the largest in its row."""
+    """A subnormal number takes the slow path of most processors: none is below e^-30 of the largest."""
     bank = Filterbank(*size)
     raw = torch.tensor([[0.3, -0.8, log_sigma2, -0.5, 0.0], [5.0, 0.0, log_sigma2, 1.0, 0.0]], device=device)
     for F in bank.filters(raw)[:2]:
