@@ -131,17 +131,20 @@ class VAE(nn.Module):
         """Guess the posterior q(z | x).
 
         Args:
-            x: images, shape (B, C, H, W).
+            x: images, shape (B, C, H, W), from 0 to 1.
 
         Returns:
             Mean and log standard deviation, each (B, Z), in float32 at least.
 
         Raises:
-            ValueError: if the shape is another.
+            ValueError: if the shape is another, or a pixel is no number from 0 to 1.
         """
         if x.ndim != 4 or tuple(x.shape[1:]) != self.image_shape:
             wanted = ", ".join(map(str, self.image_shape))
             raise ValueError(f"VAE: images have shape {tuple(x.shape)}, expected (B, {wanted})")
+        if x.numel() and x.device.type != "meta" and not (x.amin() >= 0 and x.amax() <= 1):
+            low, high = x.amin().item(), x.amax().item()
+            raise ValueError(f"VAE: pixels from {low:g} to {high:g}, expected 0 to 1, without NaN; divide bytes by 255")
         mu, log_sigma = self.encoder(2 * x.flatten(1) - 1).chunk(2, -1)
         wide = torch.promote_types(x.dtype, torch.float32)
         return mu.to(wide), log_sigma.to(wide)
@@ -174,7 +177,7 @@ class VAE(nn.Module):
             A VAEOutput.
 
         Raises:
-            ValueError: if the shape is another.
+            ValueError: if the shape is another, or a pixel is no number from 0 to 1.
         """
         mu, log_sigma = self.encode(x)
         logits = self.decode(reparametrise(mu, log_sigma, generator))
@@ -188,7 +191,7 @@ class VAE(nn.Module):
         The weights hold the SAMPLED log p(z) - log q(z | x), not the closed-form KL: a mean has no place inside a log.
 
         Args:
-            x: images, shape (B, C, H, W).
+            x: images, shape (B, C, H, W), from 0 to 1.
             k: draws for each image, at least 1.
             generator: where the noise comes from.
 
@@ -196,7 +199,7 @@ class VAE(nn.Module):
             Nats, shape (B,).
 
         Raises:
-            ValueError: if k is below 1.
+            ValueError: if k is below 1, the shape is another, or a pixel is no number from 0 to 1.
 
         Source: Burda et al. (2016), eq. 8.
         """

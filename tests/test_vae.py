@@ -206,6 +206,12 @@ def test_wrong_inputs_raise():
         model.encode(torch.zeros(1, 4, 5))
     with pytest.raises(ValueError, match=r"z has shape \(2, 4\), expected \(B, 3\)"):
         model.decode(torch.zeros(2, 4))
+    for bad in (255.0, -0.1, math.nan):
+        x = torch.zeros(2, 1, 4, 5)
+        x[1, 0, 2, 3] = bad
+        for call in (model, model.encode, lambda x: model.importance_nats(x, 2)):
+            with pytest.raises(ValueError, match="pixels from .* expected 0 to 1, without NaN; divide bytes by 255"):
+                call(x)
     with pytest.raises(ValueError, match="k=0, expected at least 1"):
         model.importance_nats(pictures(), 0)
     with pytest.raises(ValueError, match="n=-1, expected 0 or more"):
