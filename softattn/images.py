@@ -522,11 +522,14 @@ def load_svhn(split: str = "train", root: str | os.PathLike | None = None) -> Im
     """
     if split not in ("train", "test", "extra"):
         raise ValueError(f"load_svhn: split {split!r} is unknown, expected train, test or extra")
-    path = (_data_folder("svhn") if root is None else Path(root)) / f"{split}_32x32.mat"
+    folder = _data_folder("svhn") if root is None else Path(root)
+    path = folder / f"{split}_32x32.mat"
     if not path.is_file():
+        whole = [p for p in (folder / "digitStruct.mat", folder / split / "digitStruct.mat") if p.is_file()]
+        found = f"{whole[0]} is of format 1, whole numbers, which is not read here. " if whole else ""
         raise FileNotFoundError(
-            f"load_svhn: {path} is not there; get {path.name} from http://ufldl.stanford.edu/housenumbers "
-            "and put it there, or set SOFTATTN_DATA to the folder above svhn/"
+            f"load_svhn: {path} is not there. {found}Get {path.name}, the cropped digits of format 2, from "
+            "http://ufldl.stanford.edu/housenumbers and put it there, or set SOFTATTN_DATA to the folder above svhn/"
         )
     try:
         from scipy.io import loadmat

@@ -522,7 +522,11 @@ def test_svhn_axes_and_the_ten_that_is_a_zero(tmp_path):
 
 
 def test_svhn_refuses(tmp_path):
-    with pytest.raises(FileNotFoundError, match="test_32x32.mat is not there; get test_32x32.mat from"):
+    with pytest.raises(FileNotFoundError, match="test_32x32.mat is not there. Get test_32x32.mat, the cropped digits"):
+        load_svhn("test", tmp_path)
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "digitStruct.mat").write_bytes(b"MATLAB 7.3 MAT-file")  # as the archive of format 1 unpacks
+    with pytest.raises(FileNotFoundError, match="digitStruct.mat is of format 1, whole numbers, which is not read"):
         load_svhn("test", tmp_path)
     with pytest.raises(ValueError, match="split 'valid' is unknown, expected train, test or extra"):
         load_svhn("valid", tmp_path)

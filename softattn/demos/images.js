@@ -90,9 +90,10 @@ export default {
         g.stroke();
       }
       pixels.forEach((v, i) => {
-        const level = Math.round(255 * v), x = 335 + (i % size) * cell, y = 5 + Math.floor(i / size) * cell;
+        const level = Math.round(255 * v), column = i % size, row = Math.floor(i / size);
+        const [x, y, right, bottom] = [column, row, column + 1, row + 1].map((k) => Math.round(k * cell));   // no seams
         g.fillStyle = `rgb(${level},${level},${level})`;
-        g.fillRect(x, y, cell + 0.5, cell + 0.5);
+        g.fillRect(335 + x, 5 + y, right - x, bottom - y);
       });
       const mean = pixels.reduce((a, v) => a + v, 0) / pixels.length;
       const grey = pixels.reduce((a, v) => a + (v > 0 && v < 1), 0), inked = pixels.reduce((a, v) => a + (v > 0), 0);
