@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -79,6 +81,16 @@ def test_the_hand_written_backward_equals_autograd(device, shape, read, write, s
     for name in got:
         assert want[name].abs().max() > 1e-6, f"{name} has no gradient: this proves nothing"
         assert apart(got[name], want[name]) < 1e-10, name
+
+
+@pytest.mark.parametrize("steps", [8, 19])
+def test_many_steps_equal_autograd(device, steps):
+    model, x = tiny(steps=steps, device=device), pictures(3, device=device)
+    fast, slow = both_ways(model, x)
+    torch.testing.assert_close(fast.nll_bound, slow.nll_bound, rtol=1e-10, atol=0)
+    got, want = gradients(model, mixed(fast)), gradients(model, mixed(slow))
+    for name in got:
+        assert apart(got[name], want[name]) < 1e-9, name
 
 
 @pytest.mark.parametrize("part", ["nll_bound", "kl", "logits"])
@@ -692,7 +704,17 @@ def test_the_weights_reproduce_the_valid_figure_of_their_card():
     assert kl.mean().item() == pytest.approx(card["kl"], abs=4 * kl.std().item() / 1000**0.5)
 
 
-# -- the demo ----------------------------------------------------------------------------------------------------------
+# -- the bench, and the demo -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_bench_runs(root):
+    """It compares bound and gradients with a plain port by itself, before it times anything."""
+    command = [sys.executable, str(root / "bench" / "draw.py"), "--quick", "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    for words in ("bound and gradients agree", "training step", "memory of a step", "64 digits generated"):
+        assert words in done.stdout
 
 
 @pytest.mark.browser
