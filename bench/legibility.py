@@ -3,6 +3,7 @@
     python -m pip install --no-deps -r bench/requirements.txt   once; the recogniser's models are inside the wheel
     SOFTATTN_DATA=... python bench/legibility.py                500 texts of val1, at bias 0.75, at 0, and by people
     python bench/legibility.py --acceptance                     500 texts of 5 to 60 characters: what went wrong
+    python bench/legibility.py --acceptance --drafts            their first attempts alone, judged against both marks
     options: --lines 500 --bias 0.75 0 --weights NAME | --state FILE.pt --seed 1 --save FOLDER --drafts --threads 1
 
 One renderer for all lines: strokes to a grey bitmap, ink 100 pixels high (without the highest and lowest fiftieth of
@@ -29,7 +30,7 @@ import torch
 import softattn
 from softattn.prediction import plain_text
 from softattn.strokes import PRINTABLE, Strokes, load_iam
-from softattn.synthesis import BATCH, TRIES, Draft, HandwritingSynthesizer, draw, faults, height, slant
+from softattn.synthesis import AGAINST, BATCH, TRIES, Draft, HandwritingSynthesizer, draw, faults, height, slant
 
 HEIGHT, PEN, MARGIN = 100, 8, 10  # pixels
 
@@ -250,10 +251,26 @@ def odd_text(rng: np.random.Generator) -> str:
     return line[:-1] + str(rng.choice(list(".!?a"))) if line[-1] == " " else line
 
 
+def first_attempts(drafts: list[Draft], bias: float) -> None:
+    """Print how many first attempts are accepted if a character must reach half of the usual, or of the loudest."""
+    print(f"first attempts at {len(drafts)} texts, bias {bias:g}")
+    for against in ("usual", "loudest"):
+        said = [faults(draft, against) for draft in drafts]
+        ran, skipped, order = (sum(word in fault for fault in said) for word in ("ran on", "passed over", "order"))
+        print(
+            f"  half of the {against:8s} {said.count('') / len(said):6.1%} accepted; {ran} ran on, {skipped} skipped a "
+            f"character, {order} out of order" + "   <- the rule of softattn.write" * (against == AGAINST)
+        )
+
+
 def acceptance(args: argparse.Namespace) -> None:
     """Texts of all kinds: how many ran on, skipped a character, or were drawn more than once."""
     model = load_model(args)
     texts = [odd_text(np.random.default_rng([7, i])) for i in range(args.lines)]
+    if args.drafts:
+        for bias in args.bias[:1]:
+            first_attempts(write_lines(model, texts, bias, args.seed, tries=1)[0], bias)
+        return
     for bias in args.bias[:1]:
         drafts, wrong = write_lines(model, texts, bias, args.seed)
         final = [faults(draft) for draft in drafts]

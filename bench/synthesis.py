@@ -113,10 +113,10 @@ def write(args, size):
     asked = 0
 
     def at_length(phi, lengths):
-        """Ask Graves' rule at each step, as ever, but end all lines at one length."""
+        """Ask Graves' rule after each block of points, as ever, but end all lines at one length."""
         nonlocal asked
-        asked += 1
-        return (rule(phi, lengths) & False) | (asked >= steps)
+        asked += synthesis.BLOCK
+        return (rule(phi, lengths) & False) | (asked > steps)
 
     synthesis.graves_end = at_length
     try:

@@ -20,13 +20,15 @@ from tqdm import tqdm
 
 from softattn.handwriting import PenModel, stroke_start_
 from softattn.lstm import PeepholeLSTM
-from softattn.mixture import StrokeMixture
+from softattn.mixture import LIMIT_FLOAT32, LIMIT_FLOAT64
 from softattn.prediction import plain_text
 from softattn.strokes import PRINTABLE, Strokes
 from softattn.window import FAR, LIMIT, WindowLSTM, WindowState
 
 __all__ = [
+    "AGAINST",
     "BATCH",
+    "BLOCK",
     "CODES",
     "Draft",
     "Handwriting",
@@ -74,6 +76,7 @@ def encode_texts(texts: Sequence[str]) -> Tensor:
         raise ValueError(
             f"encode_texts: {list(texts)!r} holds no text or an empty one; give at least one character each"
         )
+    # find says -1 for what is not there, and -1 modulo CODES is OTHER, the last code
     rows = [torch.tensor([PRINTABLE.find(char) % CODES for char in text]) for text in texts]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
@@ -199,6 +202,8 @@ class HandwritingSynthesizer(PenModel):
 class _Stepper:
     """The network one step at a time, without gradients: what a writer needs.
 
+    All that the layers read stands in one column for each line: h1, x, w, h2, h3, ...
+
     Args:
         model: the synthesizer.
         text: codes of B texts, shape (B, U), -1 behind the shorter ones.
@@ -207,72 +212,98 @@ class _Stepper:
     """
 
     def __init__(self, model, text: Tensor, state, low: bool):
-        first, (look, above) = model.first, state
-        exact = model.output.weight.dtype
+        (look, above), exact = state, model.output.weight.dtype
         self.dtype = torch.bfloat16 if low else exact
-        layers = [first, *model.layers]
-        self.H, self.K = first.hidden_size, first.window.components
-        # each layer reads one row: what comes from outside, then its own h
-        self.weights = [
-            torch.cat([m.weight_x, m.weight_h] if n else [m.weight_x, m.weight_w, m.weight_h]).to(self.dtype)
-            for n, m in enumerate(layers)
-        ]
-        self.biases = [m.bias.to(self.dtype) for m in layers]
-        self.peepholes = [(m.peephole[:2], m.peephole[2]) for m in layers]
-        self.window = first.window.bias, first.window.weight
-        self.output = model.output.bias.to(self.dtype), model.output.weight.t().contiguous().to(self.dtype)
-        text = nn.functional.pad(text, (0, 1), value=-1)  # one place more: the end of the longest text
-        self.codes = text.masked_fill(text < 0, CODES)  # (B, U + 1); one code more, for no character
-        self.u = torch.arange(1, text.shape[1] + 1, dtype=exact, device=text.device)
-        self.cells = [look.c.clone(), *(c.clone() for _, c in above)]
-        self.kappa, self.w = look.kappa, look.w.to(self.dtype)
-        self.hidden = [look.h.to(self.dtype), *(h.to(self.dtype) for h, _ in above)]
-        self._make_room()
+        layers, H = [model.first, *model.layers], model.first.hidden_size
+        used = text[text >= 0].unique()  # (A',): letters that occur
+        A = len(used)
+        size = 3 + A + H * len(layers)
+        self.x, self.w = slice(H, H + 3), slice(H + 3, H + 3 + A)
+        self.h = [slice(0, H), *(slice(at, at + H) for at in range(H + 3 + A, size, H))]
+        self.reads = [slice(H if n > 1 else 0, h.stop if n else self.w.stop) for n, h in enumerate(self.h)]
+        self.weights = []
+        for n, layer in enumerate(layers):
+            weight = layer.bias.new_zeros(size, 4 * H)
+            if n == 0:
+                weight[self.x], weight[self.w] = layer.weight_x, layer.weight_w[used]
+            else:
+                pen, letters, weight[self.h[n - 1]] = layer.weight_x.split([3, CODES, H])
+                weight[self.x], weight[self.w] = pen, letters[used]
+            weight[self.h[n]] = layer.weight_h
+            self.weights.append(weight[self.reads[n]].t())
+        output = model.output.weight.new_zeros(len(model.output.bias), size)
+        for h, part in zip(self.h, model.output.weight.split(H, 1), strict=True):
+            output[:, h] = part
+        # bfloat16 products are slow where rows are not contiguous; float32 ones do not mind
+        self.weights = [w.to(self.dtype).contiguous() if low else w for w in [*self.weights, output]]
+        self.biases = [layer.bias.to(self.dtype)[:, None] for layer in [*layers, model.output]]
+        self.peepholes = [(layer.peephole[:2, :, None], layer.peephole[2][:, None]) for layer in layers]
+        self.window = model.first.window.bias[:, None], model.first.window.weight.t()
+        codes = torch.searchsorted(used, text).masked_fill(text < 0, A)  # A: no character
+        self.codes = nn.functional.pad(codes, (0, 1), value=A).t()  # (U + 1, B), the end of the longest too
+        self.u = torch.arange(1, len(self.codes) + 1, dtype=exact, device=text.device)[:, None]
+        self.cells = [c.t().clone() for c in (look.c, *(c for _, c in above))]
+        self.kappa = look.kappa.t()  # (K, B)
+        column = [look.h, look.h.new_zeros(len(text), 3), look.w[:, used], *(h for h, _ in above)]
+        self._hold(torch.cat(column, 1).to(self.dtype).t())
 
-    def _make_room(self) -> None:
-        """Tensors that each step overwrites: z as the product gives it, and as the gates take it."""
-        B = len(self.kappa)
-        self.product = self.w.new_empty(B, 4 * self.H)
-        self.z = self.product.to(self.kappa.dtype)  # the same memory where the type is the same
-        self.gates = self.z.view(B, 4, self.H).unbind(1)
-        self.before = self.z.view(B, 4, self.H)[:, :2]  # the gates that see the cell before it changes
+    def _hold(self, column: Tensor) -> None:
+        """Take up a column (rows, B), and make room for what each step overwrites."""
+        self.column, B = column.contiguous(), column.shape[1]
+        self.starts = [bias.expand(-1, B).contiguous() for bias in self.biases]
+        self.product = torch.empty_like(self.starts[0])  # z, as the product gives it
+        self.z = self.product.to(self.kappa.dtype)  # and as the gates take it; the same memory if of one type
+        self.gates = self.z.view(4, -1, B)
+        self.seen = self.kappa.new_empty(self.w.stop - self.w.start + 1, B)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows of the batch alone."""
-        self.codes, self.kappa, self.w = self.codes[rows], self.kappa[rows], self.w[rows]
-        self.cells = [c[rows] for c in self.cells]
-        self.hidden = [h[rows] for h in self.hidden]
-        self._make_room()
+        self.codes, self.kappa = self.codes[:, rows], self.kappa[:, rows]
+        self.cells = [c[:, rows] for c in self.cells]
+        self._hold(self.column[:, rows])
 
-    def _cell(self, n: int, *parts: Tensor) -> Tensor:
-        """Layer n reads the parts and its own h; returns its new h, which it keeps in the products' type."""
-        torch.addmm(self.biases[n], torch.cat([*parts, self.hidden[n]], 1), self.weights[n], out=self.product)
+    def _cell(self, n: int) -> Tensor:
+        """Layer n reads its stretch of the column; returns its new h (H, B), which takes the old one's place there."""
+        torch.addmm(self.starts[n], self.weights[n], self.column[self.reads[n]], out=self.product)
         if self.z is not self.product:
             self.z.copy_(self.product)
         (i, f, g, o), c, (both, last) = self.gates, self.cells[n], self.peepholes[n]
-        self.before.addcmul_(c[:, None], both).sigmoid_()
+        self.gates[:2].addcmul_(c, both).sigmoid_()  # the gates that see the cell before it changes
         c.mul_(f).addcmul_(i, g.tanh_())
         o.addcmul_(c, last).sigmoid_()
-        h = torch.tanh(c).mul_(o)
-        self.hidden[n] = h.to(self.dtype)
+        h = o.mul_(torch.tanh(c))
+        self.column[self.h[n]] = h
         return h
 
     def step(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Read points x (B, 3); raw outputs (B, 6M + 1) and phi (B, U + 1), one place beyond the text."""
-        x = x.to(self.dtype)
-        h = self._cell(0, x, self.w)
-        raw = torch.addmm(self.window[0], h, self.window[1]).clamp_(max=LIMIT).exp_().view(-1, 3, self.K)
-        alpha, beta, pace = raw.unbind(1)
-        self.kappa = self.kappa + pace
-        bells = (self.kappa[..., None] - self.u).square_().mul_(beta[..., None]).clamp_(max=FAR).neg_().exp_()
-        phi = torch.bmm(alpha[:, None], bells)[:, 0]  # (B, U + 1)
-        # phi @ chars, each row of which is a single 1
-        seen = phi.new_zeros(len(phi), CODES + 1).scatter_add_(1, self.codes, phi)
-        self.w = seen[:, :CODES].to(self.dtype)
-        for n in range(1, len(self.weights)):
-            self._cell(n, x, self.w, self.hidden[n - 1])
-        out = torch.addmm(self.output[0], torch.cat(self.hidden, 1), self.output[1])
+        """Read points x (3, B); raw outputs (6M + 1, B) and phi (U + 1, B), one place beyond the text."""
+        self.column[self.x] = x
+        h = self._cell(0)
+        raw = torch.addmm(self.window[0], self.window[1], h).clamp_(max=LIMIT).view(3, len(self.kappa), 1, -1)
+        beta, pace = raw[1:].exp_()
+        self.kappa = self.kappa + pace[:, 0]
+        distance = self.kappa[:, None] - self.u  # (K, U + 1, B)
+        phi = torch.addcmul(raw[0], beta, distance.square_(), value=-1).clamp_(min=-FAR).exp_().sum(0)
+        self.seen.zero_().scatter_add_(0, self.codes, phi)  # phi @ chars, each row of which is a single 1
+        self.column[self.w] = self.seen[:-1]
+        for n in range(1, len(self.cells)):
+            self._cell(n)
+        out = torch.addmm(self.starts[-1], self.weights[-1], self.column)
         return out.to(self.kappa.dtype), phi
+
+
+# -- One point at a time --
+def _point(raw: Tensor, bias: Tensor, noise: Tensor) -> Tensor:
+    """Draw points (3, B) from raw outputs (6M + 1, B) with biases (B,) and numbers (4, B), as StrokeMixture.sample."""
+    M, limit = len(raw) // 6, LIMIT_FLOAT64 if raw.dtype == torch.float64 else LIMIT_FLOAT32
+    ladder = torch.softmax(raw[1 : M + 1] * (1 + bias), 0).cumsum(0)  # eq. 62 of Graves
+    chosen = (ladder / ladder[-1] <= noise[0]).sum(0)  # (B,)
+    own = raw[M + 1 :].view(5, M, -1).gather(1, chosen.expand(5, 1, -1))[:, 0]
+    wide = own[2:].clamp(-limit, limit)
+    sigma, rho = torch.exp(wide[:2] - bias), torch.tanh(wide[2])  # eq. 61
+    turned = torch.addcmul(rho * noise[2], torch.sqrt(1 - rho.square()), noise[3])
+    offset = torch.addcmul(own[:2], sigma, torch.stack([noise[2], turned]))
+    return torch.cat([offset, (noise[1] < torch.sigmoid(-raw[:1])).to(raw)])
 
 
 # -- The pen goes down --
@@ -337,6 +368,9 @@ def graves_end(phi: Tensor, lengths: Tensor) -> Tensor:
 
 
 # -- The pen goes down --
+BLOCK = 8  # points that are drawn between two looks at which lines have ended
+
+
 @torch.no_grad()
 def draw(
     model: HandwritingSynthesizer,
@@ -386,33 +420,39 @@ def draw(
     lengths = (text >= 0).sum(1)
     own = torch.arange(text.shape[1] + 1, device=device) <= lengths[:, None]  # its characters and the place behind
     limits = torch.tensor([200 + 60 * len(line) for line in texts], device=device)
-    limit = int(limits.max())
-    noise = torch.stack([_noise(seed, limit) for seed in seeds], 1).to(device, dtype)  # (limit, B, 4)
+    steps = BLOCK * (int(limits.max()) // BLOCK + 1)
+    noise = torch.stack([_noise(seed, steps) for seed in seeds], 2).to(device, dtype)  # (steps, 4, B)
 
     x, state = _read(model, text, primes)
-    stepper = _Stepper(model, text, state, low)
-    points = torch.zeros(limit + 1, len(texts), 3, dtype=dtype, device=device)
-    phis = torch.zeros(limit + 1, len(texts), text.shape[1] + 1, dtype=dtype, device=device)
-    took, ended = limits.clone(), torch.zeros(len(texts), dtype=torch.bool, device=device)
-    rows, over = torch.arange(len(texts), device=device), torch.zeros(len(texts), dtype=torch.bool, device=device)
-    here = slice(None)  # all rows, as long as none has ended
-    with torch.inference_mode():  # less bookkeeping than no_grad: a tenth of a step of one line
-        for t in range(limit + 1):
-            raw, phi = stepper.step(x)
-            phis[t, here] = phi
-            if t:
-                over = over | graves_end(phi, lengths[here])
-                end = over & ((x[:, 2] > 0) | ((phi * own[here]).sum(1) < 1e-3)) if rule == "lift" else over
-                done = end | (limits[here] == t)
-                if done.any():
-                    took[rows[done]], ended[rows[done]] = t, end[done]
-                    stay = ~done
-                    here = rows = rows[stay]
-                    over, raw = over[stay], raw[stay]
-                    if len(rows) == 0:
-                        break
-                    stepper.keep(stay)
-            x = points[t + 1, here] = StrokeMixture(raw).sample(bias[here], noise=noise[t, here])
+    x, stepper = x.t(), _Stepper(model, text, state, low)
+    points = torch.zeros(steps + 1, len(texts), 3, dtype=dtype, device=device)
+    phis = torch.zeros(steps, len(texts), text.shape[1] + 1, dtype=dtype, device=device)
+    took, rows = limits.clone(), torch.arange(len(texts), device=device)
+    over, ended = torch.zeros(2, len(texts), dtype=torch.bool, device=device)
+    with torch.inference_mode():  # less bookkeeping than no_grad
+        for start in range(0, steps, BLOCK):
+            block, xs, looks, b = slice(start, start + BLOCK), [x], [], bias[rows]
+            for numbers in noise[block, :, rows].unbind():
+                raw, phi = stepper.step(xs[-1])
+                xs.append(_point(raw, b, numbers))
+                looks.append(phi)
+            x, pen, seen = xs[-1], torch.stack(xs).mT, torch.stack(looks).mT  # (BLOCK + 1, B, 3), (BLOCK, B, U + 1)
+            points[start + 1 : start + BLOCK + 1, rows], phis[block, rows] = pen[1:], seen
+            past = graves_end(seen.flatten(0, 1), lengths[rows].repeat(BLOCK)).view(BLOCK, -1)
+            past[0] &= start > 0  # the first look is before any ink
+            end = over[rows] | (past.cumsum(0) > 0)
+            over[rows] = end[-1]
+            if rule == "lift":
+                end = end & ((pen[:-1, :, 2] > 0) | ((seen * own[rows]).sum(2) < 1e-3))
+            done = end | (limits[rows] == torch.arange(start, start + BLOCK, device=device)[:, None])
+            gone, first = done.any(0), done.byte().argmax(0)
+            if gone.any():
+                took[rows[gone]] = start + first[gone]
+                ended[rows[gone]] = end.gather(0, first[None])[0, gone]
+                rows, x = rows[~gone], x[:, ~gone]
+                if len(rows) == 0:
+                    break
+                stepper.keep(~gone)
     first = 0 if primes is None else 1  # after a prime the pen jumps to its first point
     offsets = points.mul_(model.std).add_(torch.cat([model.mean[:2], model.mean.new_zeros(1)])).cpu()
     drafts = []
@@ -456,27 +496,38 @@ def _read(model: HandwritingSynthesizer, text: Tensor, primes: Sequence[Strokes]
 
 
 # -- And is it complete? --
-def passed(phi: Tensor) -> Tensor:
-    """Which characters the window passed over: those whose largest weight is at least half of the usual in the line.
+AGAINST = "usual"  # what `passed` compares with: "usual", the line's median, or "loudest", its largest
+
+
+def passed(phi: Tensor, against: str = AGAINST) -> Tensor:
+    """Which characters the window passed over: those whose largest weight is at least half of a mark.
 
     Args:
         phi: the window's weights over time, shape (T, U).
+        against: the mark. "loudest": the largest weight of any character. "usual": the median over the characters of
+            their largest weights; or, where most of them were not heard, 0.3 of the loudest.
 
     Returns:
-        bool, shape (U,). Usual is the median over the characters; or, where most of them were not heard, 0.3 of the
-        loudest.
+        bool, shape (U,).
+
+    Raises:
+        ValueError: for another mark.
     """
+    if against not in ("usual", "loudest"):
+        raise ValueError(f"passed: against is {against!r}, expected 'usual' or 'loudest'")
     peak = phi.amax(0)
-    return peak >= 0.5 * torch.maximum(peak.median(), 0.3 * peak.amax())
+    mark = peak.amax() if against == "loudest" else torch.maximum(peak.median(), 0.3 * peak.amax())
+    return peak >= 0.5 * mark
 
 
-def faults(draft: Draft) -> str:
+def faults(draft: Draft, against: str = AGAINST) -> str:
     """What is wrong with a line, in words.
 
     A line is accepted when the stop rule ended it and the window passed over every character, in their order.
 
     Args:
         draft: one attempt at a line.
+        against: the mark of `passed`.
 
     Returns:
         The first fault that is found; "" if the line is accepted.
@@ -485,7 +536,7 @@ def faults(draft: Draft) -> str:
     if not draft.ended:
         return "the pen ran on behind the text"
     phi = draft.phi[:, :U]
-    missed = [f"{draft.strokes.text[u]!r} (character {u})" for u in (~passed(phi)).nonzero()[:, 0].tolist()]
+    missed = [f"{draft.strokes.text[u]!r} (character {u})" for u in (~passed(phi, against)).nonzero()[:, 0].tolist()]
     if missed:
         return f"the window passed over {', '.join(missed)} too lightly"
     if (phi.argmax(0).diff() < 0).any():
