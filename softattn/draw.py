@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from softattn.filterbank import Filterbank, read_patch, write_patch
-from softattn.lstm import LSTMCell, _close_gates, _no_autocast, _open_gates
+from softattn.filterbank import Filterbank
+from softattn.lstm import LSTMCell, _close_gates, _no_autocast, _open_gates, _sigmoid_slope
 from softattn.vae import bernoulli_nats, kl_from_standard
 
 __all__ = ["BOUND", "DRAW", "DRAWOutput", "Film"]
@@ -220,11 +220,12 @@ class DRAW(nn.Module):
         )
         e, d = self.encoder, self.decoder
         with _no_autocast(kind):
-            return _DRAWFunction.apply(
+            c, q, aims, canvases = _DRAWFunction.apply(
                 x, noise, self.canvas, self.start, torch.cat([e.weight_x, e.weight_h]), e.bias,
                 torch.cat([d.weight_x, d.weight_h]), d.bias, self.guess.weight.t(), self.guess.bias,
                 self.hand.weight.t(), self.hand.bias, self.reader, self.writer, low or x.dtype, keep,
             )  # fmt: skip
+        return c, *q.chunk(2, -1), aims, canvases
 
     def _check(self, x: Tensor) -> None:
         """Raise ValueError unless x is (B, C, H, W) and there is a step to take."""
@@ -345,75 +346,120 @@ class DRAW(nn.Module):
 
 
 # -- By hand, for the third time --
-def _axis_back(F: Tensor, dF: Tensor, mu: Tensor, sigma2: Tensor) -> tuple[Tensor, Tensor]:
-    """Take the gradient of filters F (B, N, L) back to their centres mu (B, N) and to log sigma^2 (B,)."""
+def _axis_back(F: Tensor, dF: Tensor, mu: Tensor) -> tuple[Tensor, Tensor]:
+    """Take the gradient of filters F (..., L) at mu (...) back: the sums of v (a - mu) and of v (a - mu)^2 over a."""
     off = torch.arange(1, F.shape[-1] + 1, dtype=F.dtype, device=F.device) - mu[..., None]  # a - mu
-    dscore = F * dF
-    dscore = torch.addcmul(dscore, F, dscore.sum(-1, keepdim=True), value=-1).mul_(off)  # softmax, times a - mu
-    return dscore.sum(-1) / sigma2[:, None], dscore.mul_(off).sum((1, 2)) / (2 * sigma2)
+    v = F * dF
+    v.addcmul_(F, v.sum(-1, keepdim=True), value=-1).mul_(off)  # softmax, times a - mu
+    return v.sum(-1), v.mul_(off).sum(-1)
 
 
-def _filters_back(bank: Filterbank, raw: Tensor, F: tuple, dF: tuple, dgamma: Tensor) -> Tensor:
-    """Take the gradients of the filters (F_y, F_x) and of gamma back to the five numbers, raw (B, 5)."""
-    g_x, g_y, delta, sigma2, gamma = bank.params(raw)
-    reach = delta[:, None] * (torch.arange(1, bank.n + 1, dtype=raw.dtype, device=raw.device) - (bank.n / 2 + 0.5))
-    dmu_y, dwidth_y = _axis_back(F[0], dF[0], g_y[:, None] + reach, sigma2)
-    dmu_x, dwidth_x = _axis_back(F[1], dF[1], g_x[:, None] + reach, sigma2)
-    dg_x, dg_y = dmu_x.sum(1) * ((bank.width + 1) / 2), dmu_y.sum(1) * ((bank.height + 1) / 2)
-    return torch.stack([dg_x, dg_y, dwidth_x + dwidth_y, ((dmu_x + dmu_y) * reach).sum(1), dgamma * gamma], 1)
+def _filters_back(grids, filters: list, mu: Tensor, dfilters: list, dgamma: Tensor, slopes: Tensor) -> Tensor:
+    """Take the gradients of all filters and of log gamma (B C, 2) back to both aims, (B, 2, 5); see _Grids."""
+    centres = [mu] if len(filters) == 1 else [mu[:, :1], mu[:, 1:]]
+    parts = [_axis_back(*axis) for axis in zip(filters, dfilters, centres, strict=True)]
+    dmu, dwidth = parts[0] if len(parts) == 1 else (torch.cat(two, 1) for two in zip(*parts, strict=True))
+    sums = (torch.stack([dmu, dwidth], 1) @ grids.sums).unflatten(-1, (2, 2))  # (B C, mu or width, axis, grid, 2)
+    both = sums.sum(2)
+    back = torch.cat([sums[:, 0, ..., 0].mT, both[:, 1, :, :1], both[:, 0, :, 1:], dgamma[..., None]], 2)
+    return (back if grids.channels == 1 else back.unflatten(0, (-1, grids.channels)).sum(1)) * slopes
 
 
-def _write_back(filters: tuple, patch: Tensor, dimage: Tensor) -> tuple[Tensor, tuple, Tensor]:
-    """Take the gradient of a written image (B, C, H, W) back to the patch, to (F_y, F_x) and to gamma."""
-    F_y, F_x, gamma = filters
-    B, C, H, W = dimage.shape
-    scaled = (dimage / gamma[:, None, None, None]).view(B, C * H, W)
-    across = torch.bmm(scaled, F_x.mT).view(B, C, H, -1)  # (B, C, H, N)
-    dpatch = torch.matmul(F_y[:, None], across)  # writing's gradient is a read
-    down = torch.matmul(F_y.mT[:, None], patch).view(B, C * H, -1)
-    dF = torch.matmul(patch, across.mT).sum(1), torch.bmm(down.mT, scaled)
-    return dpatch, dF, -(dpatch * patch).sum((1, 2, 3)) / gamma
+def _write_back(F_x: Tensor, F_y: Tensor, gamma: Tensor, patch: Tensor, dimage: Tensor) -> tuple[Tensor, ...]:
+    """Take the gradient of written images (B, H, W) back to the patch (B, N, N), to F_x, to F_y and to log gamma."""
+    seen = torch.bmm(dimage, F_x.mT)  # (B, H, N)
+    dpatch = torch.bmm(F_y, seen) / gamma  # writing's gradient is a read
+    scaled = patch / gamma
+    dF_x = torch.bmm(torch.bmm(F_y.mT, scaled).mT, dimage)
+    return dpatch, dF_x, torch.bmm(scaled, seen.mT), -(dpatch * patch).sum((1, 2))
 
 
-def _read_back(
-    filters: tuple, x: Tensor, ink: Tensor, dseen: Tensor, dink_patch: Tensor
-) -> tuple[Tensor, tuple, Tensor]:
-    """Take the gradients of the patches of x and of ink (B, C, N, N) back to ink, to (F_y, F_x) and to gamma."""
-    F_y, F_x, gamma = filters
-    B, C, H, W = x.shape
-    scaled = (gamma[:, None, None] * F_y).mT[:, None]  # (B, 1, H, N)
-    dF_y, dF_x, image = 0, 0, None
-    for image, dpatch in ((x, dseen), (ink, dink_patch)):
-        flat = image.reshape(B, C * H, W)
-        across = torch.bmm(flat, F_x.mT).view(B, C, H, -1)
-        back = torch.matmul(scaled, dpatch).view(B, C * H, -1)
-        dF_y = dF_y + torch.matmul(dpatch, across.mT).sum(1)  # without gamma, for gamma's own gradient
-        dF_x = dF_x + torch.bmm(back.mT, flat)
-    dink = torch.bmm(back, F_x).view(B, C, H, W)  # reading's gradient is a write
-    return dink, (gamma[:, None, None] * dF_y, dF_x), (dF_y * F_y).sum((1, 2))
+def _read_back(F_x: Tensor, F_y: Tensor, gamma: Tensor, x: Tensor, ink: Tensor, down: Tensor, dpatch: Tensor) -> tuple:
+    """Take the gradient of the patches of x and ink (B, 2 N, N) back to ink (B, H, W), to F_x, to F_y and to log gamma."""
+    patch = torch.bmm(down, F_x.mT)  # down: F_y x, F_y ink; (B, 2 N, W)
+    dgamma = (dpatch * patch).sum((1, 2), keepdim=True) * gamma
+    dpatch = dpatch * gamma
+    of_x, of_ink = torch.bmm(dpatch, F_x).chunk(2, 1)
+    dF_y = torch.bmm(of_x, x.mT) + torch.bmm(of_ink, ink.mT)
+    return (
+        torch.bmm(F_y.mT, of_ink),
+        torch.bmm(dpatch.mT, down),
+        dF_y,
+        dgamma.flatten(),
+    )  # reading's gradient is a write
 
 
 # -- By hand, for the third time --
+_CHUNK = 8  # steps in one product, on the way back
+
+
+class _Grids:
+    """Both grids at once: rows of the reader first, then the writer's; each channel is a picture of its own, B C of them."""
+
+    def __init__(self, reader: Filterbank, writer: Filterbank, channels: int, like: Tensor):
+        self.channels, self.height, self.width, sizes = channels, reader.height, reader.width, (reader.n, writer.n)
+        self.reach = like.new_tensor([i - n / 2 - 0.5 for n in sizes for i in range(1, n + 1)])  # in strides
+        self.stride = like.new_tensor([(max(self.height, self.width) - 1) / (n - 1) for n in sizes])
+        self.half = like.new_tensor([(self.width + 1) / 2, (self.height + 1) / 2])
+        self.owner = torch.tensor([k for k in (0, 1) for _ in range(sizes[k])], device=like.device)
+        mine = like.new_tensor([[k == 0, k == 1] for k in (0, 1) for _ in range(sizes[k])])  # (N + M, 2)
+        self.sums = torch.stack([mine, mine * self.reach[:, None]], 2).flatten(1)  # over the rows of each grid
+
+    def filters(self, aims: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Take aims (B, 2, 5) to filters, centres (B C, 2, N + M), x first, and gamma (B C, 2).
+
+        The filters are (B C, 2, N + M, L), x first, or x and y in two tensors where the image is not square.
+        """
+        if self.channels > 1:
+            aims = aims.repeat_interleave(self.channels, 0)
+        width, delta, gamma = aims[..., 2:].exp().unbind(-1)
+        told = torch.cat(
+            [((aims[..., :2] + 1) * self.half).mT, (delta * self.stride)[:, None], (-0.5 / width)[:, None]], 1
+        )
+        g, delta, scale = told.index_select(2, self.owner).split([2, 1, 1], 1)  # for each row
+        mu = torch.addcmul(g, delta, self.reach)
+        if self.height == self.width:
+            return [Filterbank._rows(mu, scale[..., None], self.width)], mu, gamma
+        sides = ((mu[:, :1], self.width), (mu[:, 1:], self.height))
+        return [Filterbank._rows(centres, scale[..., None], side) for centres, side in sides], mu, gamma
+
+    def slopes(self, aims: Tensor) -> Tensor:
+        """What _filters_back multiplies with, (..., 2, 5), with the slope of _bounded."""
+        precision, slope = torch.exp(-aims[..., 2:3]), 1 - (aims[..., 2:] / BOUND).square()
+        delta = aims[..., 3:4].exp() * self.stride[:, None]
+        by_rows = torch.cat(
+            [self.half * precision, precision / 2 * slope[..., :1], delta * precision * slope[..., 1:2]], -1
+        )
+        return torch.cat([by_rows, slope[..., 2:]], -1)
+
+
 class _DRAWFunction(torch.autograd.Function):
     """All the steps of DRAW with attention, with their backward pass; x and the noise get no gradient."""
 
     @staticmethod
     def forward(ctx, x, noise, canvas, start, w_e, b_e, w_d, b_d, w_q, b_q, w_y, b_y, reader, writer, dtype, keep):
         (T, B, Z), C, H = noise.shape, x.shape[1], len(w_q)
+        N, M, rows, columns = reader.n, writer.n, reader.height, reader.width
         ctx.dtypes = [a.dtype for a in (canvas, start, w_e, b_e, w_d, b_d, w_q, b_q, w_y, b_y)]
         exact = torch.promote_types(dtype, torch.float32)  # float32 where the products are bfloat16
         w_e, b_e, w_d, b_d, w_q, b_q = (a.to(dtype) for a in (w_e, b_e, w_d, b_d, w_q, b_q))
         x, noise, w_y, b_y, start = (a.to(exact) for a in (x, noise, w_y, b_y, start))
+        x = x.reshape(B * C, rows, columns)  # each channel is a picture
 
         def new(*shape, dtype=exact):
             return x.new_empty(*shape, dtype=dtype)
 
-        e_in, d_in = new(T, B, len(w_e), dtype=dtype), new(T, B, len(w_d), dtype=dtype)
-        e_z, d_z, e_h = new(T, B, 4, H, dtype=dtype), new(T, B, 4, H, dtype=dtype), new(T, B, H, dtype=dtype)
+        e_in, d_in, e_h = new(T, B, len(w_e), dtype=dtype), new(T, B, len(w_d), dtype=dtype), new(T, B, H, dtype=dtype)
+        e_z, d_z = ([new(B, 4, H, dtype=dtype) for _ in range(T)] for _ in range(2))
         e_c, d_c, d_h = new(T + 1, B, H), new(T + 1, B, H), new(T + 1, B, H)
-        mu, log_sigma, ys, aims = new(T, B, Z), new(T, B, Z), new(T + 1, B, len(b_y)), new(T + 1, B, 2, 5)
-        inks, canvases = new(T, *x.shape), new(T if keep else 0, *x.shape)
-        gates, tanh_c, filters = new(B, 4, H), new(B, H), []
+        q, shift, ys, aims = new(T, B, 2 * Z), new(T, B, Z), new(T + 1, B, len(b_y)), new(T + 1, B, 2, 5)
+        inks, downs, canvases = (
+            new(T, *x.shape),
+            new(T, B * C, 2 * N, columns),
+            new(T if keep else 0, B, C, rows, columns),
+        )
+        gates, tanh_c, laid = new(B, 4, H), new(B, H), []
+        grids = _Grids(reader, writer, C, x)
 
         def cell(inputs, w, b, zs, cs, t):
             """One step of an LSTM on [input, h]: fills zs[t] and cs[t + 1], returns h."""
@@ -423,97 +469,115 @@ class _DRAWFunction(torch.autograd.Function):
             return tanh_c.mul_(opened[:, 3])
 
         def tell(t):
-            """Read aim, write aim and patch from the decoder's state; the aims stay in full precision."""
-            torch.addmm(b_y, d_h[t], w_y, out=ys[t])
-            aims[t] = _bounded(ys[t, :, :10].view(B, 2, 5))
+            """Both aims, the patch and both grids' filters from the decoder's state, all in full precision."""
+            told = torch.addmm(b_y, d_h[t], w_y, out=ys[t])
+            laid.append(grids.filters(aims[t].copy_(_bounded(told[:, :10].view(B, 2, 5)))))
+            filters, _, gamma = laid[-1]
+            return filters[0][:, 0], filters[-1][:, -1], gamma[..., None, None]  # F_x, F_y, gamma
 
         h_e, e_c[0], d_h[0], d_c[0] = start[0].expand(B, H), start[1], start[2], start[3]
-        c = canvas.to(exact).repeat(B, 1, 1, 1)
-        tell(0)
+        c = canvas.to(exact).repeat(B, 1, 1).view(x.shape)
+        F_x, F_y, gamma = tell(0)
         for t in range(T):
-            ink = torch.sigmoid(c, out=inks[t])
-            looking = reader.filters(aims[t, :, 0])
-            seen = read_patch(x, *looking)  # read(x^) = read(x) - read(ink)
-            e_in[t] = torch.cat([seen.flatten(1), (seen - read_patch(ink, *looking)).flatten(1), d_h[t], h_e], 1)
+            ink, look = torch.sigmoid(c, out=inks[t]), F_y[:, :N]
+            down = torch.cat([torch.bmm(look, x), torch.bmm(look, ink)], 1, out=downs[t])
+            seen, inked = (torch.bmm(down, F_x[:, :N].mT) * gamma[:, 0]).view(B, C, 2, N * N).unbind(2)
+            error = seen - inked  # read(x^) = read(x) - read(ink)
+            torch.cat([seen.flatten(1), error.flatten(1), d_h[t], h_e], 1, out=e_in[t])
             h_e = e_h[t].copy_(cell(e_in, w_e, b_e, e_z, e_c, t))
-            mu[t], log_sigma[t] = torch.addmm(b_q, h_e, w_q).chunk(2, 1)
-            z = torch.addcmul(mu[t], log_sigma[t].exp(), noise[t])
-            d_in[t] = torch.cat([z, d_h[t]], 1)
+            mu, log_sigma = q[t].copy_(torch.addmm(b_q, h_e, w_q)).chunk(2, 1)
+            torch.mul(log_sigma.exp(), noise[t], out=shift[t])
+            torch.cat([mu + shift[t], d_h[t]], 1, out=d_in[t])
             d_h[t + 1] = cell(d_in, w_d, b_d, d_z, d_c, t)
-            tell(t + 1)
-            writing = writer.filters(aims[t + 1, :, 1])
-            c += write_patch(ys[t + 1, :, 10:].reshape(B, C, writer.n, writer.n), *writing)
-            filters.append((looking, writing))
+            F_x, F_y, gamma = tell(t + 1)
+            patch = ys[t + 1, :, 10:].reshape(B * C, M, M)
+            c += torch.bmm(F_y[:, N:].mT, torch.bmm(patch / gamma[:, 1], F_x[:, N:]))
             if keep:
-                canvases[t] = c
+                canvases[t] = c.view(B, C, rows, columns)
         ctx.save_for_backward(
-            x, noise, w_e, w_d, w_q, w_y, e_in, d_in, e_z, d_z, e_h, e_c, d_c, d_h, log_sigma, ys, aims, inks
+            x, w_e, w_d, w_q, w_y, e_in, d_in, e_h, e_c, d_c, d_h, shift, ys, aims, inks, downs, *e_z, *d_z
         )
-        ctx.banks, ctx.filters = (reader, writer), filters
+        ctx.grids, ctx.laid, ctx.sizes = grids, laid, (N, M)
         ctx.mark_non_differentiable(aims, canvases)
-        return c, mu, log_sigma, aims, canvases
+        return c.view(B, C, rows, columns), q, aims, canvases
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dc, dmu, dlog_sigma, *_):
-        x, noise, w_e, w_d, w_q, w_y, e_in, d_in, e_z, d_z, e_h, e_c, d_c, d_h, log_sigma, ys, aims, inks = (
-            ctx.saved_tensors
-        )
-        (reader, writer), (T, B, Z), C, H = ctx.banks, noise.shape, x.shape[1], e_h.shape[2]
-        N, M, low = reader.n, writer.n, e_h.dtype != e_c.dtype
+    def backward(ctx, dc, dq, *_):
+        x, w_e, w_d, w_q, w_y, e_in, d_in, e_h, e_c, d_c, d_h, shift, ys, aims, inks, downs, *zs = ctx.saved_tensors
+        (T, B, Z), C, H, grids, (N, M) = shift.shape, dc.shape[1], e_h.shape[2], ctx.grids, ctx.sizes
+        e_z, d_z, low, R = zs[:T], zs[T:], e_h.dtype != e_c.dtype, C * N * N
         transposed = [w.t().contiguous() for w in (w_e, w_d, w_q, w_y)]
-        slopes = 1 - (aims[..., 2:] / BOUND).square()  # of _bounded, (T + 1, B, 2, 3)
-        dc, dys = dc.clone(memory_format=torch.contiguous_format), torch.zeros_like(ys)
-        de_z, dd_z, dq = torch.empty_like(e_z), torch.empty_like(d_z), e_h.new_empty(T, B, 2 * Z)
-        db_e, db_d, db_q = dc.new_zeros(B, 4, H), dc.new_zeros(B, 4, H), dc.new_zeros(B, 2 * Z)
+        slopes, across = grids.slopes(aims), x.mT.contiguous()
+        shape, dc = dc.shape[1:], dc.reshape(x.shape).clone()
+        dys, dq, dq_low = torch.zeros_like(ys), dq.clone(), e_h.new_empty(T, B, 2 * Z) if low else None
+        dw_e, dw_d = (torch.zeros_like(w, dtype=dc.dtype) for w in (w_e, w_d))
+        de_z, dd_z = (e_h.new_empty(min(T, _CHUNK), B, 4, H) for _ in range(2))
+        db_e, db_d, dgamma = dc.new_zeros(B, 4, H), dc.new_zeros(B, 4, H), dc.new_zeros(B * C, 2)
         dh_e, de_c, dh_d, dd_c = (dc.new_zeros(B, H) for _ in range(4))
         gates, dz, tanh_c, work = dc.new_empty(B, 4, H), dc.new_empty(B, 4, H), dc.new_empty(B, H), dc.new_empty(B, H)
+        dfilters = [torch.zeros_like(F) for F in ctx.laid[0][0]]
+        dF_x, dF_y = dfilters[0][:, 0], dfilters[-1][:, -1]
 
         def cell_back(zs, cs, t, dh, dcell, w, w_t, dzs, db):
             """Take dh and dcell of one step back to its input [input, h], (B, I + H); dcell becomes that of t - 1."""
+            k = t % _CHUNK
             if not low:
-                _close_gates(zs[t], cs[t], cs[t + 1], None, dh, dcell, dzs[t], None, tanh_c, work)
-                db.add_(dzs[t])
-                return dzs[t].view(B, 4 * H) @ w_t
+                _close_gates(zs[t], cs[t], cs[t + 1], None, dh, dcell, dzs[k], None, tanh_c, work)
+                db.add_(dzs[k])
+                return dzs[k].view(B, 4 * H) @ w_t
             _open_gates(gates.copy_(zs[t]), cs[t], None, out=work)
             _close_gates(gates, cs[t], cs[t + 1], None, dh, dcell, dz, None, tanh_c, work)
             db.add_(dz)
-            dzs[t] = dz
-            return (w @ dzs[t].view(B, 4 * H).t()).t().to(dc.dtype, memory_format=torch.contiguous_format)
+            dzs[k] = dz
+            return (w @ dzs[k].view(B, 4 * H).t()).t().to(dc.dtype, memory_format=torch.contiguous_format)
+
+        def add_chunk(dw, inputs, dzs, t):
+            """Add the gradient of a weight, all steps since t in one product."""
+            n = min(_CHUNK, T - t)
+            inputs, dout = inputs[t : t + n].flatten(0, 1).t(), dzs[:n].view(n * B, 4 * H)
+            dw.add_(inputs @ dout) if low else dw.addmm_(inputs, dout)
+
+        def at(t):
+            """The filters that were told at t: both grids', and F_x, F_y, gamma."""
+            filters, mu, gamma = ctx.laid[t]
+            return filters, mu, filters[0][:, 0], filters[-1][:, -1], gamma[..., None, None]
 
         with _no_autocast(x.device.type):
+            filters, mu, F_x, F_y, gamma = at(T)
             for t in reversed(range(T)):
-                looking, writing = ctx.filters[t]
-                patch = ys[t + 1, :, 10:].reshape(B, C, M, M)
-                dpatch, dF, dgamma = _write_back(writing, patch, dc)
-                dy = dys[t + 1]  # its read aim was filled at step t + 1
-                dy[:, 5:10] = _filters_back(writer, aims[t + 1, :, 1], writing, dF, dgamma)
-                dy[:, 10:] = dpatch.flatten(1)
-                dy[:, :10].view(B, 2, 5)[..., 2:] *= slopes[t + 1]
+                patch = ys[t + 1, :, 10:].reshape(B * C, M, M)
+                dpatch, dF_x[:, N:], dF_y[:, N:], dgamma[:, 1] = _write_back(
+                    F_x[:, N:], F_y[:, N:], gamma[:, 1], patch, dc
+                )
+                dy = dys[t + 1]
+                dy[:, :10] = _filters_back(grids, filters, mu, dfilters, dgamma, slopes[t + 1]).view(B, 10)
+                dy[:, 10:] = dpatch.view(B, C * M * M)
                 dh_d = torch.addmm(dh_d, dy, transposed[3])
                 dz_h = cell_back(d_z, d_c, t, dh_d, dd_c, w_d, transposed[1], dd_z, db_d)
                 dlatent, dh_d = dz_h.split([Z, H], 1)
-                both = torch.cat([dmu[t] + dlatent, dlog_sigma[t] + dlatent * noise[t] * log_sigma[t].exp()], 1)
-                db_q.add_(both)
-                dq[t] = both
-                dh_e = dh_e + dq[t] @ transposed[2]
+                both = dq[t].add_(torch.cat([dlatent, dlatent * shift[t]], 1))
+                dh_e = dh_e + (both if not low else dq_low[t].copy_(both)) @ transposed[2]
                 dr_hh = cell_back(e_z, e_c, t, dh_e, de_c, w_e, transposed[0], de_z, db_e)
-                dseen, derror, dh, dh_e = dr_hh.split([C * N * N, C * N * N, H, H], 1)
+                dseen, derror, dh, dh_e = dr_hh.split([R, R, H, H], 1)
                 dh_d = dh_d + dh
-                dseen, dink_patch = ((dseen + derror).reshape(B, C, N, N), (-derror).reshape(B, C, N, N))
-                dink, dF, dgamma = _read_back(looking, x, inks[t], dseen, dink_patch)
-                dys[t, :, :5] = _filters_back(reader, aims[t, :, 0], looking, dF, dgamma)
-                dc.addcmul_(dink, inks[t] - inks[t].square())  # through the sigmoid
-            dys[0, :, 2:5] *= slopes[0, :, 0]
+                dpatch = torch.cat([(dseen + derror).view(B * C, N, N), (-derror).view(B * C, N, N)], 1)
+                filters, mu, F_x, F_y, gamma = at(t)
+                dink, dF_x[:, :N], dF_y[:, :N], dgamma[:, 0] = _read_back(
+                    F_x[:, :N], F_y[:, :N], gamma[:, 0], across.mT, inks[t], downs[t], dpatch
+                )
+                dc.add_(_sigmoid_slope(dink, inks[t], grad_input=dink))
+                if t % _CHUNK == 0:
+                    add_chunk(dw_e, e_in, de_z, t)
+                    add_chunk(dw_d, d_in, dd_z, t)
+            dF_x[:, N:], dF_y[:, N:], dgamma[:, 1] = 0, 0, 0  # nothing was written with the first aims
+            dys[0, :, :10] = _filters_back(grids, filters, mu, dfilters, dgamma, slopes[0]).view(B, 10)
             dh_d = dh_d + dys[0] @ transposed[3]
-
-            def summed(inputs, dout):
-                """The gradient of a weight, all steps in one product."""
-                return inputs.flatten(0, 1).t() @ dout.view(T * B, -1)
-
+            db_q = dq.sum((0, 1))
+            dq, dys = ((dq_low if low else dq).view(T * B, 2 * Z), dys.flatten(0, 1))
             grads = (
-                dc.sum(0), torch.stack([dh_e.sum(0), de_c.sum(0), dh_d.sum(0), dd_c.sum(0)]),
-                summed(e_in, de_z), db_e.sum(0).flatten(), summed(d_in, dd_z), db_d.sum(0).flatten(),
-                summed(e_h, dq), db_q.sum(0), d_h.flatten(0, 1).t() @ dys.flatten(0, 1), dys.sum((0, 1)),
+                dc.view(B, *shape).sum(0), torch.stack([dh_e.sum(0), de_c.sum(0), dh_d.sum(0), dd_c.sum(0)]),
+                dw_e, db_e.sum(0).flatten(), dw_d, db_d.sum(0).flatten(),
+                e_h.flatten(0, 1).t() @ dq, db_q, d_h.flatten(0, 1).t() @ dys, dys.sum(0),
             )  # fmt: skip
         return None, None, *(a.to(d) for a, d in zip(grads, ctx.dtypes, strict=True)), None, None, None, None

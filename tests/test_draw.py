@@ -588,6 +588,7 @@ def test_an_empty_batch(device, attention):
     assert out.canvases.shape == (3, 0, 1, 8, 8) and model.importance_nats(x, 2).shape == (0,)
     if attention:
         assert out.read_boxes.shape == out.write_boxes.shape == (3, 0, 4)
+    assert all(not grad.any() for grad in gradients(model, out.nll_bound.sum()).values())
 
 
 @pytest.mark.parametrize("attention", [True, False])
