@@ -395,6 +395,16 @@ def test_a_window_that_has_left_ends_the_line():
     assert draft.ended and len(draft.strokes) < 40 and draft.phi[-1].sum() < 1e-3
 
 
+def test_no_line_ends_before_its_first_point():
+    """The window stands behind the text at the first look; there must be a point of ink all the same."""
+    model = network()
+    with torch.no_grad():
+        model.first.window.weight[:, 6:] = 0.0
+        model.first.window.bias[6:] = math.log(2.0)
+    (draft,) = draw(model, ["a"], [1], rule="graves")
+    assert draft.phi[0, 1] > draft.phi[0, 0] and draft.ended and len(draft.strokes) == 2
+
+
 def test_the_attention_is_that_of_forward_and_the_place_only_grows():
     model = network()
     (draft,) = draw(model, ["ink and pens"], [2])
