@@ -52,7 +52,7 @@ class Run:
 
     def load(self, path):
         saved = torch.load(path, weights_only=True)
-        if saved["config"] != self.config or saved["facts"]["epochs"] != self.facts["epochs"]:
+        if saved["config"] != self.config or saved["facts"].get("epochs") != self.facts.get("epochs"):
             raise SystemExit(f"{path} is of another run, {saved['config']}; name another --state")
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
@@ -61,7 +61,7 @@ class Run:
 
     def averaged(self):
         """The model with the averaged weights, for scoring."""
-        model = VAE(**self.config)
+        model = type(self.model)(**self.config)
         model.load_state_dict(self.average)
         return model.eval()
 
@@ -105,7 +105,14 @@ def bounds(model, images, seeds, chunk=1000):
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
         outs = [model(images.floats(slice(i, i + chunk)), generator) for i in range(0, len(images), chunk)]
-        rows.append(torch.stack([torch.cat([o.nll_bound for o in outs]), torch.cat([o.kl for o in outs])]))
+        rows.append(
+            torch.stack(
+                [
+                    torch.cat([o.nll_bound for o in outs]),
+                    torch.cat([o.kl.reshape(-1, len(o.nll_bound)).sum(0) for o in outs]),
+                ]
+            )
+        )
     return torch.stack(rows).unbind(1)
 
 

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from softattn.filterbank import Filterbank
 from softattn.lstm import LSTMCell, _close_gates, _no_autocast, _open_gates, _sigmoid_slope
-from softattn.vae import bernoulli_nats, kl_from_standard
+from softattn.vae import _check_images, bernoulli_nats, kl_from_standard
 
 __all__ = ["BOUND", "DRAW", "DRAWOutput", "Film"]
 
@@ -34,7 +34,7 @@ class DRAWOutput(NamedTuple):
     """What one pass of DRAW knows about a batch; T steps.
 
     Args:
-        nll_bound: upper bound of -log p(x) in nats, shape (B,): -log p(x | canvas) + the KL of all steps, one draw of z.
+        nll_bound: upper bound of -log p(x) in nats, shape (B,): -log p(x | canvas) + the KL of all steps, one draw.
         kl: its second part, step by step, shape (T, B).
         logits: the last canvas, log odds of ink, shape (B, C, H, W).
         read_boxes, write_boxes: where each step looks and writes: centre x, centre y, width, height in pixels from 0,
@@ -63,7 +63,8 @@ class Film(NamedTuple):
 
     Args:
         canvases: the canvas after each step, log odds of ink, shape (T, n, C, H, W).
-        write_boxes: where each step writes: centre x, centre y, width, height in pixels from 0, shape (T, n, 4); None without attention.
+        write_boxes: where each step writes: centre x, centre y, width, height in pixels from 0, shape (T, n, 4); None
+            without attention.
     """
 
     canvases: Tensor
@@ -228,10 +229,8 @@ class DRAW(nn.Module):
         return c, *q.chunk(2, -1), aims, canvases
 
     def _check(self, x: Tensor) -> None:
-        """Raise ValueError unless x is (B, C, H, W) and there is a step to take."""
-        if x.ndim != 4 or tuple(x.shape[1:]) != self.image_shape:
-            wanted = ", ".join(map(str, self.image_shape))
-            raise ValueError(f"DRAW: images have shape {tuple(x.shape)}, expected (B, {wanted})")
+        """Raise ValueError unless x is (B, C, H, W) with numbers from 0 to 1 and there is a step to take."""
+        _check_images("DRAW", x, self.image_shape)
         if self.steps < 1:
             raise ValueError(f"DRAW: steps is {self.steps}, expected at least 1")
 
@@ -243,9 +242,6 @@ class DRAW(nn.Module):
     def forward(self, x: Tensor, generator: torch.Generator | None = None, keep: bool = False) -> DRAWOutput:
         """Take all steps: look, guess, write.
 
-        Values are not checked here: the loaders of `images` refuse what is not from 0 to 1, and a NaN makes a bound
-        that `fit` refuses.
-
         Args:
             x: images, shape (B, C, H, W), from 0 to 1.
             generator: where the noise comes from.
@@ -255,7 +251,7 @@ class DRAW(nn.Module):
             A DRAWOutput.
 
         Raises:
-            ValueError: if the shape is another, or `steps` below 1.
+            ValueError: if the shape is another, a pixel is no number from 0 to 1, or `steps` is below 1.
 
         Source: Gregor et al. (2015), eq. 1 to 12; slides 24 and 25.
         """
@@ -268,7 +264,7 @@ class DRAW(nn.Module):
 
     @torch.no_grad()
     def importance_nats(self, x: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:
-        """A tighter bound of -log p(x) from k draws: -log of the mean weight p(x, z) / q(z | x); k = 1 is one draw of the bound.
+        """A tighter bound of -log p(x) from k draws: -log of the mean weight p(x, z) / q(z | x).
 
         The weights hold the SAMPLED log p(z) - log q(z | x) of all steps, not the closed-form KL.
 
@@ -281,7 +277,7 @@ class DRAW(nn.Module):
             Nats, shape (B,).
 
         Raises:
-            ValueError: if k is below 1 or the shape is another.
+            ValueError: if k is below 1, the shape is another, or a pixel is no number from 0 to 1.
 
         Source: Burda et al. (2016), eq. 8.
         """
@@ -375,7 +371,7 @@ def _write_back(F_x: Tensor, F_y: Tensor, gamma: Tensor, patch: Tensor, dimage: 
 
 
 def _read_back(F_x: Tensor, F_y: Tensor, gamma: Tensor, x: Tensor, ink: Tensor, down: Tensor, dpatch: Tensor) -> tuple:
-    """Take the gradient of the patches of x and ink (B, 2 N, N) back to ink (B, H, W), to F_x, to F_y and to log gamma."""
+    """Take the gradient of the patches of x and ink (B, 2 N, N) back to ink (B, H, W), F_x, F_y and log gamma."""
     patch = torch.bmm(down, F_x.mT)  # down: F_y x, F_y ink; (B, 2 N, W)
     dgamma = (dpatch * patch).sum((1, 2), keepdim=True) * gamma
     dpatch = dpatch * gamma
@@ -394,7 +390,7 @@ _CHUNK = 8  # steps in one product, on the way back
 
 
 class _Grids:
-    """Both grids at once: rows of the reader first, then the writer's; each channel is a picture of its own, B C of them."""
+    """Both grids at once: the reader's rows first, then the writer's; each channel is a picture of its own."""
 
     def __init__(self, reader: Filterbank, writer: Filterbank, channels: int, like: Tensor):
         self.channels, self.height, self.width, sizes = channels, reader.height, reader.width, (reader.n, writer.n)

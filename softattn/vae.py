@@ -63,6 +63,16 @@ def bernoulli_nats(logits: Tensor, x: Tensor) -> Tensor:
 
 
 # -- The machine --
+def _check_images(name: str, x: Tensor, shape: tuple[int, int, int]) -> None:
+    """Raise ValueError unless x is (B, C, H, W) with numbers from 0 to 1."""
+    if x.ndim != 4 or tuple(x.shape[1:]) != shape:
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(f"{name}: images have shape {tuple(x.shape)}, expected (B, {wanted})")
+    if x.numel() and x.device.type != "meta" and not (x.amin() >= 0 and x.amax() <= 1):
+        low, high = x.amin().item(), x.amax().item()
+        raise ValueError(f"{name}: pixels from {low:g} to {high:g}, expected 0 to 1, without NaN; divide bytes by 255")
+
+
 class VAEOutput(NamedTuple):
     """What one pass through a VAE knows about a batch.
 
@@ -139,12 +149,7 @@ class VAE(nn.Module):
         Raises:
             ValueError: if the shape is another, or a pixel is no number from 0 to 1.
         """
-        if x.ndim != 4 or tuple(x.shape[1:]) != self.image_shape:
-            wanted = ", ".join(map(str, self.image_shape))
-            raise ValueError(f"VAE: images have shape {tuple(x.shape)}, expected (B, {wanted})")
-        if x.numel() and x.device.type != "meta" and not (x.amin() >= 0 and x.amax() <= 1):
-            low, high = x.amin().item(), x.amax().item()
-            raise ValueError(f"VAE: pixels from {low:g} to {high:g}, expected 0 to 1, without NaN; divide bytes by 255")
+        _check_images("VAE", x, self.image_shape)
         mu, log_sigma = self.encoder(2 * x.flatten(1) - 1).chunk(2, -1)
         wide = torch.promote_types(x.dtype, torch.float32)
         return mu.to(wide), log_sigma.to(wide)

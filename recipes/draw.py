@@ -1,0 +1,291 @@
+"""Train DRAW on the fixed binarisation of MNIST, with more and more steps, and write softattn/weights/draw-mnist.
+
+    python recipes/draw.py                 train through the stages, save after each epoch; called again it goes on
+    python recipes/draw.py --cool 20       from that state, 20 epochs with a learning rate that falls along half a
+                                           cosine; called again it goes on
+    python recipes/draw.py --finish        score the cooled run on valid and, once, on the test set; write weights, card
+    python recipes/draw.py --score         score the weights that ship: the card's figures again
+    python recipes/draw.py --no-attention  the control that reads and writes whole pictures, in the same stages; writes
+                                           softattn/corpus/draw-whole.json
+
+Data: SOFTATTN_DATA/binarized-mnist, 50,000 images to train on, 10,000 to choose on, the test set once, at the end.
+No parameter belongs to a step, so a model trained with 16 steps goes on with 32: most of the learning is done where a
+step of the optimizer is cheap. Choices that the paper does not name: the first canvas is learned and starts at the log
+odds of the mean image (the bound then starts near 206 nats, not near 543), the first states are learned; the logarithms
+of the attention are held between -5 and 5; the KL's weight rises from 0 to 1 over the first 500 steps; the weights are
+averaged (EMA); products of the LSTMs in bfloat16.
+"""
+
+import argparse
+import json
+import math
+import platform
+import time
+from pathlib import Path
+
+import torch
+import vae
+
+from softattn._files import atomic_write, save_weights
+from softattn.draw import DRAW
+from softattn.images import load_binarised
+from softattn.vae import bernoulli_nats
+
+BATCH, WARMUP, KL_STEPS, KEEP, CLIP = 128, 150, 500, 0.999, 10.0
+RATES = {16: 1e-3, 32: 7e-4, 64: 5e-4}
+
+
+class Run(vae.Run):
+    """A training run in stages, saved after each epoch and taken up again exactly."""
+
+    def __init__(self, args, mean_image):
+        torch.manual_seed(args.seed)
+        self.config = dict(
+            image_shape=[1, 28, 28], steps=64, hidden=256, latent=100, read=2, write=5, attention=args.attention
+        )
+        self.model = DRAW(**self.config).to(args.device)
+        with torch.no_grad():
+            self.model.canvas.copy_(torch.logit(mean_image.clamp(0.01, 0.99)))
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, betas=(0.9, 0.99), fused=True)
+        self.facts = dict(epoch=0, steps=0, seconds=0.0, curve=[], seed=args.seed, stages=args.stages, since=0, first=0,
+                          cooled=0, by_steps=[])  # fmt: skip
+
+    def load(self, path):
+        """Take up a saved run."""
+        fresh = self.facts
+        super().load(path)
+        self.facts = {**fresh, **self.facts}
+
+    def rate(self, base, done, epochs, cool):
+        """The learning rate: a short warm-up at each switch; when cooling, half a cosine down to a hundredth."""
+        warm = min(1.0, (self.facts["since"] + 1) / WARMUP)
+        return base * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done / epochs)) if cool else 1.0)
+
+    def epoch(self, images, bf16, base, done=0, epochs=1, cool=False):
+        """One pass over the images, in an order that only seed and epoch decide; mean bound and gradient norm."""
+        facts, total, norms = self.facts, 0.0, 0.0
+        generator = torch.Generator().manual_seed(1_000_003 * facts["seed"] + facts["epoch"])
+        order = torch.randperm(len(images), generator=generator)
+        per_epoch = len(images) // BATCH
+        self.model.train()
+        for k in range(per_epoch):
+            x = images.floats(order[k * BATCH : (k + 1) * BATCH]).to(self.model.canvas.device)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate(base, done + k / per_epoch, epochs, cool)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+                out = self.model(x, generator)
+            weight = min(1.0, (facts["steps"] + 1) / KL_STEPS)
+            loss = (out.nll_bound - (1 - weight) * out.kl.sum(0)).mean()
+            if not loss.isfinite():
+                raise SystemExit(f"the loss is {loss.item()} at step {facts['steps']}")
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            norms += torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP).item()
+            self.optimizer.step()
+            facts["steps"] += 1
+            facts["since"] += 1
+            total += out.nll_bound.mean().item()
+            keep = min(KEEP, (1 + facts["steps"]) / (10 + facts["steps"]))
+            with torch.no_grad():
+                for name, value in self.model.state_dict().items():
+                    self.average[name].lerp_(value, 1 - keep)
+        facts["epoch"] += 1
+        return total / per_epoch, norms / per_epoch
+
+
+def stages(text):
+    """16:60,32:25 as [[16, 60], [32, 25]]: steps and epochs of each stage."""
+    return [[int(n) for n in part.split(":")] for part in text.split(",")]
+
+
+def stage_of(plan, epoch):
+    """Steps of the stage that this epoch belongs to, and its first epoch."""
+    first = 0
+    for steps, epochs in plan:
+        if epoch < first + epochs:
+            return steps, first
+        first += epochs
+    return None, first
+
+
+@torch.no_grad()
+def by_step(model, images):
+    """What each step adds: the bound if the model stops after t steps, and the KL of step t; one draw, nats."""
+    generator, stopped, kls = torch.Generator().manual_seed(5), 0, 0
+    for i in range(0, len(images), 200):
+        x = images.floats(slice(i, i + 200))
+        out = model(x, generator, keep=True)
+        nll = torch.stack([bernoulli_nats(canvas, x) for canvas in out.canvases])
+        stopped = stopped + (nll + out.kl.cumsum(0)).sum(1)
+        kls = kls + out.kl.sum(1)
+    return [[round(v, 3) for v in (total / len(images)).tolist()] for total in (stopped, kls)]
+
+
+@torch.no_grad()
+def nearest(model, train, test, n=64):
+    """Hamming distances in pixels to the nearest training digit: of samples, coins tossed, and of test digits."""
+    generator = torch.Generator().manual_seed(6)
+    samples = torch.bernoulli(model.generate(n, generator), generator=generator)
+    rows = train.floats().flatten(1)
+
+    def distances(x):
+        x = x.flatten(1)
+        return [int(d) for d in (x.sum(1)[:, None] + rows.sum(1) - 2 * x @ rows.T).min(1).values.tolist()]
+
+    return {"samples": distances(samples), "test": distances(test[:n].floats())}
+
+
+def finish(run, args):
+    """Score, on the test set only when the run was cooled, and write weights and card."""
+    facts, steps = run.facts, run.facts["curve"][-1][1]
+    model = run.averaged()
+    model.load_state_dict(
+        {k: v.to(torch.bfloat16).float() for k, v in model.state_dict().items()}
+    )  # as they are stored
+    model.steps = steps
+    valid_set = load_binarised("valid")
+    valid, test = vae.score(model, valid_set, 1), None
+    if facts["cooled"]:
+        test = vae.score(model, load_binarised("test"))
+        test["importance"] = {"draws": 25, "nats_per_image": vae.importance(model, load_binarised("test"), 25)}
+    stopped, kl_by_step = by_step(model, valid_set[:2000])
+    shown = test or valid
+    minutes = facts["seconds"] / 60
+    card = {
+        "class": "softattn.draw.DRAW",
+        "config": {**run.config, "steps": steps},
+        "summary": f"digits in {steps} steps, {'with' if args.attention else 'without'} attention, "
+        "trained on the fixed binarisation of MNIST",
+        "data": "MNIST, fixed binarisation (Larochelle): 50,000 to train, 10,000 to choose, 10,000 to test",
+        "licence": "MIT",
+        "non_commercial": False,
+        "command": "python recipes/draw.py --stages "
+        + ",".join(f"{t}:{n}" for t, n in facts["stages"])
+        + (f", --cool {facts['cooled']}" if facts["cooled"] else "")
+        + ", then --finish"
+        + ("" if args.attention else ", all with --no-attention"),
+        "commit": vae.commit(),
+        "steps": facts["steps"],
+        "epochs": facts["epoch"],
+        "minutes": round(minutes, 1),
+        "machine": f"{platform.machine()}, {args.threads} thread, {args.device}, bfloat16 products, "
+        "processor time, other work beside it",
+        "seed": facts["seed"],
+        "metric": {
+            "name": "bound in nats per image, " + ("mean of 10 noise draws" if test else "one noise draw"),
+            "value": shown["nats_per_image"],
+            "split": "test, all 10,000, scored once" if test else "valid, all 10,000",
+        },
+        "paper": "DRAW <= 80.97 nats, without attention <= 87.40, recalled (Gregor et al. 2015)",
+        "valid": valid,
+        **({"test": test} if test else {}),
+        "stopped": stopped,
+        "kl_by_step": kl_by_step,
+        "by_steps": [[t, nats] for t, nats in facts["by_steps"] if t != steps] + [[steps, valid["nats_per_image"]]],
+        "nearest": nearest(model, load_binarised("train"), load_binarised("test")),
+        "curve": {
+            "columns": ["epoch", "T", "train, nats", "valid (2,000), nats", "valid, KL", "minutes"],
+            "rows": facts["curve"],
+        },
+    }
+    written = save_weights(args.out, model.state_dict(), card, dtype=torch.bfloat16)
+    print(json.dumps({"valid": valid, "test": test, "bytes": written["bytes"]}, indent=2))
+
+
+def compare(run):
+    """Write the curve of a run without attention beside that of the weights that ship, as far as both went alike."""
+    card = json.loads((vae.ROOT / "softattn" / "weights" / "draw-mnist.json").read_text())
+    ours, rows = {row[0]: row for row in card["curve"]["rows"]}, []
+    for epoch, steps, _, nats, *_ in run.facts["curve"]:
+        if ours[epoch][1] != steps:
+            break
+        rows.append([epoch, steps, round(ours[epoch][3], 3), round(nats, 3)])
+    entry = {
+        "what": "DRAW with and without attention after the same epochs, rates and seed, T steps; no cooling",
+        "columns": ["epoch", "T", "with attention", "without"],
+        "unit": "bound in nats per image, 2,000 images of valid, one noise draw, averaged weights",
+        "command": "python recipes/draw.py --no-attention --stages "
+        + ",".join(f"{t}:{n}" for t, n in run.facts["stages"]),
+        "rows": rows,
+    }
+    with atomic_write(vae.ROOT / "softattn" / "corpus" / "draw-whole.json") as beside:
+        beside.write_text(json.dumps(entry, indent=1) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stages", type=stages, default=stages("16:60,32:25,64:40"), help="steps:epochs of each stage")
+    parser.add_argument("--no-attention", dest="attention", action="store_false")
+    parser.add_argument("--cool-steps", type=int, default=64, help="T while cooling")
+    parser.add_argument("--cool", type=int, default=0, help="epochs with a falling learning rate, from the saved state")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after the epoch that passes this time")
+    parser.add_argument("--finish", action="store_true", help="score, write weights and card from the saved state")
+    parser.add_argument("--score", action="store_true", help="score the weights that ship on the test set")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--float32", action="store_true", help="no bfloat16 products")
+    parser.add_argument("--state", type=Path, default=Path.home() / "softattn-runs" / "draw")
+    parser.add_argument("--out", type=Path, default=vae.ROOT / "softattn" / "weights" / "draw-mnist.safetensors")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.score:
+        import softattn
+
+        print(json.dumps(vae.score(softattn.load(args.out.stem), load_binarised("test")), indent=2))
+        return
+    train, valid = load_binarised("train"), load_binarised("valid")
+    args.state.mkdir(parents=True, exist_ok=True)
+    path = args.state / f"{'attention' if args.attention else 'whole'}-seed{args.seed}.pt"
+    run = Run(args, train.pixels.float().mean(0) / 255)
+    if path.exists():
+        run.load(path)
+        print(f"taken up after epoch {run.facts['epoch']}", flush=True)
+    cooled = path.with_name(path.stem + "-cooled.pt")
+    if args.finish:
+        if cooled.exists():
+            run.load(cooled)
+        finish(run, args)
+        return
+    facts = run.facts
+    if args.cool:
+        if cooled.exists():
+            run.load(cooled)
+            facts = run.facts
+            print(f"cooling taken up after epoch {facts['epoch']}", flush=True)
+        else:
+            facts.update(cooled=args.cool, since=0, first=facts["epoch"])
+        path, plan = cooled, [[args.cool_steps, args.cool]]
+    else:
+        facts["stages"], plan = args.stages, args.stages
+    begin = time.monotonic()
+    while time.monotonic() - begin < 60 * args.minutes:
+        steps, first = stage_of(plan, facts["epoch"] - facts["first"])
+        if steps is None:
+            break
+        if facts["epoch"] - facts["first"] == first:
+            facts["since"] = 0
+        start = time.process_time()
+        run.model.steps = steps
+        done = facts["epoch"] - facts["first"]
+        nats, norm = run.epoch(train, not args.float32, RATES[steps], done, args.cool or 1, bool(args.cool))
+        facts["seconds"] += time.process_time() - start
+        model = run.averaged()
+        model.steps = steps
+        seen = vae.score(model, valid[:2000], 1)
+        facts["curve"].append([facts["epoch"], steps, nats, seen["nats_per_image"], seen["kl"], facts["seconds"] / 60])
+        if stage_of(plan, facts["epoch"] - facts["first"])[0] != steps:  # the stage is over
+            facts["by_steps"].append([steps, vae.score(model, valid, 1)["nats_per_image"]])
+        run.save(path)
+        print(
+            f"epoch {facts['epoch']:3d}  T {steps}  train {nats:7.2f}  valid {seen['nats_per_image']:7.2f}  "
+            f"KL {seen['kl']:6.2f}  norm {norm:.1f}  {facts['seconds'] / 60:.1f} min of processor time",
+            flush=True,
+        )
+    if not args.attention:
+        compare(run)
+
+
+if __name__ == "__main__":
+    main()
