@@ -3,7 +3,7 @@
     python -m pip install --no-deps -r bench/requirements.txt   once; the recogniser's models are inside the wheel
     SOFTATTN_DATA=... python bench/legibility.py                500 texts of val1, at bias 0.75, at 0, and by people
     python bench/legibility.py --acceptance                     500 texts of 5 to 60 characters: what went wrong
-    python bench/legibility.py --acceptance --drafts            their first attempts alone, judged against both marks
+    python bench/legibility.py --acceptance --drafts            first attempts, judged by shares and by weights
     options: --lines 500 --bias 0.75 0 --weights NAME | --state FILE.pt --seed 1 --save FOLDER --drafts --threads 1
 
 One renderer for all lines: strokes to a grey bitmap, ink 100 pixels high (without the highest and lowest fiftieth of
@@ -30,7 +30,7 @@ import torch
 import softattn
 from softattn.prediction import plain_text
 from softattn.strokes import PRINTABLE, Strokes, load_iam
-from softattn.synthesis import AGAINST, BATCH, TRIES, Draft, HandwritingSynthesizer, draw, faults, height, slant
+from softattn.synthesis import BATCH, JUDGED_BY, TRIES, Draft, HandwritingSynthesizer, draw, faults, height, slant
 
 HEIGHT, PEN, MARGIN = 100, 8, 10  # pixels
 
@@ -252,14 +252,14 @@ def odd_text(rng: np.random.Generator) -> str:
 
 
 def first_attempts(drafts: list[Draft], bias: float) -> None:
-    """Print how many first attempts are accepted if a character must reach half of the usual, or of the loudest."""
+    """Print how many first attempts are accepted, judged by shares of the window and by its weights."""
     print(f"first attempts at {len(drafts)} texts, bias {bias:g}")
-    for against in ("usual", "loudest"):
-        said = [faults(draft, against) for draft in drafts]
+    for by in ("shares", "weights"):
+        said = [faults(draft, by) for draft in drafts]
         ran, skipped, order = (sum(word in fault for fault in said) for word in ("ran on", "passed over", "order"))
         print(
-            f"  half of the {against:8s} {said.count('') / len(said):6.1%} accepted; {ran} ran on, {skipped} skipped a "
-            f"character, {order} out of order" + "   <- the rule of softattn.write" * (against == AGAINST)
+            f"  by {by:8s} {said.count('') / len(said):6.1%} accepted; {ran} ran on, {skipped} skipped a "
+            f"character, {order} out of order" + "   <- the rule of softattn.write" * (by == JUDGED_BY)
         )
 
 

@@ -1,9 +1,9 @@
 """Pick the priming lines that ship as styles: lines that the synthesizer wrote itself, legible and unlike each other.
 
-    python recipes/styles.py                   draws 192 lines and writes softattn/corpus/styles.json
+    python recipes/styles.py                   draws 384 lines and writes softattn/corpus/styles.json
     python recipes/styles.py --count 8 --out F [--state FILE.pt]
 
-Of the lines that are accepted, the half is kept that the recogniser of bench/legibility.py reads best, where it is
+Of the lines that are accepted, the quarter is kept that the recogniser of bench/legibility.py reads best, where it is
 installed, and among equals those that the model finds least surprising. Of these one is taken that is far from the
 middle, then always the one that is furthest from all taken so far, in five measures: slant, height, width and points
 per character, pen lifts per character. A style is named after the measure by which it stands out.
@@ -83,7 +83,7 @@ def names(points):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=8, help="styles, at most 10")
-    parser.add_argument("--lines", type=int, default=192, help="lines to draw")
+    parser.add_argument("--lines", type=int, default=384, help="lines to draw")
     parser.add_argument("--bias", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "softattn" / "corpus" / "styles.json")
@@ -101,7 +101,7 @@ def main():
         )
     scores, wrong = model.scores(lines), misread(lines)
     surprise = (scores["nats"] / scores["points"]).tolist()
-    usual = sorted(range(len(lines)), key=lambda i: (round(wrong[i], 1), surprise[i]))[: len(lines) // 2]
+    usual = sorted(range(len(lines)), key=lambda i: (round(wrong[i], 1), surprise[i]))[: len(lines) // 4]
     lines, wrong = [lines[i] for i in usual], [wrong[i] for i in usual]
     points = torch.tensor([measures(line) for line in lines])
     points = ((points - points.mean(0)) / points.std(0)).clamp(-2.5, 2.5)

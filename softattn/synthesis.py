@@ -26,13 +26,13 @@ from softattn.strokes import PRINTABLE, Strokes
 from softattn.window import FAR, LIMIT, WindowLSTM, WindowState
 
 __all__ = [
-    "AGAINST",
     "BATCH",
     "BLOCK",
     "CODES",
     "Draft",
     "Handwriting",
     "HandwritingSynthesizer",
+    "JUDGED_BY",
     "OTHER",
     "PACE",
     "RATE",
@@ -389,8 +389,8 @@ def draw(
         seeds: one for each line; a line does not depend on its neighbours.
         bias: Graves' b: 0 draws from the prediction as it stands; more prefers the probable. A number, or one per line.
         primes: a line to read before each text, with its own text: its hand is taken up.
-        rule: when a line has ended. "graves": at his rule. "lift": at the first lift of the pen from there on, or
-            where the window has left the text altogether.
+        rule: when a line has ended. "graves": at his rule. "lift": at the first lift of the pen from where the window
+            weighs the place behind the text more than all its characters together, or where it has left both.
         low: bfloat16 products. None: for more than 8 lines on a CPU, where they are faster.
 
     Returns:
@@ -438,12 +438,16 @@ def draw(
                 looks.append(phi)
             x, pen, seen = xs[-1], torch.stack(xs).mT, torch.stack(looks).mT  # (BLOCK + 1, B, 3), (BLOCK, B, U + 1)
             points[start + 1 : start + BLOCK + 1, rows], phis[block, rows] = pen[1:], seen
-            past = graves_end(seen.flatten(0, 1), lengths[rows].repeat(BLOCK)).view(BLOCK, -1)
+            heard = (seen * own[rows]).sum(2)  # of the text and the place behind, (BLOCK, B)
+            if rule == "graves":
+                past = graves_end(seen.flatten(0, 1), lengths[rows].repeat(BLOCK)).view(BLOCK, -1)
+            else:
+                past = 2 * seen.gather(2, lengths[rows].expand(BLOCK, -1)[..., None])[..., 0] > heard
             past[0] &= start > 0  # the first look is before any ink
             end = over[rows] | (past.cumsum(0) > 0)
             over[rows] = end[-1]
             if rule == "lift":
-                end = end & ((pen[:-1, :, 2] > 0) | ((seen * own[rows]).sum(2) < 1e-3))
+                end = end & ((pen[:-1, :, 2] > 0) | (heard < 1e-3))
             done = end | (limits[rows] == torch.arange(start, start + BLOCK, device=device)[:, None])
             gone, first = done.any(0), done.byte().argmax(0)
             if gone.any():
@@ -496,38 +500,39 @@ def _read(model: HandwritingSynthesizer, text: Tensor, primes: Sequence[Strokes]
 
 
 # -- And is it complete? --
-AGAINST = "usual"  # what `passed` compares with: "usual", the line's median, or "loudest", its largest
+JUDGED_BY = "shares"  # what `passed` compares: "weights", phi as it is, or "shares", phi over its sum at each moment
 
 
-def passed(phi: Tensor, against: str = AGAINST) -> Tensor:
-    """Which characters the window passed over: those whose largest weight is at least half of a mark.
+def passed(phi: Tensor, by: str = JUDGED_BY) -> Tensor:
+    """Which characters the window passed over: those whose largest value over time is half of anybody's at least.
 
     Args:
         phi: the window's weights over time, shape (T, U).
-        against: the mark. "loudest": the largest weight of any character. "usual": the median over the characters of
-            their largest weights; or, where most of them were not heard, 0.3 of the loudest.
+        by: which values. "weights": phi itself. "shares": phi divided by its sum at that moment; a window whose weights
+            sum to less than 0.1 shares that little.
 
     Returns:
         bool, shape (U,).
 
     Raises:
-        ValueError: for another mark.
+        ValueError: for other values.
     """
-    if against not in ("usual", "loudest"):
-        raise ValueError(f"passed: against is {against!r}, expected 'usual' or 'loudest'")
+    if by not in ("weights", "shares"):
+        raise ValueError(f"passed: by is {by!r}, expected 'weights' or 'shares'")
+    if by == "shares":
+        phi = phi / phi.sum(1, keepdim=True).clamp(min=0.1)
     peak = phi.amax(0)
-    mark = peak.amax() if against == "loudest" else torch.maximum(peak.median(), 0.3 * peak.amax())
-    return peak >= 0.5 * mark
+    return peak >= 0.5 * peak.amax()
 
 
-def faults(draft: Draft, against: str = AGAINST) -> str:
+def faults(draft: Draft, by: str = JUDGED_BY) -> str:
     """What is wrong with a line, in words.
 
     A line is accepted when the stop rule ended it and the window passed over every character, in their order.
 
     Args:
         draft: one attempt at a line.
-        against: the mark of `passed`.
+        by: the values that `passed` compares.
 
     Returns:
         The first fault that is found; "" if the line is accepted.
@@ -536,7 +541,7 @@ def faults(draft: Draft, against: str = AGAINST) -> str:
     if not draft.ended:
         return "the pen ran on behind the text"
     phi = draft.phi[:, :U]
-    missed = [f"{draft.strokes.text[u]!r} (character {u})" for u in (~passed(phi, against)).nonzero()[:, 0].tolist()]
+    missed = [f"{draft.strokes.text[u]!r} (character {u})" for u in (~passed(phi, by)).nonzero()[:, 0].tolist()]
     if missed:
         return f"the window passed over {', '.join(missed)} too lightly"
     if (phi.argmax(0).diff() < 0).any():
