@@ -287,8 +287,8 @@ def import_order(root: Path = ROOT) -> list[str]:
                     graph.setdefault(page.name, set()).add(module)
                 if module in HAND_WRITTEN:
                     continue
-                if module == page.name and "remove-input" in cell.tags:
-                    continue  # the picture a chapter opens with may be drawn by what the chapter builds
+                if "remove-input" in cell.tags and page.name in (module, pages[0].name):
+                    continue  # a chapter's first picture may be drawn by what it builds, the title page's by any
                 if module == page.name:
                     faults.append(f"{here}: imports softattn.{module}, which is this chapter: run its definitions")
                 elif module not in place:
