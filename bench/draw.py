@@ -16,7 +16,6 @@ Run it while nothing else runs. It judges nothing.
 
 import argparse
 import copy
-import resource
 import statistics
 import subprocess
 import sys
@@ -142,10 +141,10 @@ def compare(models, x, noise):
     return max(((mine - its).abs().max() / its.abs().max()).item() for mine, its in pairs)
 
 
-def resident():
-    """Resident memory of this process now, MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+def resident(which="VmRSS"):
+    """Resident memory of this process now, or at its peak ("VmHWM"; getrusage's would be a parent's), MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(which))) / 1024
 
 
 def growth(which, quick, low):
@@ -156,7 +155,7 @@ def growth(which, quick, low):
     step(model, x[:1], noise[:, :1], low)
     before = resident()
     step(model, x, noise, low)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+    return resident("VmHWM") - before
 
 
 def train(args):

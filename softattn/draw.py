@@ -6,6 +6,7 @@ A network that makes a picture in steps, by looking and writing in places.
 The chapter book/draw.md builds this module and explains each line.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from softattn.filterbank import Filterbank
-from softattn.lstm import LSTMCell, _close_gates, _no_autocast, _open_gates, _sigmoid_slope
+from softattn.lstm import LSTMCell, _close_gates, _no_autocast, _sigmoid_slope
 from softattn.vae import _check_images, bernoulli_nats, kl_from_standard
 
 __all__ = ["BOUND", "DRAW", "DRAWOutput", "Film"]
@@ -219,13 +220,20 @@ class DRAW(nn.Module):
             if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
             else None
         )
-        e, d = self.encoder, self.decoder
+        e, d, y = self.encoder, self.decoder, self.hand
+        C, N = self.image_shape[0], self.reader.n
+        shares = x.new_ones(y.out_features)
+        shares[2:5] = shares[7:10] = 1 / BOUND
+        seen, error = e.weight_x[: -self.hidden].unflatten(0, (2, C, N, N)).unbind(0)
+        of_r = torch.stack([seen + error, -error], 2).flatten(0, 3)  # what is wrong is x less the ink
+        w_e = torch.cat([e.bias[None], e.weight_x[-self.hidden :], of_r, e.weight_h])
+        w_d = torch.cat([d.weight_x, d.bias[None], d.weight_h])
+        w_q = torch.cat([self.guess.weight.t(), self.guess.bias[None]])
+        w_y = torch.cat([y.bias[None], y.weight.t()]) * shares
         with _no_autocast(kind):
             c, q, aims, canvases = _DRAWFunction.apply(
-                x, noise, self.canvas, self.start, torch.cat([e.weight_x, e.weight_h]), e.bias,
-                torch.cat([d.weight_x, d.weight_h]), d.bias, self.guess.weight.t(), self.guess.bias,
-                self.hand.weight.t(), self.hand.bias, self.reader, self.writer, low or x.dtype, keep,
-            )  # fmt: skip
+                x, noise, self.canvas, self.start, w_e, w_d, w_q, w_y, self.reader, self.writer, low or x.dtype, keep
+            )
         return c, *q.chunk(2, -1), aims, canvases
 
     def _check(self, x: Tensor) -> None:
@@ -342,47 +350,17 @@ class DRAW(nn.Module):
 
 
 # -- By hand, for the third time --
-def _axis_back(F: Tensor, dF: Tensor, mu: Tensor) -> tuple[Tensor, Tensor]:
-    """Take the gradient of filters F (..., L) at mu (...) back: the sums of v (a - mu) and of v (a - mu)^2 over a."""
-    off = torch.arange(1, F.shape[-1] + 1, dtype=F.dtype, device=F.device) - mu[..., None]  # a - mu
-    v = F * dF
-    v.addcmul_(F, v.sum(-1, keepdim=True), value=-1).mul_(off)  # softmax, times a - mu
-    return v.sum(-1), v.mul_(off).sum(-1)
+def _filters_back(grids, F: Tensor, about: Tensor, mu: Tensor, dF: Tensor, dgamma: Tensor, slopes: Tensor) -> Tensor:
+    """Take the gradients of all filters and of log gamma (B, 2) back to both aims, (B, 2, 5); see _Grids.
 
-
-def _filters_back(grids, filters: list, mu: Tensor, dfilters: list, dgamma: Tensor, slopes: Tensor) -> Tensor:
-    """Take the gradients of all filters and of log gamma (B C, 2) back to both aims, (B, 2, 5); see _Grids."""
-    centres = [mu] if len(filters) == 1 else [mu[:, :1], mu[:, 1:]]
-    parts = [_axis_back(*axis) for axis in zip(filters, dfilters, centres, strict=True)]
-    dmu, dwidth = parts[0] if len(parts) == 1 else (torch.cat(two, 1) for two in zip(*parts, strict=True))
-    sums = (torch.stack([dmu, dwidth], 1) @ grids.sums).unflatten(-1, (2, 2))  # (B C, mu or width, axis, grid, 2)
-    both = sums.sum(2)
-    back = torch.cat([sums[:, 0, ..., 0].mT, both[:, 1, :, :1], both[:, 0, :, 1:], dgamma[..., None]], 2)
-    return (back if grids.channels == 1 else back.unflatten(0, (-1, grids.channels)).sum(1)) * slopes
-
-
-def _write_back(F_x: Tensor, F_y: Tensor, gamma: Tensor, patch: Tensor, dimage: Tensor) -> tuple[Tensor, ...]:
-    """Take the gradient of written images (B, H, W) back to the patch (B, N, N), to F_x, to F_y and to log gamma."""
-    seen = torch.bmm(dimage, F_x.mT)  # (B, H, N)
-    dpatch = torch.bmm(F_y, seen) / gamma  # writing's gradient is a read
-    scaled = patch / gamma
-    dF_x = torch.bmm(torch.bmm(F_y.mT, scaled).mT, dimage)
-    return dpatch, dF_x, torch.bmm(scaled, seen.mT), -(dpatch * patch).sum((1, 2))
-
-
-def _read_back(F_x: Tensor, F_y: Tensor, gamma: Tensor, x: Tensor, ink: Tensor, down: Tensor, dpatch: Tensor) -> tuple:
-    """Take the gradient of the patches of x and ink (B, 2 N, N) back to ink (B, H, W), F_x, F_y and log gamma."""
-    patch = torch.bmm(down, F_x.mT)  # down: F_y x, F_y ink; (B, 2 N, W)
-    dgamma = (dpatch * patch).sum((1, 2), keepdim=True) * gamma
-    dpatch = dpatch * gamma
-    of_x, of_ink = torch.bmm(dpatch, F_x).chunk(2, 1)
-    dF_y = torch.bmm(of_x, x.mT) + torch.bmm(of_ink, ink.mT)
-    return (
-        torch.bmm(F_y.mT, of_ink),
-        torch.bmm(dpatch.mT, down),
-        dF_y,
-        dgamma.flatten(),
-    )  # reading's gradient is a write
+    `about` holds the sums of F a and F a^2 over each row, `mu` its centre.
+    """
+    sums = ((F * dF).flatten(0, -2) @ grids.powers).view(*mu.shape, 3)  # of F dF, F dF a, F dF a^2
+    v = torch.addcmul(sums[..., 1:], sums[..., :1], about, value=-1)  # of v a, v a^2
+    v[..., 1].addcmul_(v[..., 0], mu, value=-2)  # of v (a - mu)^2: v sums to 0
+    back = (v.flatten(1) @ grids.gather).view(len(dgamma), grids.channels, 2, 5).sum(1)  # over channels
+    back[..., 4] = dgamma
+    return back * slopes
 
 
 # -- By hand, for the third time --
@@ -393,187 +371,249 @@ class _Grids:
     """Both grids at once: the reader's rows first, then the writer's; each channel is a picture of its own."""
 
     def __init__(self, reader: Filterbank, writer: Filterbank, channels: int, like: Tensor):
-        self.channels, self.height, self.width, sizes = channels, reader.height, reader.width, (reader.n, writer.n)
-        self.reach = like.new_tensor([i - n / 2 - 0.5 for n in sizes for i in range(1, n + 1)])  # in strides
-        self.stride = like.new_tensor([(max(self.height, self.width) - 1) / (n - 1) for n in sizes])
-        self.half = like.new_tensor([(self.width + 1) / 2, (self.height + 1) / 2])
-        self.owner = torch.tensor([k for k in (0, 1) for _ in range(sizes[k])], device=like.device)
-        mine = like.new_tensor([[k == 0, k == 1] for k in (0, 1) for _ in range(sizes[k])])  # (N + M, 2)
-        self.sums = torch.stack([mine, mine * self.reach[:, None]], 2).flatten(1)  # over the rows of each grid
+        self.channels, self.sides, self.sizes = channels, (reader.width, reader.height), (reader.n, writer.n)
+        self.length, rows = max(self.sides), sum(self.sizes)
+        half, self.middle = [(side + 1) / 2 for side in self.sides], (self.length + 1) / 2
+        lay = torch.zeros(2, 5, 3, rows)  # from (grid, number) to (x, y or width; row)
+        gather = torch.zeros(2, rows, 2, 2, 5)  # from (axis, row, power) to (grid, number)
+        for k, n in enumerate(self.sizes):
+            mine, reach = self.of(k), torch.arange(1, n + 1) - n / 2 - 0.5  # reach: in strides
+            lay[k, 2, 2, mine] = gather[:, mine, 1, k, 2] = 1
+            for axis in (0, 1):
+                lay[k, axis, axis, mine] = gather[axis, mine, 0, k, axis] = half[axis]
+                lay[k, 3, axis, mine] = gather[axis, mine, 0, k, 3] = reach
+        self.lay, self.gather = lay.view(10, -1).to(like), gather.view(-1, 10).to(like)
+        self.offset = like.new_tensor([*half, self.middle]).sub(self.middle).repeat_interleave(rows)
+        self.signs = like.new_tensor([-BOUND, BOUND, BOUND])
+        self.units = like.new_tensor([[math.log(0.5), math.log((self.length - 1) / (n - 1)), 0] for n in self.sizes])
+        a = torch.arange(1, self.length + 1) - self.middle
+        self.powers = torch.stack([a**0, a, a * a], 1).to(like)
 
-    def filters(self, aims: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Take aims (B, 2, 5) to filters, centres (B C, 2, N + M), x first, and gamma (B C, 2).
+    def of(self, k: int) -> slice:
+        """The rows of one grid: 0 is the reader's."""
+        return slice(0, self.sizes[0]) if k == 0 else slice(self.sizes[0], None)
 
-        The filters are (B C, 2, N + M, L), x first, or x and y in two tensors where the image is not square.
+    def parts(self, F: Tensor, k: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """F_x and F_y of one grid, step by step."""
+        (width, height), F = self.sides, F[:, :, :, self.of(k)]
+        return F[:, :, 0, :, :width].unbind(0), F[:, :, 1, :, :height].unbind(0)
+
+    def lay_out(self, told: Tensor, numbers: Tensor, F: Tensor, mu: Tensor) -> None:
+        """Fill the last three with what the hand was told, both aims (B, 2, 5), their last three as shares of BOUND.
+
+        These are bounded in `told`. `numbers` (B, 2, 5) get g~_x, g~_y, 1 / (2 sigma^2), delta and gamma; mu
+        (B C, 2, N + M) the centres, in pixels from the middle of the longer side; F (B C, 2, N + M, L) the filters, x
+        first. What lies outside a picture that is not square stays as it is.
         """
-        if self.channels > 1:
-            aims = aims.repeat_interleave(self.channels, 0)
-        width, delta, gamma = aims[..., 2:].exp().unbind(-1)
-        told = torch.cat(
-            [((aims[..., :2] + 1) * self.half).mT, (delta * self.stride)[:, None], (-0.5 / width)[:, None]], 1
-        )
-        g, delta, scale = told.index_select(2, self.owner).split([2, 1, 1], 1)  # for each row
-        mu = torch.addcmul(g, delta, self.reach)
-        if self.height == self.width:
-            return [Filterbank._rows(mu, scale[..., None], self.width)], mu, gamma
-        sides = ((mu[:, :1], self.width), (mu[:, 1:], self.height))
-        return [Filterbank._rows(centres, scale[..., None], side) for centres, side in sides], mu, gamma
+        sizes = torch.addcmul(self.units, told[..., 2:].tanh_(), self.signs).exp_()
+        rows = torch.cat([told[..., :2], sizes], 2, out=numbers).flatten(1)
+        rows = torch.addmm(self.offset, rows, self.lay).unflatten(1, (3, -1))
+        rows = rows if self.channels == 1 else rows.repeat_interleave(self.channels, 0)
+        centres, scale = mu.copy_(rows[:, :2]) + self.middle, -rows[:, 2:, :, None]
+        if self.sides[0] == self.sides[1]:
+            F.copy_(Filterbank._rows(centres, scale, self.length))
+            return
+        for axis, side in enumerate(self.sides):
+            F[:, axis, :, :side] = Filterbank._rows(centres[:, axis], scale[:, 0], side)
 
-    def slopes(self, aims: Tensor) -> Tensor:
-        """What _filters_back multiplies with, (..., 2, 5), with the slope of _bounded."""
-        precision, slope = torch.exp(-aims[..., 2:3]), 1 - (aims[..., 2:] / BOUND).square()
-        delta = aims[..., 3:4].exp() * self.stride[:, None]
-        by_rows = torch.cat(
-            [self.half * precision, precision / 2 * slope[..., :1], delta * precision * slope[..., 1:2]], -1
-        )
-        return torch.cat([by_rows, slope[..., 2:]], -1)
+    def slopes(self, told: Tensor, numbers: Tensor) -> Tensor:
+        """What _filters_back multiplies with, (..., 2, 5): 1 / sigma^2 and the like, and the slope of the bound."""
+        slope, (half, delta) = BOUND * (1 - told[..., 2:].square()), numbers[..., 2:4].split(1, -1)
+        by = [2 * half, 2 * half, half * slope[..., :1], 2 * half * delta * slope[..., 1:2], slope[..., 2:]]
+        return torch.cat(by, -1)
+
+
+def _parts(Z: int, H: int, R: int) -> dict[str, slice | int]:
+    """Where things lie in a row of the state, [z, 1, h_dec, r, h_enc, 1]: what is read together lies together."""
+    z, one, h_d, r, h_e, last = itertools.accumulate([0, Z, 1, H, R, H])
+    return {
+        "z": slice(z, one), "one": one, "h_d": slice(h_d, r), "r": slice(r, h_e), "h_e": slice(h_e, last), "last": last,
+        "decoder": slice(z, r), "hand": slice(one, r), "encoder": slice(one, last), "guess": slice(h_e, last + 1),
+    }  # fmt: skip
+
+
+def _open_sigmoids(z: Tensor, minus_one: Tensor) -> tuple[Tensor, ...]:
+    """Open the gates z (B, 4, H) in place, where g comes doubled: tanh(a) = 2 sigma(2 a) - 1."""
+    i, f, g, o = z.sigmoid_().unbind(1)
+    return i, f, torch.add(minus_one, g, alpha=2, out=g), o
 
 
 class _DRAWFunction(torch.autograd.Function):
     """All the steps of DRAW with attention, with their backward pass; x and the noise get no gradient."""
 
     @staticmethod
-    def forward(ctx, x, noise, canvas, start, w_e, b_e, w_d, b_d, w_q, b_q, w_y, b_y, reader, writer, dtype, keep):
-        (T, B, Z), C, H = noise.shape, x.shape[1], len(w_q)
-        N, M, rows, columns = reader.n, writer.n, reader.height, reader.width
-        ctx.dtypes = [a.dtype for a in (canvas, start, w_e, b_e, w_d, b_d, w_q, b_q, w_y, b_y)]
+    def forward(ctx, x, noise, canvas, start, w_e, w_d, w_q, w_y, reader, writer, dtype, keep):
+        (T, B, Z), C, H, N, M = noise.shape, x.shape[1], w_e.shape[1] // 4, reader.n, writer.n
+        ctx.dtypes = [a.dtype for a in (canvas, start, w_e, w_d, w_q, w_y)]
         exact = torch.promote_types(dtype, torch.float32)  # float32 where the products are bfloat16
-        w_e, b_e, w_d, b_d, w_q, b_q = (a.to(dtype) for a in (w_e, b_e, w_d, b_d, w_q, b_q))
-        x, noise, w_y, b_y, start = (a.to(exact) for a in (x, noise, w_y, b_y, start))
-        x = x.reshape(B * C, rows, columns)  # each channel is a picture
+        w_e, w_d, w_q = (w.to(dtype) for w in (w_e, w_d, w_q))
+        x, noise, w_y, start = (a.to(exact) for a in (x, noise, w_y, start))
+        shape, x = x.shape[1:], x.reshape(B * C, *x.shape[2:])  # each channel is a picture
+        grids, low, R, width = _Grids(reader, writer, C, x), dtype != exact, len(w_e) - 1 - 2 * H, x.shape[2]
 
         def new(*shape, dtype=exact):
             return x.new_empty(*shape, dtype=dtype)
 
-        e_in, d_in, e_h = new(T, B, len(w_e), dtype=dtype), new(T, B, len(w_d), dtype=dtype), new(T, B, H, dtype=dtype)
-        e_z, d_z = ([new(B, 4, H, dtype=dtype) for _ in range(T)] for _ in range(2))
-        e_c, d_c, d_h = new(T + 1, B, H), new(T + 1, B, H), new(T + 1, B, H)
-        q, shift, ys, aims = new(T, B, 2 * Z), new(T, B, Z), new(T + 1, B, len(b_y)), new(T + 1, B, 2, 5)
-        inks, downs, canvases = (
-            new(T, *x.shape),
-            new(T, B * C, 2 * N, columns),
-            new(T if keep else 0, B, C, rows, columns),
-        )
-        gates, tanh_c, laid = new(B, 4, H), new(B, H), []
-        grids = _Grids(reader, writer, C, x)
+        def steps(a, *names):
+            """The parts of a (T, B, .), each as a list over the steps."""
+            return [a[..., parts[name]].unbind(0) for name in names]
 
-        def cell(inputs, w, b, zs, cs, t):
-            """One step of an LSTM on [input, h]: fills zs[t] and cs[t + 1], returns h."""
-            z = torch.addmm(b, inputs[t], w, out=zs[t].view(B, 4 * H)).view(B, 4, H)
-            opened = z if dtype == exact else gates.copy_(z)
-            torch.tanh(_open_gates(opened, cs[t], None, out=cs[t + 1]), out=tanh_c)
-            return tanh_c.mul_(opened[:, 3])
+        parts = _parts(Z, H, R)
+        state = x.new_zeros(T + 1, B, -(-(parts["last"] + 1) // 32) * 32, dtype=dtype)
+        state[..., parts["one"]] = state[..., parts["last"]] = 1
+        spoken = state[..., parts["hand"]] if not low else new(T + 1, B, 1 + H).fill_(1)  # [1, h_dec], never rounded
+        zs, h_ds, rs, h_es, into_e, into_d, into_q = steps(state, "z", "h_d", "r", "h_e", "encoder", "decoder", "guess")
+        into_y, said = spoken.unbind(0), spoken[..., 1:].unbind(0)
+        e_z, d_z = ([new(B, 4, H, dtype=dtype) for _ in range(T)] for _ in range(2))
+        e_c, d_c, q, shift = new(T + 1, B, H), new(T + 1, B, H), new(T, B, 2 * Z), new(T, B, Z)
+        ys, numbers = new(T + 1, B, w_y.shape[1]), new(T + 1, B, 2, 5)
+        F, mu = x.new_zeros(T + 1, B * C, 2, N + M, grids.length), new(T + 1, B * C, 2, N + M)
+        inks, downs, canvases = new(T, *x.shape), new(T, B * C, N, 2 * width), new(T if keep else 0, B, *shape)
+        gates, tanh_c, minus_one, both = new(B, 4, H), new(B, H), -x.new_ones(()), torch.cat([x, x], 2)
+        told, patches = ys[..., :10].unflatten(-1, (2, 5)).unbind(0), ys[..., 10:].unflatten(-1, (C, M, M)).unbind(0)
+        (look_x, look_y), (hand_x, hand_y) = grids.parts(F, 0), grids.parts(F, 1)
+        gammas, strengths = numbers[:, :, :1, 4].unbind(0), numbers[:, :, 1:, 4, None, None].unbind(0)
+        beside, every = both[..., width:], [a.unbind(0) for a in (e_c, d_c, inks, downs, ys, q, shift, numbers, F, mu)]
+        e_cs, d_cs, every_ink, every_down, every_y, qs, shifts, *laid = every
+
+        def cell(inputs, w, z, c, c_next, h):
+            """One step of an LSTM: fills z, c_next and h."""
+            torch.mm(inputs, w, out=z.view(B, 4 * H))
+            i, f, g, o = _open_sigmoids(z if not low else gates.copy_(z), minus_one)
+            torch.mul(f, c, out=c_next).addcmul_(i, g)
+            torch.mul(torch.tanh(c_next, out=tanh_c), o, out=h)
 
         def tell(t):
-            """Both aims, the patch and both grids' filters from the decoder's state, all in full precision."""
-            told = torch.addmm(b_y, d_h[t], w_y, out=ys[t])
-            laid.append(grids.filters(aims[t].copy_(_bounded(told[:, :10].view(B, 2, 5)))))
-            filters, _, gamma = laid[-1]
-            return filters[0][:, 0], filters[-1][:, -1], gamma[..., None, None]  # F_x, F_y, gamma
+            """What the hand is told by the decoder's state, and from it the filters."""
+            torch.mm(into_y[t], w_y, out=every_y[t])
+            grids.lay_out(told[t], *(a[t] for a in laid))
 
-        h_e, e_c[0], d_h[0], d_c[0] = start[0].expand(B, H), start[1], start[2], start[3]
+        twice = w_e.new_tensor([1, 1, 2, 1]).repeat_interleave(H)
+        wide_e, wide_d = w_e * twice, w_d * twice
+        for a, value in zip((h_es[0], e_c[0], said[0], d_c[0]), start, strict=True):
+            a.copy_(value.expand_as(a))
+        h_ds[0].copy_(said[0])
         c = canvas.to(exact).repeat(B, 1, 1).view(x.shape)
-        F_x, F_y, gamma = tell(0)
+        tell(0)
         for t in range(T):
-            ink, look = torch.sigmoid(c, out=inks[t]), F_y[:, :N]
-            down = torch.cat([torch.bmm(look, x), torch.bmm(look, ink)], 1, out=downs[t])
-            seen, inked = (torch.bmm(down, F_x[:, :N].mT) * gamma[:, 0]).view(B, C, 2, N * N).unbind(2)
-            error = seen - inked  # read(x^) = read(x) - read(ink)
-            torch.cat([seen.flatten(1), error.flatten(1), d_h[t], h_e], 1, out=e_in[t])
-            h_e = e_h[t].copy_(cell(e_in, w_e, b_e, e_z, e_c, t))
-            mu, log_sigma = q[t].copy_(torch.addmm(b_q, h_e, w_q)).chunk(2, 1)
-            torch.mul(log_sigma.exp(), noise[t], out=shift[t])
-            torch.cat([mu + shift[t], d_h[t]], 1, out=d_in[t])
-            d_h[t + 1] = cell(d_in, w_d, b_d, d_z, d_c, t)
-            F_x, F_y, gamma = tell(t + 1)
-            patch = ys[t + 1, :, 10:].reshape(B * C, M, M)
-            c += torch.bmm(F_y[:, N:].mT, torch.bmm(patch / gamma[:, 1], F_x[:, N:]))
+            beside.copy_(torch.sigmoid(c, out=every_ink[t]))  # both: [x, ink]
+            down = torch.bmm(look_y[t], both, out=every_down[t]).view(B * C, 2 * N, width)
+            torch.mul(torch.bmm(down, look_x[t].mT).view(B, R), gammas[t], out=rs[t])
+            cell(into_e[t], wide_e, e_z[t], e_cs[t], e_cs[t + 1], h_es[t + 1])
+            if low:
+                qs[t].copy_(into_q[t + 1] @ w_q)
+            else:
+                torch.mm(into_q[t + 1], w_q, out=qs[t])
+            mean, log_sigma = qs[t].chunk(2, 1)
+            torch.add(mean, torch.mul(log_sigma.exp(), noise[t], out=shifts[t]), out=zs[t])
+            cell(into_d[t], wide_d, d_z[t], d_cs[t], d_cs[t + 1], said[t + 1])
+            if low:
+                h_ds[t + 1].copy_(said[t + 1])
+            tell(t + 1)
+            patch = (patches[t + 1] / strengths[t + 1]).view(B * C, M, M)
+            c.baddbmm_(hand_y[t + 1].mT, torch.bmm(patch, hand_x[t + 1]))
             if keep:
-                canvases[t] = c.view(B, C, rows, columns)
+                canvases[t] = c.view(B, *shape)
+        aims = ys[..., :10].unflatten(-1, (2, 5)) * x.new_tensor([1, 1, BOUND, BOUND, BOUND])
         ctx.save_for_backward(
-            x, w_e, w_d, w_q, w_y, e_in, d_in, e_h, e_c, d_c, d_h, shift, ys, aims, inks, downs, *e_z, *d_z
+            x, w_e, w_d, w_q, w_y, state, spoken, e_c, d_c, shift, ys, numbers, F, mu, inks, downs, *e_z, *d_z
         )
-        ctx.grids, ctx.laid, ctx.sizes = grids, laid, (N, M)
+        ctx.grids, ctx.parts, ctx.shape, ctx.low = grids, parts, shape, low
         ctx.mark_non_differentiable(aims, canvases)
-        return c.view(B, C, rows, columns), q, aims, canvases
+        return c.view(B, *shape), q, aims, canvases
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dc, dq, *_):
-        x, w_e, w_d, w_q, w_y, e_in, d_in, e_h, e_c, d_c, d_h, shift, ys, aims, inks, downs, *zs = ctx.saved_tensors
-        (T, B, Z), C, H, grids, (N, M) = shift.shape, dc.shape[1], e_h.shape[2], ctx.grids, ctx.sizes
-        e_z, d_z, low, R = zs[:T], zs[T:], e_h.dtype != e_c.dtype, C * N * N
-        transposed = [w.t().contiguous() for w in (w_e, w_d, w_q, w_y)]
-        slopes, across = grids.slopes(aims), x.mT.contiguous()
-        shape, dc = dc.shape[1:], dc.reshape(x.shape).clone()
-        dys, dq, dq_low = torch.zeros_like(ys), dq.clone(), e_h.new_empty(T, B, 2 * Z) if low else None
+        x, w_e, w_d, w_q, w_y, state, spoken, e_c, d_c, shift, ys, numbers, F, mu, inks, downs, *zs = ctx.saved_tensors
+        e_z, d_z = zs[: len(zs) // 2], zs[len(zs) // 2 :]
+        (T, B, Z), H, grids, parts, low, width = shift.shape, e_c.shape[2], ctx.grids, ctx.parts, ctx.low, x.shape[2]
+        C, (N, M) = grids.channels, grids.sizes
+        back_e, back_d, back_q, back_y = (w.t().contiguous() for w in (w_e, w_d, w_q[:-1], w_y[1:]))
+        dc, dq, dys = dc.reshape(x.shape).clone(), dq.clone(), torch.zeros_like(ys)
         dw_e, dw_d = (torch.zeros_like(w, dtype=dc.dtype) for w in (w_e, w_d))
-        de_z, dd_z = (e_h.new_empty(min(T, _CHUNK), B, 4, H) for _ in range(2))
-        db_e, db_d, dgamma = dc.new_zeros(B, 4, H), dc.new_zeros(B, 4, H), dc.new_zeros(B * C, 2)
-        dh_e, de_c, dh_d, dd_c = (dc.new_zeros(B, H) for _ in range(4))
-        gates, dz, tanh_c, work = dc.new_empty(B, 4, H), dc.new_empty(B, 4, H), dc.new_empty(B, H), dc.new_empty(B, H)
-        dfilters = [torch.zeros_like(F) for F in ctx.laid[0][0]]
-        dF_x, dF_y = dfilters[0][:, 0], dfilters[-1][:, -1]
+        de_z, dd_z = (state.new_empty(min(T, _CHUNK), B, 4, H) for _ in range(2))
+        de_c, dd_c, dstate, dgamma, dF = (
+            dc.new_zeros(s) for s in ((B, H), (B, H), (B, state.shape[2]), (B, 2), F.shape[1:])
+        )
+        gates, dz, tanh_c, work = (dc.new_empty(s) for s in ((B, 4, H), (B, 4, H), (B, H), (B, H)))
+        minus_one, both, rows = -dc.new_ones(()), torch.cat([x, x], 2), state.flatten(0, 1)
+        about, slopes = (
+            (F.flatten(0, -2) @ grids.powers[:, 1:]).view(*mu.shape, 2),
+            grids.slopes(ys[..., :10].unflatten(-1, (2, 5)), numbers),
+        )
+        (look_x, look_y), (hand_x, hand_y) = grids.parts(F, 0), grids.parts(F, 1)
+        ((dlook_x,), (dlook_y,)), ((dhand_x,), (dhand_y,)) = grids.parts(dF[None], 0), grids.parts(dF[None], 1)
+        dtold = dys[..., :10].unflatten(-1, (2, 5)).unbind(0)
+        patches, dpatches = (a[..., 10:].unflatten(-1, (C, M, M)).unbind(0) for a in (ys, dys))
+        gammas, strengths = numbers[:, :, :1, 4].unbind(0), numbers[:, :, 1:, 4, None, None].unbind(0)
+        every = [
+            a.unbind(0)
+            for a in (e_c, d_c, inks, downs.view(T, B * C, 2 * N, width), shift, dys, dq, state[..., parts["r"]])
+        ]
+        e_cs, d_cs, every_ink, every_down, shifts, dy, dqs, rs = every
+        laid = [a.unbind(0) for a in (F, about, mu)]
+        slopes, beside = slopes.unbind(0), both[..., width:]
+        dz_t, dh_d, dr, dh_e, d_in, e_in = (dstate[:, parts[p]] for p in ("z", "h_d", "r", "h_e", "decoder", "encoder"))
+        e_new = dstate[:, parts["r"].start : parts["h_e"].stop]
+        kept_e, kept_d = de_z.unbind(0), dd_z.unbind(0)
 
-        def cell_back(zs, cs, t, dh, dcell, w, w_t, dzs, db):
-            """Take dh and dcell of one step back to its input [input, h], (B, I + H); dcell becomes that of t - 1."""
-            k = t % _CHUNK
-            if not low:
-                _close_gates(zs[t], cs[t], cs[t + 1], None, dh, dcell, dzs[k], None, tanh_c, work)
-                db.add_(dzs[k])
-                return dzs[k].view(B, 4 * H) @ w_t
-            _open_gates(gates.copy_(zs[t]), cs[t], None, out=work)
-            _close_gates(gates, cs[t], cs[t + 1], None, dh, dcell, dz, None, tanh_c, work)
-            db.add_(dz)
-            dzs[k] = dz
-            return (w @ dzs[k].view(B, 4 * H).t()).t().to(dc.dtype, memory_format=torch.contiguous_format)
+        def cell_back(z, c, c_next, dh, dcell, kept):
+            """Take dh and dcell of one step back to its gates' sums, in `kept`; dcell becomes that of t - 1."""
+            if low:
+                _open_sigmoids(z := gates.copy_(z), minus_one)
+            _close_gates(z, c, c_next, None, dh, dcell, dz if low else kept, None, tanh_c, work)
+            if low:
+                kept.copy_(dz)
+
+        def add_back(into, dout, w, back):
+            """Add dout w^T to `into`."""
+            into.add_((w @ dout.t()).t()) if low else into.addmm_(dout, back)
 
         def add_chunk(dw, inputs, dzs, t):
             """Add the gradient of a weight, all steps since t in one product."""
             n = min(_CHUNK, T - t)
-            inputs, dout = inputs[t : t + n].flatten(0, 1).t(), dzs[:n].view(n * B, 4 * H)
+            inputs, dout = rows[t * B : (t + n) * B, inputs].t(), dzs[:n].view(n * B, 4 * H)
             dw.add_(inputs @ dout) if low else dw.addmm_(inputs, dout)
 
-        def at(t):
-            """The filters that were told at t: both grids', and F_x, F_y, gamma."""
-            filters, mu, gamma = ctx.laid[t]
-            return filters, mu, filters[0][:, 0], filters[-1][:, -1], gamma[..., None, None]
-
         with _no_autocast(x.device.type):
-            filters, mu, F_x, F_y, gamma = at(T)
             for t in reversed(range(T)):
-                patch = ys[t + 1, :, 10:].reshape(B * C, M, M)
-                dpatch, dF_x[:, N:], dF_y[:, N:], dgamma[:, 1] = _write_back(
-                    F_x[:, N:], F_y[:, N:], gamma[:, 1], patch, dc
-                )
-                dy = dys[t + 1]
-                dy[:, :10] = _filters_back(grids, filters, mu, dfilters, dgamma, slopes[t + 1]).view(B, 10)
-                dy[:, 10:] = dpatch.view(B, C * M * M)
-                dh_d = torch.addmm(dh_d, dy, transposed[3])
-                dz_h = cell_back(d_z, d_c, t, dh_d, dd_c, w_d, transposed[1], dd_z, db_d)
-                dlatent, dh_d = dz_h.split([Z, H], 1)
-                both = dq[t].add_(torch.cat([dlatent, dlatent * shift[t]], 1))
-                dh_e = dh_e + (both if not low else dq_low[t].copy_(both)) @ transposed[2]
-                dr_hh = cell_back(e_z, e_c, t, dh_e, de_c, w_e, transposed[0], de_z, db_e)
-                dseen, derror, dh, dh_e = dr_hh.split([R, R, H, H], 1)
-                dh_d = dh_d + dh
-                dpatch = torch.cat([(dseen + derror).view(B * C, N, N), (-derror).view(B * C, N, N)], 1)
-                filters, mu, F_x, F_y, gamma = at(t)
-                dink, dF_x[:, :N], dF_y[:, :N], dgamma[:, 0] = _read_back(
-                    F_x[:, :N], F_y[:, :N], gamma[:, 0], across.mT, inks[t], downs[t], dpatch
-                )
-                dc.add_(_sigmoid_slope(dink, inks[t], grad_input=dink))
-                if t % _CHUNK == 0:
-                    add_chunk(dw_e, e_in, de_z, t)
-                    add_chunk(dw_d, d_in, dd_z, t)
-            dF_x[:, N:], dF_y[:, N:], dgamma[:, 1] = 0, 0, 0  # nothing was written with the first aims
-            dys[0, :, :10] = _filters_back(grids, filters, mu, dfilters, dgamma, slopes[0]).view(B, 10)
-            dh_d = dh_d + dys[0] @ transposed[3]
-            db_q = dq.sum((0, 1))
-            dq, dys = ((dq_low if low else dq).view(T * B, 2 * Z), dys.flatten(0, 1))
+                k = t % _CHUNK
+                patch = (patches[t + 1] / strengths[t + 1]).view(B * C, M, M)
+                seen = torch.bmm(dc, hand_x[t + 1].mT)  # (B C, H, M)
+                dpatch = torch.bmm(hand_y[t + 1], seen).view(B, C, M, M)  # writing's gradient is a read
+                torch.div(dpatch, strengths[t + 1], out=dpatches[t + 1])
+                torch.sum(dpatches[t + 1] * patches[t + 1], (1, 2, 3), out=dgamma[:, 1]).neg_()
+                dhand_x.copy_(torch.bmm(torch.bmm(hand_y[t + 1].mT, patch).mT, dc))
+                dhand_y.copy_(torch.bmm(patch, seen.mT))
+                dtold[t + 1].copy_(_filters_back(grids, *(a[t + 1] for a in laid), dF, dgamma, slopes[t + 1]))
+                dh_d.addmm_(dy[t + 1], back_y)
+                cell_back(d_z[t], d_cs[t], d_cs[t + 1], dh_d, dd_c, kept_d[k])
+                add_back(d_in.zero_(), kept_d[k].view(B, 4 * H), w_d, back_d)
+                dmean, dlog = dqs[t].chunk(2, 1)
+                dmean.add_(dz_t)
+                dlog.addcmul_(dz_t, shifts[t])
+                add_back(dh_e, dqs[t].to(w_q.dtype), w_q[:-1], back_q)
+                cell_back(e_z[t], e_cs[t], e_cs[t + 1], dh_e, de_c, kept_e[k])
+                e_new.zero_()
+                add_back(e_in, kept_e[k].view(B, 4 * H), w_e, back_e)
+                torch.sum(dr * rs[t], 1, out=dgamma[:, 0])
+                dpatch = (dr * gammas[t]).view(B * C, 2 * N, N)
+                dboth = torch.bmm(dpatch, look_x[t]).view(B * C, N, 2 * width)
+                beside.copy_(every_ink[t])
+                dlook_x.copy_(torch.bmm(dpatch.mT, every_down[t]))
+                dlook_y.copy_(torch.bmm(dboth, both.mT))
+                dink = torch.bmm(look_y[t].mT, dboth[..., width:])  # reading's gradient is a write
+                dc.add_(_sigmoid_slope(dink, every_ink[t], grad_input=dink))
+                if k == 0:
+                    add_chunk(dw_e, parts["encoder"], de_z, t)
+                    add_chunk(dw_d, parts["decoder"], dd_z, t)
+            dhand_x.zero_(), dhand_y.zero_(), dgamma[:, 1].zero_()  # nothing was written with the first aims
+            dtold[0].copy_(_filters_back(grids, *(a[0] for a in laid), dF, dgamma, slopes[0]))
+            dh_d.addmm_(dy[0], back_y)
+            dq = dq.view(T * B, 2 * Z).to(rows.dtype)
             grads = (
-                dc.view(B, *shape).sum(0), torch.stack([dh_e.sum(0), de_c.sum(0), dh_d.sum(0), dd_c.sum(0)]),
-                dw_e, db_e.sum(0).flatten(), dw_d, db_d.sum(0).flatten(),
-                e_h.flatten(0, 1).t() @ dq, db_q, d_h.flatten(0, 1).t() @ dys, dys.sum(0),
+                dc.view(B, *ctx.shape).sum(0), torch.stack([a.sum(0) for a in (dh_e, de_c, dh_d, dd_c)]), dw_e, dw_d,
+                rows[B:, parts["guess"]].t() @ dq, spoken.flatten(0, 1).t() @ dys.flatten(0, 1),
             )  # fmt: skip
         return None, None, *(a.to(d) for a, d in zip(grads, ctx.dtypes, strict=True)), None, None, None, None
