@@ -60,6 +60,23 @@ class Run:
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.0)
         self.facts = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], seed=args.seed)
+        self.still = None  # the weights without noise, from `shake` to `update`
+
+    @torch.no_grad()
+    def shake(self, noise):
+        """Add Gaussian noise to all weights for one update (Graves 2013, section 2.4, without adapting its size)."""
+        if noise:
+            self.still = [p.clone() for p in self.model.parameters()]
+            for p in self.model.parameters():
+                p.add_(torch.randn_like(p), alpha=noise)
+
+    @torch.no_grad()
+    def hold_still(self):
+        """Take the noise away again."""
+        if self.still is not None:
+            for p, q in zip(self.model.parameters(), self.still, strict=True):
+                p.copy_(q)
+            self.still = None
 
     @property
     def device(self):
@@ -90,6 +107,7 @@ class Run:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.hold_still()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         self.optimizer.step()
         self.facts["updates"] += 1

@@ -1,8 +1,11 @@
 """Synthesis: the writer against its own forward pass, loops and rules by hand; what it refuses; its demos."""
 
+import importlib
 import json
 import math
 import shutil
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -922,3 +925,46 @@ def test_the_free_weights_write_without_terms():
     assert free.nats(embedded_lines()).mean().item() == pytest.approx(STORED_FREE, rel=1e-3)
     line = synthesis.write("free ink", seed=1, model=free)
     assert line.text == "free ink" and line.attention.shape[1] == 8
+
+
+# -- the recipe --
+
+
+@pytest.fixture
+def recipe(monkeypatch, root):
+    monkeypatch.syspath_prepend(str(root / "recipes"))
+    monkeypatch.delitem(sys.modules, "synthesis", raising=False)
+    monkeypatch.delitem(sys.modules, "handwriting", raising=False)
+    yield importlib.import_module("synthesis")
+    for name in ("synthesis", "handwriting"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+def test_jitter_changes_the_hand_and_not_the_line(recipe):
+    lines = embedded_lines()
+    assert recipe.jittered(lines, 0.0, seed=3) is lines
+    for line, moved in zip(lines, recipe.jittered(lines, 0.1, seed=3), strict=True):
+        assert moved.text == line.text and torch.equal(moved.char_index, line.char_index)
+        assert torch.equal(moved.offsets[:, 2], line.offsets[:, 2]), "the pen lifts where it lifted"
+        (dx, dy), (mx, my) = line.offsets[:, :2].T, moved.offsets[:, :2].T
+        fit = torch.linalg.lstsq(torch.stack([dx, dy], 1), torch.stack([mx, my], 1)).solution
+        assert fit[0, 1].abs() < 1e-5, "a slant moves points sideways only"
+        assert (fit.diagonal().log().abs() < 0.1 + 1e-5).all() and fit[1, 0].abs() < 0.1
+        assert not torch.equal(moved.offsets, line.offsets)
+
+
+def test_noise_on_the_weights_is_taken_away_before_the_update(recipe, tmp_path):
+    args = types.SimpleNamespace(
+        hint=0.0, height=0.0, sharp=0.0, dropout=0.0, jitter=0.0, noise=0.1, seed=1, device="cpu"
+    )  # fmt: skip
+    sizes = dict(hidden_size=8, num_layers=1, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
+    run = recipe.SynthesisRun(sizes, args)
+    before = [p.detach().clone() for p in run.model.parameters()]
+    run.shake(0.1)
+    shaken = torch.cat([(p - q).flatten() for p, q in zip(run.model.parameters(), before, strict=True)])
+    assert shaken.std().item() == pytest.approx(0.1, rel=0.1)
+    run.optimizer = torch.optim.SGD(run.model.parameters(), lr=0.0)
+    run.update(sum(p.square().sum() for p in run.model.parameters()), rate=0.0, points=1)
+    assert all(torch.equal(p, q) for p, q in zip(run.model.parameters(), before, strict=True))
+    run.shake(0.0)
+    assert run.still is None, "no noise, no copies"
