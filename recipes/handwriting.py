@@ -197,6 +197,9 @@ def report(model, lines, faulty):
             "nats_per_line_floor_0": bare["nats"][kept].mean().item(),
             "bits_per_point_raw_lattice": (nats.sum().item() / points + cell) / math.log(2),
             "squared_error_per_point": floored["squared_error"][kept].sum().item() / points,
+            "squared_error_share_of_jumps": (
+                floored["squared_error_jumps"][kept].sum() / floored["squared_error"][kept].sum()
+            ).item(),
             "points_per_line": points / len(nats),
         }
     return figures

@@ -111,8 +111,9 @@ class PenModel(nn.Module):
 
         Returns:
             `nats` (N,), the negative log-likelihood of each line in nats; `squared_error` (N,), the sum over its
-            points of the squared distance between the offset and its predicted mean, in normalised units; `points`
-            (N,), how many were predicted.
+            points of the squared distance between the offset and its predicted mean, in normalised units;
+            `squared_error_jumps` (N,), what of it lies on points to which the pen came lifted; `points` (N,), how
+            many were predicted.
 
         Raises:
             ValueError: if there is no line, or the floor is negative.
@@ -123,7 +124,7 @@ class PenModel(nn.Module):
             raise ValueError(
                 f"{type(self).__name__}.scores: floor = {floor}; give 0 or a standard deviation in raw units"
             )
-        nats, error = torch.zeros(len(lines), dtype=torch.float64), torch.zeros(len(lines), dtype=torch.float64)
+        nats, error, jumps = torch.zeros(3, len(lines), dtype=torch.float64)
         points = torch.tensor([len(line) - 1 for line in lines])
         order = sorted((i for i in range(len(lines)) if points[i] > 0), key=lambda i: int(points[i]))
         was_training = self.training
@@ -138,8 +139,9 @@ class PenModel(nn.Module):
             miss = (x[1:, :, :2] - mixture.mean()[..., :2]).square().sum(-1).double().cpu()
             nats[rows] = torch.where(real, cost, 0).sum(0)
             error[rows] = torch.where(real, miss, 0).sum(0)
+            jumps[rows] = torch.where(real & (x[:-1, :, 2] > 0.5).cpu(), miss, 0).sum(0)
         self.train(was_training)
-        return {"nats": nats, "squared_error": error, "points": points}
+        return {"nats": nats, "squared_error": error, "squared_error_jumps": jumps, "points": points}
 
     def nats(self, lines: Sequence[Strokes], floor: float = ROUNDING) -> Tensor:
         """Negative log-likelihood of each line, in nats, after normalisation by the constants of the card.

@@ -39,9 +39,9 @@ def network(device="cpu", hidden=12, layers=2, mixtures=5, dtype=torch.float64, 
 # -- scores ------------------------------------------------------------------------------------------------------------
 
 
-def by_loop(model: HandwritingPredictor, line: Strokes, floor: float) -> tuple[float, float]:
-    """One line, one point at a time, normalised by hand: nats and squared error."""
-    nats = error = 0.0
+def by_loop(model: HandwritingPredictor, line: Strokes, floor: float) -> tuple[float, float, float]:
+    """One line, one point at a time, normalised by hand: nats, squared error, and that behind a lifted pen."""
+    nats = error = jumps = 0.0
     state = None
     with torch.no_grad():
         for t in range(len(line) - 1):
@@ -53,8 +53,10 @@ def by_loop(model: HandwritingPredictor, line: Strokes, floor: float) -> tuple[f
             mixture = StrokeMixture(raw[0, 0], floor=(floor / STD[0], floor / STD[1]))
             nats -= mixture.log_prob(coming).item()
             weighted = (mixture.pi[:, None] * mixture.mu).sum(0)
-            error += (coming[:2] - weighted).square().sum().item()
-    return nats, error
+            miss = (coming[:2] - weighted).square().sum().item()
+            error += miss
+            jumps += miss if line.offsets[t, 2] == 1 else 0
+    return nats, error, jumps
 
 
 @pytest.mark.parametrize("floor", [0.0, ROUNDING, 3.0])
@@ -64,12 +66,10 @@ def test_scores_equal_a_loop_over_points(floor):
     wanted = [by_loop(model, line, floor) for line in lines]
     for batch in (1, 2, 64):
         scores = model.scores(lines, floor=floor, batch=batch)
-        torch.testing.assert_close(
-            scores["nats"], torch.tensor([n for n, _ in wanted], dtype=torch.float64), rtol=1e-5, atol=1e-5
-        )
-        torch.testing.assert_close(
-            scores["squared_error"], torch.tensor([e for _, e in wanted], dtype=torch.float64), rtol=1e-5, atol=1e-5
-        )
+        for i, name in enumerate(("nats", "squared_error", "squared_error_jumps")):
+            values = torch.tensor([row[i] for row in wanted], dtype=torch.float64)
+            torch.testing.assert_close(scores[name], values, rtol=1e-5, atol=1e-5)
+        assert (scores["squared_error_jumps"] > 0).any()
         assert scores["points"].tolist() == [8, 0, 29, 1, 16, 29]
         assert scores["nats"][1] == 0 and scores["nats"].dtype == torch.float64
     assert torch.equal(model.nats(lines, floor), model.scores(lines, floor)["nats"])
