@@ -385,6 +385,7 @@ class _Grids:
         self.lay, self.gather = lay.view(10, -1).to(like), gather.view(-1, 10).to(like)
         self.offset = like.new_tensor([*half, self.middle]).sub(self.middle).repeat_interleave(rows)
         self.signs = like.new_tensor([-BOUND, BOUND, BOUND])
+        # 1 / (2 sigma^2) = exp(log 0.5 - log sigma^2), delta = stride exp(log delta~)
         self.units = like.new_tensor([[math.log(0.5), math.log((self.length - 1) / (n - 1)), 0] for n in self.sizes])
         a = torch.arange(1, self.length + 1) - self.middle
         self.powers = torch.stack([a**0, a, a * a], 1).to(like)
