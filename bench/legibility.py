@@ -30,7 +30,18 @@ import torch
 import softattn
 from softattn.prediction import plain_text
 from softattn.strokes import PRINTABLE, Strokes, load_iam
-from softattn.synthesis import BATCH, JUDGED_BY, TRIES, Draft, HandwritingSynthesizer, draw, faults, height, slant
+from softattn.synthesis import (
+    BATCH,
+    JUDGED_BY,
+    TRIES,
+    Draft,
+    HandwritingSynthesizer,
+    draw,
+    faults,
+    height,
+    judged_by,
+    slant,
+)
 
 HEIGHT, PEN, MARGIN = 100, 8, 10  # pixels
 
@@ -69,7 +80,7 @@ def write_lines(
         seeds = [seed + i + 1_000_003 * len(wrong[i]) for i in now]
         for i, draft in zip(now, draw(model, [texts[i] for i in now], seeds, bias), strict=True):
             drafts[i] = draft
-            if fault := faults(draft):
+            if fault := faults(draft, judged_by(model)):
                 wrong[i].append(fault)
                 if len(wrong[i]) < tries:
                     waiting.append(i)
@@ -273,7 +284,7 @@ def acceptance(args: argparse.Namespace) -> None:
         return
     for bias in args.bias[:1]:
         drafts, wrong = write_lines(model, texts, bias, args.seed)
-        final = [faults(draft) for draft in drafts]
+        final = [faults(draft, judged_by(model)) for draft in drafts]
         ran, skipped = (sum(word in fault for fault in final) for word in ("ran on", "passed over"))
         first = [w[0] for w in wrong if w]
         print(

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from softattn._files import atomic_write
-from softattn.synthesis import draw, faults, height, slant
+from softattn.synthesis import draw, faults, height, judged_by, slant
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
@@ -94,7 +94,7 @@ def main():
     for start in range(0, args.lines, 64):
         seeds = range(args.seed * 1000 + start, args.seed * 1000 + min(start + 64, args.lines))
         drafts = draw(model, [TEXTS[seed % len(TEXTS)] for seed in seeds], seeds, args.bias)
-        lines += [draft.strokes for draft in drafts if not faults(draft)]
+        lines += [draft.strokes for draft in drafts if not faults(draft, judged_by(model))]
     if len(lines) < 2 * args.count:
         raise SystemExit(
             f"{len(lines)} of {args.lines} lines were accepted: too few to choose {args.count} styles from"

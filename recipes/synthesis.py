@@ -321,6 +321,7 @@ def land(run, val1, faulty, held_out, corpus, args):
         "licence": "MIT" if args.free else "trained on IAM-OnDB, for non-commercial research",
         "non_commercial": not args.free,
         "start": facts["start"],
+        **({"judged_by": "shares"} if args.free else {}),
         "hints": {
             "what": "from so many points on: weight of telling the window its place in lines of the embedded writer "
             "(not in the corpus, where nobody knows it), weights of holding the sum of phi near 1 and of "

@@ -46,6 +46,7 @@ __all__ = [
     "from_pad",
     "graves_end",
     "height",
+    "judged_by",
     "passed",
     "slant",
     "styles",
@@ -500,7 +501,7 @@ def _read(model: HandwritingSynthesizer, text: Tensor, primes: Sequence[Strokes]
 
 
 # -- And is it complete? --
-JUDGED_BY = "shares"  # what `passed` compares: "weights", phi as it is, or "shares", phi over its sum at each moment
+JUDGED_BY = "weights"  # what `passed` compares: "weights", phi as it is, or "shares", phi over its sum at each moment
 
 
 def passed(phi: Tensor, by: str = JUDGED_BY) -> Tensor:
@@ -523,6 +524,11 @@ def passed(phi: Tensor, by: str = JUDGED_BY) -> Tensor:
         phi = phi / phi.sum(1, keepdim=True).clamp(min=0.1)
     peak = phi.amax(0)
     return peak >= 0.5 * peak.amax()
+
+
+def judged_by(model: HandwritingSynthesizer) -> str:
+    """What `passed` compares for lines of these weights: their card's `judged_by`, else JUDGED_BY."""
+    return getattr(model, "card", {}).get("judged_by", JUDGED_BY)
 
 
 def faults(draft: Draft, by: str = JUDGED_BY) -> str:
@@ -759,23 +765,24 @@ def _lines(
     """Write lines until each is accepted; the drafts, and how often each was drawn again."""
     accepted, redraws = [None] * len(texts), [0] * len(texts)
     nearest: list[Draft | None] = [None] * len(texts)
+    by = judged_by(model)
     waiting = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # lines of one length finish together
     while waiting:
         now, waiting = waiting[:BATCH], waiting[BATCH:]
         tried = [seeds[i] + 1_000_003 * redraws[i] for i in now]
         drafts = draw(model, [texts[i] for i in now], tried, bias, primes and [primes[i] for i in now])
         for i, draft in zip(now, drafts, strict=True):
-            fault = faults(draft)
+            fault = faults(draft, by)
             if not fault:
                 accepted[i] = draft
                 tell(1)
                 continue
-            if nearest[i] is None or len(fault) < len(faults(nearest[i])):
+            if nearest[i] is None or len(fault) < len(faults(nearest[i], by)):
                 nearest[i] = draft
             redraws[i] += 1
             if redraws[i] == TRIES:
                 raise WritingError(
-                    f"write: {TRIES} attempts at {texts[i]!r} failed, in the best of them {faults(nearest[i])}; "
+                    f"write: {TRIES} attempts at {texts[i]!r} failed, in the best of them {faults(nearest[i], by)}; "
                     "try another seed, more bias or another style (the attempt is the error's `best`)",
                     nearest[i],
                 )

@@ -27,7 +27,7 @@ def tiny(name="synthesis"):
 @pytest.fixture(autouse=True)
 def random_weights(monkeypatch):
     monkeypatch.setattr(softattn, "load", tiny, raising=False)
-    monkeypatch.setattr(synthesis, "faults", lambda draft: "")
+    monkeypatch.setattr(synthesis, "faults", lambda draft, by="weights": "")
 
 
 def run(capsys, *arguments):
@@ -146,7 +146,7 @@ def test_errors_take_one_line_and_leave_nothing(capsys, tmp_path, monkeypatch, a
 
 
 def test_a_line_that_fails_is_an_error_of_one_line(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(synthesis, "faults", lambda draft: "the pen ran on behind the text")
+    monkeypatch.setattr(synthesis, "faults", lambda draft, by="weights": "the pen ran on behind the text")
     monkeypatch.setattr(synthesis, "TRIES", 2)
     status, _, err = run(capsys, "write", "Ink", "-o", tmp_path / "a.svg", "--seed", 1)
     assert status == 1 and "2 attempts at 'Ink' failed" in err.splitlines()[-1] and not list(tmp_path.iterdir())
