@@ -527,7 +527,14 @@ def passed(phi: Tensor, by: str = JUDGED_BY) -> Tensor:
 
 
 def judged_by(model: HandwritingSynthesizer) -> str:
-    """What `passed` compares for lines of these weights: their card's `judged_by`, else JUDGED_BY."""
+    """How lines of these weights are judged: what their card says, else JUDGED_BY.
+
+    Args:
+        model: the network that wrote them.
+
+    Returns:
+        "weights" or "shares", as `passed` takes it.
+    """
     return getattr(model, "card", {}).get("judged_by", JUDGED_BY)
 
 
