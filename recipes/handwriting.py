@@ -64,7 +64,7 @@ class Run:
 
     @torch.no_grad()
     def shake(self, noise):
-        """Add Gaussian noise to all weights for one update (Graves 2013, section 2.4, without adapting its size)."""
+        """Add Gaussian noise to all weights for one update (as Graves 2013, but of one size)."""
         if noise:
             self.still = [p.clone() for p in self.model.parameters()]
             for p in self.model.parameters():

@@ -141,8 +141,8 @@ class SynthesisRun(Run):
 
         Everywhere: how far the sum s of its weights is from 1, s - 1 - log s and, above 1, (s - 1)^2 beside it, and
         how little of it lies on one character. Where the pen's true character is known: by how much the window, its
-        weights brought to sum 1, misses it. Looked at in every fourth step, which costs a sixth of the time less and
-        says as much.
+        weights brought to sum 1, misses it. Looked at in every fourth step only: phi of a whole
+        chunk costs much.
         """
         pick = slice(self.facts["updates"] % 4, None, 4)
         rows, truth, h, kappa = rows[pick], truth[pick], self.look.h[pick], self.look.kappa[pick].flatten(0, 1)
