@@ -16,6 +16,7 @@ the run goes on from there.
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import platform
@@ -50,6 +51,20 @@ def constants(lines):
     return rows.mean(0).tolist(), rows.std(0).tolist()
 
 
+def jittered(lines, amount, seed):
+    """The lines, each a little more or less slanted, wider and higher: up to `amount` of its size."""
+    if not amount:
+        return lines
+    changes = amount * (2 * torch.rand(len(lines), 3, generator=torch.Generator().manual_seed(seed)) - 1)
+    moved = []
+    for line, (slant, wider, higher) in zip(lines, changes, strict=True):
+        offsets = line.offsets.clone()
+        offsets[:, 1] *= higher.exp()
+        offsets[:, 0] = offsets[:, 0] * wider.exp() + slant * offsets[:, 1]
+        moved.append(dataclasses.replace(line, offsets=offsets))
+    return moved
+
+
 class Run:
     """A training run that can be saved at any chunk and taken up again; recipes/synthesis.py builds on it."""
 
@@ -59,16 +74,28 @@ class Run:
         self.model = kind(**config, dropout=args.dropout).to(args.device)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.0)
-        self.facts = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], seed=args.seed)
+        self.facts = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], noise=[], seed=args.seed)
+        self.jitter, self.adaptive, self.rate, self.epoch_points = args.jitter, args.adaptive, args.rate, 0
         self.still = None  # the weights without noise, from `shake` to `update`
 
     @torch.no_grad()
-    def shake(self, noise):
-        """Add Gaussian noise to all weights for one update (as Graves 2013, but of one size)."""
-        if noise:
-            self.still = [p.clone() for p in self.model.parameters()]
-            for p in self.model.parameters():
-                p.add_(torch.randn_like(p), alpha=noise)
+    def shake(self, noise=0.0, adaptive=0.0, evidence=0.0):
+        """Add Gaussian noise to all weights for one update: of one size, or adaptive, or both.
+
+        Adaptive as in Graves (2011, 2013): a weight that the data pin down is shaken little, one that they hardly feel
+        up to its tensor's root mean square. How much they pin it down is read off Adam's mean of squared gradients v
+        (Khan et al. 2018): std = adaptive / sqrt(evidence v + 1 / mean(w^2)), `evidence` the points of an epoch times
+        the points of an update; at adaptive = 1 this is the posterior of independent Gaussians.
+        """
+        if not (noise or adaptive):
+            return
+        self.still = [p.clone() for p in self.model.parameters()]
+        for p in self.model.parameters():
+            std = torch.full_like(p, noise)
+            felt = self.optimizer.state.get(p, {}).get("exp_avg_sq")
+            if adaptive and felt is not None:
+                std += adaptive * (evidence * felt + 1 / p.square().mean().clamp(min=1e-12)).rsqrt()
+            p.addcmul_(torch.randn_like(p), std)
 
     @torch.no_grad()
     def hold_still(self):
@@ -126,6 +153,7 @@ class Run:
 
 def step(run, x, y, reset, state, rate, bf16):
     """One update on one chunk; returns nats per point and the state after it."""
+    run.shake(adaptive=run.adaptive, evidence=run.epoch_points * x.shape[0] * x.shape[1])
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
         raw, state = run.model(x, state, reset)
     loss = -StrokeMixture(raw.float(), floor=run.model.floors(ROUNDING)).log_prob(y).mean()
@@ -144,8 +172,10 @@ def train(run, lines, curve_lines, path, seconds, points, cool, bf16):
     facts, start, saved, losses = run.facts, time.time(), time.time(), []
     first = facts["points"]
     while True:
-        generator = torch.Generator().manual_seed(facts["seed"] * 1_000_003 + facts["epoch"])
-        x, y, reset, _ = line_stream(lines, ROWS, generator)
+        seed = facts["seed"] * 1_000_003 + facts["epoch"]
+        generator = torch.Generator().manual_seed(seed)
+        x, y, reset, which = line_stream(jittered(lines, run.jitter, seed), ROWS, generator)
+        run.epoch_points = which.numel()
         x, y, reset = (a.to(run.device) for a in (x, y, reset))
         x, y = run.model.normalise(x), run.model.normalise(y)
         chunks = len(x) // CHUNK
@@ -154,7 +184,7 @@ def train(run, lines, curve_lines, path, seconds, points, cool, bf16):
             if time.time() - start >= seconds or facts["points"] >= points:
                 return
             left = (points - facts["points"]) / (points - first) if cool else 1
-            rate = RATE * min(1, (facts["updates"] + 1) / WARMUP) * max(0.005, left)
+            rate = run.rate * min(1, (facts["updates"] + 1) / WARMUP) * max(0.005, left)
             part = slice(facts["place"] * CHUNK, (facts["place"] + 1) * CHUNK)
             begins = reset[part]
             if state is None:  # after a resume the rows go on in the middle of a line, without its past
@@ -235,6 +265,9 @@ def main():
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--jitter", type=float, default=0.0, help="how far slant, width and height of lines vary")
+    parser.add_argument("--adaptive", type=float, default=0.0, help="share of the posterior's noise on the weights")
+    parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -268,6 +301,9 @@ def main():
     curve_lines = val1[::12]
     path = cooled if args.cool else stable
     until = run.facts["points"] + 1e6 * args.cool if args.cool else 1e6 * args.points
+    noise = [args.dropout, args.jitter, args.adaptive]
+    if any(noise) and (not run.facts["noise"] or run.facts["noise"][-1][1:] != noise):
+        run.facts["noise"].append([run.facts["points"], *noise])
     train(run, lines, curve_lines, path, 60 * args.minutes, until, bool(args.cool), not args.float32)
     run.save(path)
     if not args.cool:
@@ -288,6 +324,11 @@ def main():
         "non_commercial": True,
         "command": f"python recipes/handwriting.py --points {facts['points'] / 1e6 - args.cool:.1f} (in as many calls "
         f"as liked), then --cool {args.cool:g}; --layers {args.layers} --hidden {args.hidden} --seed {args.seed}",
+        "noise": {
+            "what": "from so many points on: dropout, the share by which slant, width and height of lines vary, and "
+            "the share of the posterior's standard deviation that is added to the weights",
+            "rows": facts["noise"],
+        },
         "commit": commit(),
         "steps": facts["updates"],
         "points": facts["points"],

@@ -11,12 +11,11 @@ the lines whose strokes or text are faulty, and in each epoch new lines of the e
 the corpus lacks. It starts from the weights `handwriting`: the same network, without a window; `--scratch` starts from
 chance. Hints for the window: `--hint` tells it its place in lines of the embedded writer, who knows it; `--height`
 holds the sum of phi near 1; `--sharp` asks it to look at one character at a time. Against learning by heart:
-`--dropout` between the layers, `--jitter` of the hands, `--noise` on the weights. Otherwise as recipes/handwriting.py,
-with which it shares the rate, the average and the chunks.
+`--dropout` between the layers, `--jitter` of the hands, `--noise` on the weights, `--adaptive` noise on each weight as
+far as the data allow. Otherwise as recipes/handwriting.py, with which it shares the rate, the average and the chunks.
 """
 
 import argparse
-import dataclasses
 import json
 import math
 import platform
@@ -26,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from handwriting import RATE, ROOT, ROWS, SAVE_SECONDS, WARMUP, Run, commit, report
+from handwriting import RATE, ROOT, ROWS, SAVE_SECONDS, WARMUP, Run, commit, jittered, report
 
 import softattn
 from softattn._files import save_weights
@@ -71,20 +70,6 @@ def embedded_lines(count, seed):
     return lines
 
 
-def jittered(lines, amount, seed):
-    """The lines, each a little more or less slanted, wider and higher: up to `amount` of its size."""
-    if not amount:
-        return lines
-    changes = amount * (2 * torch.rand(len(lines), 3, generator=torch.Generator().manual_seed(seed)) - 1)
-    moved = []
-    for line, (slant, wider, higher) in zip(lines, changes, strict=True):
-        offsets = line.offsets.clone()
-        offsets[:, 1] *= higher.exp()
-        offsets[:, 0] = offsets[:, 0] * wider.exp() + slant * offsets[:, 1]
-        moved.append(dataclasses.replace(line, offsets=offsets))
-    return moved
-
-
 def true_places(which, lines):
     """The character that each target of a stream belongs to, shape (T, B); -1 where only the corpus' writer knew."""
     steps, rows = which.shape
@@ -100,7 +85,7 @@ class SynthesisRun(Run):
     def __init__(self, config, args):
         super().__init__(HandwritingSynthesizer, config, args)
         self.hint, self.height, self.sharp, self.dropout = args.hint, args.height, args.sharp, args.dropout
-        self.jitter, self.noise = args.jitter, args.noise
+        self.noise = args.noise
         self.facts |= dict(start="chance", hints=[])
         self.model.first.register_forward_hook(lambda layer, given, look: setattr(self, "look", look))
 
@@ -125,7 +110,7 @@ class SynthesisRun(Run):
     def step(self, chunk, state, rate, bf16):
         """One update on one chunk; returns nats per point, the state after it, and how many steps saw no text."""
         x, y, reset, text, rows, counts, truth = chunk
-        self.shake(self.noise)
+        self.shake(self.noise, self.adaptive, self.epoch_points * x.shape[0] * x.shape[1])
         with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
             out = self.model(x, text, state, reset, rows)
         log_prob = StrokeMixture(out.raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y)
@@ -185,7 +170,8 @@ def train(run, corpus, val1, embedded, path, args):
         x, y, reset, which = line_stream(lines, ROWS, generator)
         x, y = run.model.normalise(x.to(device)), run.model.normalise(y.to(device))
         truth = true_places(which, lines)
-        told = [run.hint, run.height, run.sharp, run.dropout, run.jitter, run.noise]
+        run.epoch_points = which.numel()
+        told = [run.hint, run.height, run.sharp, run.dropout, run.jitter, run.noise, run.adaptive]
         if any(told) and (not facts["hints"] or facts["hints"][-1][1:] != told):
             facts["hints"].append([facts["points"], *told])
         state, whole = None, torch.zeros(ROWS, dtype=torch.bool)  # whole: rows whose line was read from its start
@@ -193,7 +179,7 @@ def train(run, corpus, val1, embedded, path, args):
             if time.time() - start >= 60 * args.minutes or facts["points"] >= until:
                 return
             left = (until - facts["points"]) / (until - first) if args.cool else 1
-            rate = args.rate * min(1, (facts["updates"] + 1) / WARMUP) * max(0.005, left)
+            rate = run.rate * min(1, (facts["updates"] + 1) / WARMUP) * max(0.005, left)
             part = slice(facts["place"] * CHUNK, (facts["place"] + 1) * CHUNK)
             begins = reset[part].clone()
             counts = whole | (begins.cumsum(0) - (begins[0].long() if state is None else 0) > 0)
@@ -243,6 +229,7 @@ def main():
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--jitter", type=float, default=0.0, help="how far slant, width and height of lines vary")
     parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of noise on the weights")
+    parser.add_argument("--adaptive", type=float, default=0.0, help="share of the posterior's noise on the weights")
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
@@ -326,7 +313,8 @@ def land(run, val1, faulty, held_out, corpus, args):
             "what": "from so many points on: weight of telling the window its place in lines of the embedded writer "
             "(not in the corpus, where nobody knows it), weights of holding the sum of phi near 1 and of "
             "looking at one character at a time, dropout, the share by which slant, width and height of the corpus' "
-            "lines vary, and the standard deviation of the noise on the weights",
+            "lines vary, the standard deviation of the noise on the weights, and the share of the posterior's "
+            "standard deviation that is added to it",
             "rows": facts["hints"],
         },
         "command": f"python recipes/synthesis.py {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many "

@@ -969,12 +969,17 @@ def test_jitter_changes_the_hand_and_not_the_line(recipe):
         assert not torch.equal(moved.offsets, line.offsets)
 
 
-def test_noise_on_the_weights_is_taken_away_before_the_update(recipe, tmp_path):
+def small_run(recipe):
     args = types.SimpleNamespace(
-        hint=0.0, height=0.0, sharp=0.0, dropout=0.0, jitter=0.0, noise=0.1, seed=1, device="cpu"
+        hint=0.0, height=0.0, sharp=0.0, dropout=0.0, jitter=0.0, noise=0.1, adaptive=0.0, rate=0.0, seed=1,
+        device="cpu",
     )  # fmt: skip
     sizes = dict(hidden_size=8, num_layers=1, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
-    run = recipe.SynthesisRun(sizes, args)
+    return recipe.SynthesisRun(sizes, args)
+
+
+def test_noise_on_the_weights_is_taken_away_before_the_update(recipe, tmp_path):
+    run = small_run(recipe)
     before = [p.detach().clone() for p in run.model.parameters()]
     run.shake(0.1)
     shaken = torch.cat([(p - q).flatten() for p, q in zip(run.model.parameters(), before, strict=True)])
@@ -984,3 +989,30 @@ def test_noise_on_the_weights_is_taken_away_before_the_update(recipe, tmp_path):
     assert all(torch.equal(p, q) for p, q in zip(run.model.parameters(), before, strict=True))
     run.shake(0.0)
     assert run.still is None, "no noise, no copies"
+
+
+def test_adaptive_noise_is_the_posterior_of_a_line_through_points(recipe):
+    """y = w x + unit noise: the posterior of w under a prior N(0, w^2) has variance 1 / (sum x^2 + 1 / w^2)."""
+    run, w, draws = small_run(recipe), 0.7, 4000
+    x = torch.linspace(0.1, 1.5, 12)
+    run.model = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        run.model.weight.fill_(w)
+    run.optimizer = torch.optim.AdamW(run.model.parameters(), lr=0.0, betas=(0.0, 0.0), weight_decay=0.0)
+    shaken = []
+    for _ in range(draws):
+        # squared gradient of the mean loss of a batch of one point, in the mean over noise and points: E x^2
+        run.optimizer.state[run.model.weight]["exp_avg_sq"] = x.square().mean()[None, None]
+        run.shake(adaptive=1.0, evidence=len(x) * 1)
+        shaken.append(run.model.weight.item())
+        run.hold_still()
+        assert run.model.weight.item() == pytest.approx(w), "taken away"
+    expected = (x.square().sum() + 1 / w**2).rsqrt().item()
+    assert torch.tensor(shaken).std().item() == pytest.approx(expected, rel=0.06)
+
+
+def test_adaptive_noise_before_the_first_update_is_none(recipe):
+    run = small_run(recipe)
+    before = [p.detach().clone() for p in run.model.parameters()]
+    run.shake(adaptive=1.0, evidence=1e6)
+    assert all(torch.equal(p, q) for p, q in zip(run.model.parameters(), before, strict=True))
