@@ -178,7 +178,10 @@ class HandwritingSynthesizer(PenModel):
             h, last = layer(below, None if state is None else state[1][n], reset)
             outputs.append(nn.functional.dropout(h, self.dropout, self.training))
             above.append(last)
-        return Written(self.output(torch.cat(outputs, dim=-1)), look.phi, look.kappa, (look.state, above))
+        raw = self.output.bias  # a product per layer: their outputs are not copied side by side
+        for h, weight in zip(outputs, self.output.weight.split(look.h.shape[-1], dim=1), strict=True):
+            raw = raw + nn.functional.linear(h, weight)
+        return Written(raw, look.phi, look.kappa, (look.state, above))
 
     def outputs(self, x: Tensor, lines: Sequence) -> Tensor:
         """Read points, teacher-forced, each line beside its text.
