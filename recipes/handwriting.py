@@ -6,6 +6,8 @@
                                                                  rate falls to 0; score val1, write weights and card
     python recipes/handwriting.py --layers 1 --out F ...         the control of one layer, its weights to a file F
     python recipes/handwriting.py --compare CARD CARD ...        set cards of equal budgets side by side, for the page
+    python recipes/handwriting.py --jitter 0.12 --dropout 0.05 --adaptive 1.5 --rate 1.5e-3 ...
+                                                                 go on with noise that fits each weight
     python recipes/handwriting.py --score                        score the weights that ship: the card's figures again
 
 Data: the lines of train, val2 and what is there of test (Graves' protocol); val1 is for early stopping and for every
@@ -235,16 +237,17 @@ def report(model, lines, faulty):
     return figures
 
 
-def compare(paths):
-    """Write the figures of several cards to softattn/corpus/handwriting-layers.json, for the table on the page."""
+def compare(paths, name):
+    """Write the figures of several cards to softattn/corpus/NAME.json, for a table on a page."""
     rows = []
     for path in paths:
         card = json.loads(Path(path).read_text("utf-8"))
         rows.append(
             {"layers": card["config"]["num_layers"], "parameters": card["parameters"], "points": card["points"],
-             "updates": card["steps"], "minutes": card["minutes"], "machine": card["machine"], **card["val1"]}
+             "updates": card["steps"], "minutes": card["minutes"], "machine": card["machine"],
+             "noise": card.get("noise", {}).get("rows", []), **card["val1"]}
         )  # fmt: skip
-    with atomic_write(ROOT / "softattn" / "corpus" / "handwriting-layers.json") as beside:
+    with atomic_write(ROOT / "softattn" / "corpus" / f"{name}.json") as beside:
         beside.write_text(json.dumps({"source": "recipes/handwriting.py --compare", "runs": rows}, indent=1) + "\n")
     print(json.dumps(rows, indent=1))
 
@@ -262,6 +265,7 @@ def main():
     parser.add_argument("--cool", type=float, help="millions of points in which the rate falls to 0")
     parser.add_argument("--score", action="store_true", help="score the weights that ship and print the figures")
     parser.add_argument("--compare", nargs="+", metavar="CARD", help="cards (.json) to set side by side")
+    parser.add_argument("--name", default="handwriting-layers", help="what --compare calls its table")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
@@ -277,7 +281,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.compare:
-        compare(args.compare)
+        compare(args.compare, args.name)
         return
     val1, val1_report = load_iam(split="val1")
     print(str(val1_report).splitlines()[0])
