@@ -4,9 +4,10 @@
     python recipes/styles.py --count 8 --out F [--state FILE.pt]
 
 Of the lines that are accepted, the quarter is kept that the recogniser of bench/legibility.py reads best, where it is
-installed, and among equals those that the model finds least surprising. Of these one is taken that is far from the
-middle, then always the one that is furthest from all taken so far, in five measures: slant, height, width and points
-per character, pen lifts per character. A style is named after the measure by which it stands out.
+installed, the line itself and a text written after it, and among equals those that the model finds least surprising.
+Of these one is taken that is far from the middle, then always the one that is furthest from all taken so far, in five
+measures: slant, height, width and points per character, pen lifts per character. A style is named after the measure by
+which it stands out.
 """
 
 import argparse
@@ -25,6 +26,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 from legibility import NotHere, Reader, error_rates, load_model  # noqa: E402
 
 TEXTS = ("the quick hand jumps", "five grey boxes move", "a thin black pen line")
+COPY = "in a hand of its own"  # written after each line: a style must be readable in what it leads to
 NAMES = {
     "slant": ("backward", "leaning"),
     "height": ("small", "tall"),
@@ -99,7 +101,12 @@ def main():
         raise SystemExit(
             f"{len(lines)} of {args.lines} lines were accepted: too few to choose {args.count} styles from"
         )
-    scores, wrong = model.scores(lines), misread(lines)
+    copies = []
+    for start in range(0, len(lines), 64):
+        part = lines[start : start + 64]
+        copies += draw(model, [COPY] * len(part), range(start, start + len(part)), 0.75, primes=part)
+    scores = model.scores(lines)
+    wrong = [a + b for a, b in zip(misread(lines), misread([copy.strokes for copy in copies]), strict=True)]
     surprise = (scores["nats"] / scores["points"]).tolist()
     usual = sorted(range(len(lines)), key=lambda i: (round(wrong[i], 1), surprise[i]))[: len(lines) // 4]
     lines, wrong = [lines[i] for i in usual], [wrong[i] for i in usual]
@@ -111,7 +118,7 @@ def main():
         measured = ", ".join(
             f"{key} {value:+.1f}" for key, value in zip(NAMES, points[taken[row]].tolist(), strict=True)
         )
-        print(f"{name:10s} error rate {wrong[taken[row]]:.2f}; in standard deviations: {measured}")
+        print(f"{name:10s} error rates, added {wrong[taken[row]]:.2f}; in standard deviations: {measured}")
     styles = {name: stored(lines[taken[row]]) for name, row in sorted(given.items())}
     about = f"written by the weights synthesis, recipes/styles.py --lines {args.lines} --seed {args.seed}"
     with atomic_write(args.out) as beside:
