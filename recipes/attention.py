@@ -1,6 +1,6 @@
 """Make what the chapter `attention` loads: learning curves of ten seeds, and two networks that translate dates.
 
-    python recipes/attention.py seeds      writes softattn/corpus/attention-seeds.json
+    python recipes/attention.py seeds      writes softattn/data/attention-seeds.json
     python recipes/attention.py dates      writes softattn/weights/dates.safetensors
     python recipes/attention.py fixed      the same network without attention: softattn/weights/dates-fixed.safetensors
 
@@ -21,7 +21,6 @@ from pathlib import Path
 
 import torch
 
-from softattn._files import atomic_write, save_weights
 from softattn.attention import (
     WAYS,
     DateTranslator,
@@ -33,10 +32,11 @@ from softattn.attention import (
     exact_share,
     learn_to_look,
 )
+from softattn.hub import atomic_write, save_weights
 from softattn.training import cosine, device, fit
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "softattn" / "corpus" / "attention-seeds.json"
+TABLE = ROOT / "softattn" / "data" / "attention-seeds.json"
 WEIGHTS = ROOT / "softattn" / "weights"
 PACES = {  # steps, policy rate; the reader's rate is 0.03 in both
     "slow": dict(steps=1000, policy_rate=0.003, every=25),

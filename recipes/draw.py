@@ -6,7 +6,7 @@
     python recipes/draw.py --finish        score the cooled run on valid and, once, on the test set; write weights, card
     python recipes/draw.py --score         score the weights that ship: the card's figures again
     python recipes/draw.py --no-attention  the control that reads and writes whole pictures, in the same stages; writes
-                                           softattn/corpus/draw-whole.json
+                                           softattn/data/draw-whole.json
 
 Data: SOFTATTN_DATA/binarized-mnist, 50,000 images to train on, 10,000 to choose on, the test set once, at the end.
 No parameter belongs to a step, so a model trained with 16 steps goes on with 32: most of the learning is done where a
@@ -26,8 +26,8 @@ from pathlib import Path
 import torch
 import vae
 
-from softattn._files import atomic_write, save_weights
 from softattn.draw import DRAW
+from softattn.hub import atomic_write, save_weights
 from softattn.images import load_binarised
 from softattn.vae import bernoulli_nats
 
@@ -209,7 +209,7 @@ def compare(run):
         + ",".join(f"{t}:{n}" for t, n in run.facts["stages"]),
         "rows": rows,
     }
-    with atomic_write(vae.ROOT / "softattn" / "corpus" / "draw-whole.json") as beside:
+    with atomic_write(vae.ROOT / "softattn" / "data" / "draw-whole.json") as beside:
         beside.write_text(json.dumps(entry, indent=1) + "\n")
 
 

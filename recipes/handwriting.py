@@ -28,8 +28,8 @@ from pathlib import Path
 
 import torch
 
-from softattn._files import atomic_write, save_weights
 from softattn.handwriting import ROUNDING, HandwritingPredictor, line_stream
+from softattn.hub import atomic_write, save_weights
 from softattn.mixture import StrokeMixture
 from softattn.strokes import load_iam
 
@@ -238,7 +238,7 @@ def report(model, lines, faulty):
 
 
 def compare(paths, name):
-    """Write the figures of several cards to softattn/corpus/NAME.json, for a table on a page."""
+    """Write the figures of several cards to softattn/data/NAME.json, for a table on a page."""
     rows = []
     for path in paths:
         card = json.loads(Path(path).read_text("utf-8"))
@@ -247,7 +247,7 @@ def compare(paths, name):
              "updates": card["steps"], "minutes": card["minutes"], "machine": card["machine"],
              "noise": card.get("noise", {}).get("rows", []), **card["val1"]}
         )  # fmt: skip
-    with atomic_write(ROOT / "softattn" / "corpus" / f"{name}.json") as beside:
+    with atomic_write(ROOT / "softattn" / "data" / f"{name}.json") as beside:
         beside.write_text(json.dumps({"source": "recipes/handwriting.py --compare", "runs": rows}, indent=1) + "\n")
     print(json.dumps(rows, indent=1))
 

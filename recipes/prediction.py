@@ -27,7 +27,7 @@ from pathlib import Path
 
 import torch
 
-from softattn._files import load, save_weights
+from softattn.hub import load, save_weights
 from softattn.prediction import (
     ALPHABET,
     PredictionNetwork,
@@ -126,7 +126,7 @@ def prepare(options: argparse.Namespace) -> tuple[PredictionNetwork, str, str, d
     facts = {
         "config": {**model.card["config"], "dropout": options.dropout},
         "summary": "Predicts the next character of this book; learned the library's prose first.",
-        "data": f"training part of softattn/corpus/book.txt, {len(train)} characters; before: {model.card['data']}",
+        "data": f"training part of softattn/data/book.txt, {len(train)} characters; before: {model.card['data']}",
         "licence": "MIT; trained on this book (CC BY 4.0, MIT) and on the Python documentation (PSF License Version 2)",
         "split": "held-out part of the corpus",
         "corpus": corpus,

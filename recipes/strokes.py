@@ -2,7 +2,7 @@
 
     SOFTATTN_DATA=... python recipes/strokes.py
 
-It writes softattn/corpus/strokes-iam.json: means and histograms over all 5,364 lines of the split `train`, and nothing
+It writes softattn/data/strokes-iam.json: means and histograms over all 5,364 lines of the split `train`, and nothing
 that a line or a writer could be recognised by. Half a minute on one core the first time, a few seconds after that.
 """
 
@@ -10,10 +10,10 @@ import argparse
 import json
 from pathlib import Path
 
-from softattn._files import atomic_write
+from softattn.hub import atomic_write
 from softattn.strokes import load_iam, stroke_statistics
 
-OUT = Path(__file__).resolve().parent.parent / "softattn" / "corpus" / "strokes-iam.json"
+OUT = Path(__file__).resolve().parent.parent / "softattn" / "data" / "strokes-iam.json"
 
 
 def measure(split: str = "train") -> dict:

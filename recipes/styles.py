@@ -1,6 +1,6 @@
 """Pick the priming lines that ship as styles: lines that the synthesizer wrote itself, legible and unlike each other.
 
-    python recipes/styles.py                   draws 384 lines and writes softattn/corpus/styles.json
+    python recipes/styles.py                   draws 384 lines and writes softattn/data/styles.json
     python recipes/styles.py --count 8 --out F [--state FILE.pt]
 
 Of the lines that are accepted, the quarter is kept that the recogniser of bench/legibility.py reads best, where it is
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from softattn._files import atomic_write
+from softattn.hub import atomic_write
 from softattn.synthesis import draw, faults, height, judged_by, slant
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +88,7 @@ def main():
     parser.add_argument("--lines", type=int, default=384, help="lines to draw")
     parser.add_argument("--bias", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=ROOT / "softattn" / "corpus" / "styles.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "softattn" / "data" / "styles.json")
     parser.add_argument("--weights", default="synthesis")
     parser.add_argument("--state", type=Path, help="a training state of recipes/synthesis.py instead of weights")
     args = parser.parse_args()

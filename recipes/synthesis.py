@@ -28,8 +28,8 @@ import torch
 from handwriting import RATE, ROOT, ROWS, SAVE_SECONDS, WARMUP, Run, commit, jittered, report
 
 import softattn
-from softattn._files import save_weights
 from softattn.handwriting import ROUNDING, line_stream
+from softattn.hub import save_weights
 from softattn.mixture import StrokeMixture
 from softattn.strokes import PRINTABLE, EmbeddedWriter, embedded_text, load_iam
 from softattn.synthesis import HandwritingSynthesizer, encode_texts

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from softattn._files import atomic_write, save_weights
+from softattn.hub import atomic_write, save_weights
 from softattn.images import binarise, embedded_digits, load_binarised
 from softattn.training import fit
 from softattn.vae import VAE

@@ -37,7 +37,7 @@ def _read_prime(path: Path) -> Any:
 
 def _save(page: Any, path: Path, kind: str, width: int) -> None:
     """Write a page of handwriting as svg, png or json, whole or not at all."""
-    from softattn._files import atomic_write
+    from softattn.hub import atomic_write
 
     with atomic_write(path) as beside:
         if kind == ".png":
@@ -181,10 +181,10 @@ def main(argv: list[str] | None = None) -> int:
     @app.command("weights")
     def weights() -> None:
         """List the pretrained weights that softattn.load(NAME) knows."""
-        from softattn import _files
+        from softattn import hub
 
         try:
-            cards = _files.weights()
+            cards = hub.weights()
         except ValueError as err:
             print(err, file=sys.stderr)
             raise typer.Exit(1) from err

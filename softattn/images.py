@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from softattn._files import atomic_write
+from softattn.hub import atomic_write
 from softattn.strokes import EmbeddedWriter, _cache_folder
 
 __all__ = [

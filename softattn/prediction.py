@@ -336,11 +336,11 @@ def book_corpus() -> tuple[str, str]:
     Raises:
         ValueError: if the text is not the one that its card describes.
     """
-    folder = resources.files("softattn") / "corpus"
+    folder = resources.files("softattn") / "data"
     data, card = (folder / "book.txt").read_bytes(), json.loads((folder / "book.json").read_text("utf-8"))
     if (found := hashlib.sha256(data).hexdigest()) != card["sha256"]:
         raise ValueError(
-            f"book_corpus: softattn/corpus/book.txt has sha256 {found[:12]}, its card says {card['sha256'][:12]}; "
+            f"book_corpus: softattn/data/book.txt has sha256 {found[:12]}, its card says {card['sha256'][:12]}; "
             "the text was edited or damaged: install the package again, or freeze it anew with `make corpus`"
         )
     text = data.decode("utf-8")

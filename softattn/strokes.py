@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from softattn._files import atomic_write, safe_members
+from softattn.hub import atomic_write, safe_members
 
 __all__ = [
     "EmbeddedWriter",

@@ -600,7 +600,7 @@ def styles() -> dict[str, Strokes]:
     Returns:
         name -> Strokes with their text.
     """
-    stored = json.loads((resources.files("softattn") / "corpus" / "styles.json").read_text("utf-8"))
+    stored = json.loads((resources.files("softattn") / "data" / "styles.json").read_text("utf-8"))
     return {
         name: Strokes.from_numpy(np.array(line["offsets"], dtype=np.float32), line["text"], f"style {name}")
         for name, line in stored["styles"].items()

@@ -6,6 +6,7 @@ One explicit loop that clips, checks, saves, and goes on where it was cut off.
 The chapter book/training.md builds this module and explains each line.
 """
 
+import inspect
 import math
 import os
 import pickle
@@ -253,6 +254,68 @@ def fit(
         if checkpoint is not None and (len(history) % save_every == 0 or len(history) == steps):
             save_checkpoint(checkpoint, history, model, optimizer, generator)
     return history
+
+
+# -- Two ways to one answer --
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def _overridden(part: nn.Module, kind: type[nn.Module], but: str = "") -> str:
+    """Name a method of `kind` that `part` has replaced, in its class or on itself; "" if there is none."""
+    for base in kind.__mro__[: kind.__mro__.index(nn.Module)]:
+        for name in vars(base):
+            own = inspect.getattr_static(type(part), name)
+            code = callable(own) or isinstance(own, property | staticmethod | classmethod)
+            if not code or name.startswith("__") or name == but:
+                continue
+            if own is not inspect.getattr_static(kind, name) or name in vars(part):
+                return name
+    return ""
+
+
+# -- Two ways to one answer --
+def _why_plain(module: nn.Module, kind: type[nn.Module], inputs: tuple[Tensor, ...], parts: dict) -> str:
+    """Say why the fused way does not hold for this module and these inputs; "" if it does."""
+    for name, (part, wanted) in {"": (module, kind), **parts}.items():
+        what = f"its part {name}" if name else "it"
+        if not isinstance(part, wanted):
+            return f"{what} is a {type(part).__name__}, not a {wanted.__name__}"
+        if method := _overridden(part, wanted, but="" if name else "forward"):
+            return f"{what} has a {method} of its own"
+        if name and any(getattr(part, hooks) for hooks in _HOOKS):
+            return f"{what} carries a hook"
+    kinds = {(x.dtype, x.device.type) for x in inputs}
+    if any(not dtype.is_floating_point or device not in ("cpu", "cuda", "meta") for dtype, device in kinds):
+        return f"the inputs are {sorted(f'{dtype} on {device}' for dtype, device in kinds)}"
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return "a transform of PyTorch (export, compile, vmap, grad) looks inside"
+    return ""
+
+
+def use_fused(
+    fused: bool | None, module: nn.Module, kind: type[nn.Module], *inputs: Tensor, **parts: type[nn.Module]
+) -> bool:
+    """Decide between the plain way through a module and the fused one, which knows the module as it was written only.
+
+    Args:
+        fused: None takes the fused way wherever it holds, True insists on it, False never takes it.
+        module: the module in whose `forward` we are.
+        kind: the class that the fused way was written for.
+        inputs: tensors that it would read.
+        parts: for each attribute that holds a submodule, the class that the fused way was written for.
+
+    Returns:
+        Whether to take the fused way.
+
+    Raises:
+        ValueError: if `fused` is True and the module, a part or the inputs are not what the fused way was written for.
+    """
+    if fused is False:
+        return False
+    reason = _why_plain(module, kind, inputs, {name: (getattr(module, name), part) for name, part in parts.items()})
+    if fused and reason:
+        raise ValueError(f"{kind.__name__}: fused=True, but {reason}; leave `fused` away and the plain way is taken")
+    return not reason
 
 
 # -- A place to train --

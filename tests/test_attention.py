@@ -595,7 +595,7 @@ def test_trained_attention_crosses_over(device):
 
 
 def test_the_table_of_seeds_is_whole(root):
-    table = json.loads((root / "softattn" / "corpus" / "attention-seeds.json").read_text())
+    table = json.loads((root / "softattn" / "data" / "attention-seeds.json").read_text())
     runs = {(run["pace"], run["way"], run["seed"]) for run in table["runs"]}
     assert runs == set(itertools.product(("slow", "hasty"), WAYS, range(10))) and len(table["runs"]) == 120
     for run in table["runs"]:

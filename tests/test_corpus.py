@@ -23,7 +23,7 @@ def make_book(root, sections=12, extra=""):
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
     body = "".join(f"## Section {n}\n\n{FILLER}\n" for n in range(1, sections + 1))
     (root / "book" / "index.md").write_text(f"---\njupytext: {{}}\n---\n\n# Title\n\nOpening.\n\n{extra}{body}")
-    (root / "softattn" / "_files.py").write_text('"""Hand-written."""\n')
+    (root / "softattn" / "hub.py").write_text('"""Hand-written."""\n')
     (root / "softattn" / "made.py").write_text('"""Generated: repeats a chapter."""\n')
 
 
@@ -41,7 +41,7 @@ def test_front_matter_and_generated_modules_stay_out(tmp_path):
     make_book(tmp_path)
     text, card = tool.corpus(tmp_path)
     assert "jupytext" not in text and "Generated" not in text and "Hand-written" in text
-    assert list(card["files"]) == ["book/index.md", "softattn/_files.py"]
+    assert list(card["files"]) == ["book/index.md", "softattn/hub.py"]
     source = (tmp_path / "book" / "index.md").read_bytes()
     assert card["files"]["book/index.md"] == hashlib.sha256(source).hexdigest()
 
@@ -61,7 +61,7 @@ def test_a_heading_inside_a_fence_is_no_heading(tmp_path):
 def test_the_same_sources_give_the_same_bytes(tmp_path):
     make_book(tmp_path)
     tool.write(tmp_path)
-    folder = tmp_path / "softattn" / "corpus"
+    folder = tmp_path / "softattn" / "data"
     once = [(folder / name).read_bytes() for name in ("book.txt", "book.json")]
     tool.write(tmp_path)
     assert once == [(folder / name).read_bytes() for name in ("book.txt", "book.json")]
@@ -72,7 +72,7 @@ def test_a_character_without_plain_spelling_is_named_with_its_line(tmp_path):
     make_book(tmp_path, extra="A \u2018quoted\u2019 caf\u00e9.\n\nAnd \u6f22.\n\n")
     with pytest.raises(tool.CorpusError, match=r"book/index.md:11: '\\u6f22' has no plain spelling"):
         tool.corpus(tmp_path)
-    assert not (tmp_path / "softattn" / "corpus").exists()
+    assert not (tmp_path / "softattn" / "data").exists()
 
 
 def test_a_book_too_short_to_hold_out_is_refused(tmp_path):
@@ -87,11 +87,11 @@ def test_the_command_prints_the_fault_and_writes_nothing(tmp_path, monkeypatch, 
     monkeypatch.setattr(tool.write, "__defaults__", (tmp_path,))
     assert tool.main([]) == 1
     assert "error: the book has too few sections" in capsys.readouterr().err
-    assert not (tmp_path / "softattn" / "corpus").exists()
+    assert not (tmp_path / "softattn" / "data").exists()
 
 
 def test_the_shipped_corpus(root):
-    folder = root / "softattn" / "corpus"
+    folder = root / "softattn" / "data"
     text, card = (folder / "book.txt").read_text("utf-8"), json.loads((folder / "book.json").read_text("utf-8"))
     train, held_out = text[: card["train_characters"]], text[card["train_characters"] :]
     assert card["rule"] == tool.RULE and card["alphabet"] == ALPHABET and card["characters"] == len(text)

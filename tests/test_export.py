@@ -150,6 +150,16 @@ def test_private_names_are_exported_but_not_public(book):
     assert "_SCALE = 2" in text and '__all__ = ["twice"]' in text
 
 
+def test_private_cells_stay_out_of_all(book):
+    book.chapter("one", exported("A = 1"), cell("B = 2\n\n\ndef helper():\n    return B", "export-private"))
+    text = book.module("one")
+    assert '__all__ = ["A"]' in text and "def helper()" in text
+    book.chapter("two", cell("A = 2", "export-private"))  # another's private name takes nobody's place
+    book.module("two")
+    book.chapter("one", cell("A = 1", "export", "export-private"))
+    assert "tagged both export and export-private" in book.faults()[0]
+
+
 def test_a_backslash_in_the_title_makes_the_docstring_raw(book):
     book.chapter("one", exported("A = 1"), title=r"The gate $\alpha$")
     assert ast.get_docstring(ast.parse(book.module())).startswith(r"The gate $\alpha$.")
@@ -331,7 +341,7 @@ def test_front_matter_is_needed(book):
     assert "book/one.md: cannot be read as a MyST notebook" in book.faults()[0]
 
 
-@pytest.mark.parametrize("name", ["_files", "class", "__init__"])
+@pytest.mark.parametrize("name", ["hub", "class", "__init__"])
 def test_names_no_chapter_can_export(book, name):
     book.chapter(name, exported("A = 1"))
     assert "is not a name that a chapter can export" in book.faults()[0]
@@ -386,7 +396,7 @@ def test_check_sees_line_ends(book, capsys):
 def test_modules_without_a_chapter_are_reported(book, capsys):
     book.chapter("one", exported("A = 1"))
     book.run()
-    (book.root / "softattn" / "_files.py").write_text("")
+    (book.root / "softattn" / "hub.py").write_text("")
     (book.root / "softattn" / "__init__.py").write_text("")
     assert book.run("--check") == 0
     (book.root / "book" / "one.md").unlink()
@@ -507,11 +517,12 @@ def ordered(book):
         "format: jb-book\nroot: book/index\nparts:\n"
         "  - caption: II Predict\n    chapters:\n      - file: book/lstm\n        sections:\n"
         "          - file: book/prediction\n"
+        "  - caption: Engine room\n    chapters:\n      - file: book/fused_lstm\n"
         "  - caption: Toolbox\n    chapters:\n      - file: book/training\n      - file: book/pictures\n"
     )
-    (book.root / "softattn" / "__init__.py").write_text('_LAZY = {"load": "softattn._files"}\n')
-    (book.root / "softattn" / "_files.py").write_text("")
-    for name in ("index", "lstm", "prediction", "training", "pictures"):
+    (book.root / "softattn" / "__init__.py").write_text('_LAZY = {"load": "softattn.hub"}\n')
+    (book.root / "softattn" / "hub.py").write_text("")
+    for name in ("index", "lstm", "prediction", "fused_lstm", "training", "pictures"):
         book.chapter(name, "Text.\n")
     return book
 
@@ -521,6 +532,7 @@ def test_chapters_in_reading_order(ordered):
         ("", "index"),
         ("II Predict", "lstm"),
         ("II Predict", "prediction"),
+        ("Engine room", "fused_lstm"),
         ("Toolbox", "training"),
         ("Toolbox", "pictures"),
     ]
@@ -532,6 +544,11 @@ ORDER = [
     ("prediction", "from softattn.lstm import A", "export", None),
     ("prediction", "import softattn.training", "", None),
     ("lstm", "from softattn import pictures", "export", None),
+    ("lstm", "from softattn.fused_lstm import A", "export", None),
+    ("fused_lstm", "from softattn.training import A", "export", None),
+    ("fused_lstm", "from softattn.lstm import A", "", None),
+    ("fused_lstm", "from softattn.lstm import A", "export-private", "the engine room knows tensors only"),
+    ("training", "from softattn.fused_lstm import A", "export", "the toolbox exports nothing that needs"),
     ("lstm", "import softattn\nsoftattn.load('x')", "", None),
     ("lstm", "from softattn import load, __version__", "", None),
     ("training", "from softattn.prediction import A", "", None),
@@ -585,7 +602,7 @@ def test_dependencies_demos_and_weights(ordered):
     assert toc.demos("prediction", ordered.root) == ["gate"]
     assert toc.weights("prediction", ordered.root) == []
     ordered.chapter("prediction", cell("import softattn\nnet = softattn.load('writer')\nos.load('other')"))
-    assert toc.dependencies("prediction", ordered.root) == ["_files", "handwriting", "mixture"]
+    assert toc.dependencies("prediction", ordered.root) == ["handwriting", "hub", "mixture"]
     assert toc.weights("prediction", ordered.root) == ["writer"]
     with pytest.raises(toc.ChapterError, match="there is no chapter book/nothing.md"):
         toc.dependencies("nothing", ordered.root)

@@ -324,7 +324,7 @@ def test_real_lines_and_the_simple_models_of_the_table():
 
 def test_noise_on_the_weights_helps_the_predictor():
     """The table behind the pages: before and after the noise, all lines of val1; the second is what ships."""
-    stored = json.loads((Path(softattn.__file__).parent / "corpus" / "handwriting-noise.json").read_text("utf-8"))
+    stored = json.loads((Path(softattn.__file__).parent / "data" / "handwriting-noise.json").read_text("utf-8"))
     bare, noisy = stored["runs"]
     card = softattn.load("handwriting").card
     assert bare["noise"] == [] and noisy["noise"] == card["noise"]["rows"] and noisy["points"] == card["points"]
@@ -335,7 +335,7 @@ def test_noise_on_the_weights_helps_the_predictor():
 
 def test_three_layers_beat_one_at_an_equal_budget():
     """The table on the page: the same recipe, the same number of points and updates, all lines of val1."""
-    stored = json.loads((Path(softattn.__file__).parent / "corpus" / "handwriting-layers.json").read_text("utf-8"))
+    stored = json.loads((Path(softattn.__file__).parent / "data" / "handwriting-layers.json").read_text("utf-8"))
     one, three = stored["runs"]
     assert (one["layers"], three["layers"]) == (1, 3) and one["lines"] == three["lines"] == 1438
     assert one["points"] == three["points"] and one["updates"] == three["updates"]

@@ -522,5 +522,5 @@ def test_times(real):
 @pytest.mark.data
 @pytest.mark.slow
 def test_committed_table(real, root):
-    table = json.loads((root / "softattn" / "corpus" / "strokes-iam.json").read_text())
+    table = json.loads((root / "softattn" / "data" / "strokes-iam.json").read_text())
     assert {key: table[key] for key in table if key != "source"} == stroke_statistics(real["train"][0])

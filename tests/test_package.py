@@ -24,7 +24,7 @@ import softattn
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "softattn"
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__"))
-CHAPTERS = [name for name in MODULES if name != "_files"]
+CHAPTERS = [name for name in MODULES if name != "hub"]
 
 
 def clean(code: str) -> subprocess.CompletedProcess:
@@ -47,7 +47,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_lazy_names_and_names_that_are_not_there():
-    from softattn._files import load
+    from softattn.hub import load
 
     assert softattn.load is load
     assert set(softattn.__all__) <= set(dir(softattn))
@@ -100,7 +100,7 @@ FORMULA = set("logsumexp log_softmax softmax sigmoid logsigmoid tanh softplus er
 def public(name: str):
     """(qualified name, object, the class it belongs to or None) for everything that a module shows."""
     module = importlib.import_module(f"softattn.{name}")
-    names = module.__all__ if name != "_files" else [n for n in vars(module) if not n.startswith("_")]
+    names = module.__all__ if name != "hub" else [n for n in vars(module) if not n.startswith("_")]
     for key in names:
         found = vars(module)[key]
         if getattr(found, "__module__", None) != module.__name__ or not (
@@ -273,7 +273,7 @@ def expected(root: Path) -> set[str]:
     """What an importer needs, by the look of the folders."""
     package = root / "softattn"
     found = {f"softattn/{path.name}" for path in package.glob("*.py")} | {"softattn/py.typed"}
-    for pattern in ("demos/*.js", "weights/*.safetensors", "weights/*.json", "corpus/*.txt", "corpus/*.json"):
+    for pattern in ("demos/*.js", "weights/*.safetensors", "weights/*.json", "data/*.txt", "data/*.json"):
         found |= {path.relative_to(root).as_posix() for path in package.glob(pattern)}
     return found | {"softattn/weights/LICENSE"}
 
@@ -323,7 +323,7 @@ import sys
 sys.path.insert(0, {str(tmp_path)!r})
 import softattn
 from importlib.resources import files
-from softattn._files import weights
+from softattn.hub import weights
 assert softattn.__file__.startswith({str(tmp_path)!r}), softattn.__file__
 assert len(list((files("softattn") / "demos").iterdir())) == {len(list(package.glob("demos/*.js")))}
 assert len(weights()) == {len(list(package.glob("weights/*.json")))}

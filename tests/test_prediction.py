@@ -417,10 +417,10 @@ def test_the_corpus_is_the_one_that_its_card_describes():
 
 
 def test_a_damaged_corpus_is_refused(tmp_path, monkeypatch):
-    source = resources.files("softattn") / "corpus"
-    (tmp_path / "corpus").mkdir()
-    (tmp_path / "corpus" / "book.json").write_bytes((source / "book.json").read_bytes())
-    (tmp_path / "corpus" / "book.txt").write_bytes((source / "book.txt").read_bytes().replace(b"e", b"a", 1))
+    source = resources.files("softattn") / "data"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "book.json").write_bytes((source / "book.json").read_bytes())
+    (tmp_path / "data" / "book.txt").write_bytes((source / "book.txt").read_bytes().replace(b"e", b"a", 1))
     monkeypatch.setattr(prediction.resources, "files", lambda package: tmp_path)
     with pytest.raises(ValueError, match="book.txt has sha256 .*make corpus"):
         book_corpus()
@@ -440,7 +440,7 @@ def test_weights_reproduce_a_figure_of_their_card(name, device):
 def test_the_weights_that_read_the_book_read_this_corpus():
     folder = resources.files("softattn")
     card = json.loads((folder / "weights" / "prediction-book.json").read_text("utf-8"))
-    found = hashlib.sha256((folder / "corpus" / "book.txt").read_bytes()).hexdigest()
+    found = hashlib.sha256((folder / "data" / "book.txt").read_bytes()).hexdigest()
     assert card["corpus"] == found, "the corpus was frozen anew: run `python recipes/prediction.py book` again"
     start = json.loads((folder / "weights" / "prediction.json").read_text("utf-8"))
     assert card["started_from"] == start["sha256"]

@@ -446,7 +446,7 @@ def test_load_strokes_refuses(arguments, message):
 
 
 def test_recipes_table_ships(root):
-    table = json.loads((root / "softattn" / "corpus" / "strokes-iam.json").read_text())
+    table = json.loads((root / "softattn" / "data" / "strokes-iam.json").read_text())
     assert table["lines"] == 5364 and 20 < table["points_per_character"] < 22 and table["end_rate"] == 0.0417
     for kind in ("pen_down", "pen_up"):
         for shares in table[kind].values():

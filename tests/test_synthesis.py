@@ -645,7 +645,7 @@ def test_write_refuses(how, words):
 
 def test_what_can_be_refused_without_the_model_is(monkeypatch):
     """No weights are loaded for a text that cannot be written."""
-    monkeypatch.setattr("softattn._files.load", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("softattn.hub.load", lambda *_: pytest.fail("loaded"))
     refusal(lambda: write("☃"))
     refusal(lambda: write("ink", bias=-1))
 

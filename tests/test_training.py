@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from softattn import training
-from softattn.training import cosine, fit, load_checkpoint, warmup_stable_decay
+from softattn.training import cosine, fit, load_checkpoint, use_fused, warmup_stable_decay
 
 
 def numbers(generator):
@@ -418,3 +418,102 @@ def test_device(monkeypatch):
         monkeypatch.setenv("SOFTATTN_DEVICE", name)
         with pytest.raises(ValueError, match=f"SOFTATTN_DEVICE={name}: torch cannot keep a number there; unset it"):
             training.device()
+
+
+# -- two ways to one answer --------------------------------------------------------------------------------------------
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(2, 2)
+
+    def gain(self):
+        return 2
+
+    def forward(self, x, fused=None):
+        return use_fused(fused, self, Twice, x, inner=nn.Linear)
+
+
+class Thrice(Twice):
+    def gain(self):
+        return 3
+
+
+class Named(Twice):
+    """A subclass that changes nothing but what is around `forward`."""
+
+    def forward(self, x, fused=None):
+        return super().forward(x, fused)
+
+
+class OwnLinear(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def with_hook(register):
+    net = Twice()
+    getattr(net.inner, register)(lambda *_: None)
+    return net
+
+
+def with_attribute(part):
+    net = Twice()
+    (net.inner if part else net).__dict__["forward" if part else "gain"] = lambda *_: None
+    return net
+
+
+def with_part(part):
+    net = Twice()
+    net.inner = part
+    return net
+
+
+X = torch.ones(1, 2)
+
+
+def test_the_fused_way_is_taken_where_nothing_was_changed():
+    assert Twice()(X) is True and Named()(X) is True and Twice()(X, fused=True) is True
+    assert Twice()(X, fused=False) is False
+    assert Twice().double()(X.double()) and Twice().to("meta")(X.to("meta"))
+    watched = Twice()
+    watched.register_forward_hook(lambda *_: None)  # its own hooks are called around `forward`, whatever is inside
+    assert watched(X)
+    weighted = Twice()
+    nn.utils.parametrizations.weight_norm(weighted.inner)  # another weight, the same methods
+    assert weighted(X)
+
+
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        (Thrice(), "it has a gain of its own"),
+        (with_attribute(False), "it has a gain of its own"),
+        (with_attribute(True), "its part inner has a forward of its own"),
+        (with_part(OwnLinear(2, 2)), "its part inner has a forward of its own"),
+        (with_part(nn.Identity()), "its part inner is a Identity, not a Linear"),
+        *[
+            (with_hook(f"register_{kind}"), "its part inner carries a hook")
+            for kind in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook")
+        ],
+    ],
+)
+def test_whatever_was_changed_takes_the_plain_way(net, words):
+    assert net(X) is False and net(X, fused=False) is False
+    with pytest.raises(ValueError, match=f"Twice: fused=True, but {words}; leave `fused` away"):
+        net(X, fused=True)
+
+
+def test_integers_and_transforms_take_the_plain_way():
+    assert Twice()(X.long()) is False
+    net, taken = Twice(), []
+
+    def probe(x):
+        taken.append(net(x))
+        return x.sum()
+
+    torch.func.grad(probe)(X)
+    torch.func.vmap(probe)(X)
+    probe(X)
+    assert taken == [False, False, True]

@@ -1,6 +1,6 @@
 """Freeze the book's own text as the corpus that the chapter `prediction` learns from.
 
-python tools/corpus.py          write softattn/corpus/book.txt and its card book.json
+python tools/corpus.py          write softattn/data/book.txt and its card book.json
 python tools/corpus.py --list   print the sections and which are held out; write nothing
 
 The text is what stands in the chapters of _toc.yml, in reading order and without their front matter, and in the
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import toc
 
-from softattn._files import atomic_write
+from softattn.hub import atomic_write
 from softattn.prediction import ALPHABET, plain_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,7 +128,7 @@ def corpus(root: Path = ROOT) -> tuple[str, dict]:
 def write(root: Path = ROOT) -> dict:
     """Write book.txt and book.json, both or neither; return the card."""
     text, card = corpus(root)
-    folder = root / "softattn" / "corpus"
+    folder = root / "softattn" / "data"
     folder.mkdir(exist_ok=True)
     with atomic_write(folder / "book.json") as described, atomic_write(folder / "book.txt") as kept:
         kept.write_bytes(text.encode("utf-8"))
@@ -152,7 +152,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {err}", file=sys.stderr)
         return 1
     held_out = card["characters"] - card["train_characters"]
-    print(f"softattn/corpus/book.txt: {card['train_characters']} characters to learn from, {held_out} held out")
+    print(f"softattn/data/book.txt: {card['train_characters']} characters to learn from, {held_out} held out")
     print("The figures of book/prediction.md move with it: execute the chapter again and read what its prose says.")
     return 0
 

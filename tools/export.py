@@ -1,9 +1,10 @@
-"""Write softattn/NAME.py from the cells tagged `export` of book/NAME.md.
+"""Write softattn/NAME.py from the cells tagged `export` or `export-private` of book/NAME.md.
 
 python tools/export.py               write the modules of every chapter
 python tools/export.py lstm          only those of the chapters named
 python tools/export.py --check       write nothing; exit 1 and say what differs if a module is not its chapter's
 
+Names of `export-private` cells stay out of `__all__`: other modules of the house use them, its users need not.
 An export cell imports and defines: nothing in it runs anything when the module is imported. All chapters are read and
 found sound before the first file is written. Exit status: 0 done, 1 stale (--check), 2 a chapter is at fault.
 """
@@ -80,6 +81,7 @@ class Chapter:
         self.import_lines: dict[str, str] = {}  # an import, one name each -> the same with its comments
         self.futures: dict[str, None] = {}
         self.defined: dict[str, str] = {}  # name -> where
+        self.private: set[str] = set()  # names of cells tagged `export-private`: in the module, not in its __all__
         self.overloads: set[str] = set()
         self.records: set[str] = set()  # dataclasses, tuples and enums of this chapter: harmless to build
         self.bodies: list[
@@ -89,9 +91,14 @@ class Chapter:
             self.source = toc.read(path)
         except toc.ChapterError as err:
             raise Faults([f"book/{err}"]) from err
-        self.cells = [cell for cell in self.source.cells if "export" in cell.tags]
+        self.cells = [cell for cell in self.source.cells if toc.exported(cell)]
         for cell in self.cells:
             self.add(cell)
+
+    @property
+    def public(self) -> set[str]:
+        """Names for __all__: without an underscore, from cells tagged `export`."""
+        return {name for name in self.defined if not name.startswith("_")} - self.private
 
     def fault(self, cell: toc.Cell, node: ast.AST | int, words: str) -> None:
         """Note what is wrong, where; `node` is a node or a line within the cell."""
@@ -105,6 +112,8 @@ class Chapter:
         for tag in ("exercise", "solution", "check", "raises-exception"):
             if tag in cell.tags:
                 self.fault(cell, 1, f"tagged both export and {tag}: the package holds no exercises")
+        if "export" in cell.tags and "export-private" in cell.tags:
+            self.fault(cell, 1, "tagged both export and export-private: one says that its names are public, one not")
         tree = self.parse(cell)
         if tree is None:
             return
@@ -246,6 +255,8 @@ class Chapter:
         if name in self.defined and name not in self.overloads:
             self.fault(cell, node, f"`{name}` is defined twice; first at {self.defined[name]}")
         self.defined.setdefault(name, toc.where(cell, self.path, node.lineno))
+        if "export-private" in cell.tags:
+            self.private.add(name)
         if overload:
             self.overloads.add(name)
         else:
@@ -381,7 +392,7 @@ class Chapter:
         if self.faults:
             raise Faults(self.faults)
         head = HEADER.format(name=self.path.stem) + docstring(self.source.title, settings["subtitle"], self.path.stem)
-        public = sorted(name for name in self.defined if not name.startswith("_"))
+        public = sorted(self.public)
         parts = [head, *self.futures, *self.import_lines.values(), f"__all__ = {public!r}"]
         text = "\n".join(parts) + "\n"
         where = dict.fromkeys(range(1, text.count("\n") + 1), 1)  # line of the module -> line of the chapter
@@ -481,7 +492,7 @@ def collect(root: Path, names: list[str] | None = None) -> dict[str, Module]:
             if wanted:
                 module = chapter.module()
             else:  # only its names count, to see that no other chapter has them
-                module = Module(path.stem, "", {n: w for n, w in chapter.defined.items() if not n.startswith("_")})
+                module = Module(path.stem, "", {n: chapter.defined[n] for n in chapter.public})
         except Faults as err:
             faults += err.faults if wanted else []
             continue

@@ -19,7 +19,8 @@ from jupytext.myst import MystMetadataParsingError, myst_to_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLBOX = "Toolbox"  # the part whose modules every chapter may use
-HAND_WRITTEN = ("__init__", "__main__", "_files")  # the modules of softattn that no chapter exports
+ENGINE = "Engine room"  # so may those of this part: fast ways through what the chapters show; they know tensors only
+HAND_WRITTEN = ("__init__", "__main__", "hub")  # the modules of softattn that no chapter exports
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}|:{3,})")
@@ -165,6 +166,11 @@ def tree(cell: Cell, path: Path) -> ast.Module:
         raise ChapterError(f"{where(cell, path, err.lineno or 1)}: syntax error: {err.msg}") from err
 
 
+def exported(cell: Cell) -> bool:
+    """Whether a cell goes to the chapter's module, with public names or private ones."""
+    return bool({"export", "export-private"} & {*cell.tags})
+
+
 def where(cell: Cell, path: Path, line: int = 1) -> str:
     """Name a place in a chapter: file:line (cell number, under its heading); `line` counts within the cell."""
     under = f" under {cell.heading!r}" if cell.heading else ""
@@ -191,7 +197,7 @@ def imports(node: ast.AST, root: Path = ROOT) -> Iterator[tuple[str, int]]:
                 lazy = _lazy(root)
                 if module in lazy:
                     module = lazy[module].removeprefix("softattn.")
-                if module not in ("__version__", "demos", "weights", "corpus"):
+                if module not in ("__version__", "demos", "weights", "data"):
                     yield module, child.lineno
 
 
@@ -263,8 +269,9 @@ def dependencies(name: str, root: Path = ROOT) -> list[str]:
 def import_order(root: Path = ROOT) -> list[str]:
     """Say which imports run against the order of the book.
 
-    A chapter may import modules of chapters before it in `_toc.yml`, of the toolbox, and the hand-written ones; what a
-    toolbox chapter exports may import only the toolbox; no module may, through others, import itself. A chapter runs
+    A chapter may import modules of chapters before it in `_toc.yml`, of the engine room, of the toolbox, and the
+    hand-written ones; what a toolbox chapter exports may import only the toolbox, what one of the engine room exports
+    only these two; no module may, through others, import itself. A chapter runs
     its own definitions; only a cell whose input the page does not show may import them.
 
     Args:
@@ -276,14 +283,15 @@ def import_order(root: Path = ROOT) -> list[str]:
     pages = [c for c in chapters(root) if c.path.suffix == ".md" and c.path.exists()]
     place = {c.name: n for n, c in enumerate(pages)}
     toolbox = {c.name for c in pages if c.part == TOOLBOX}
+    engine = {c.name for c in pages if c.part == ENGINE}
     faults = []
     graph: dict[str, set[str]] = {}
     for page in pages:
         for cell in read(page.path).cells:
-            exported = "export" in cell.tags
+            to_module = exported(cell)
             for module, line in imports(tree(cell, page.path), root):
                 here = where(cell, page.path, line)
-                if exported:
+                if to_module:
                     graph.setdefault(page.name, set()).add(module)
                 if module in HAND_WRITTEN:
                     continue
@@ -293,9 +301,11 @@ def import_order(root: Path = ROOT) -> list[str]:
                     faults.append(f"{here}: imports softattn.{module}, which is this chapter: run its definitions")
                 elif module not in place:
                     faults.append(f"{here}: imports softattn.{module}, which no chapter in _toc.yml exports")
-                elif page.name in toolbox and exported and module not in toolbox:
+                elif page.name in toolbox and to_module and module not in toolbox:
                     faults.append(f"{here}: the toolbox exports nothing that needs softattn.{module}, a chapter")
-                elif module not in toolbox and place[module] > place[page.name]:
+                elif page.name in engine and to_module and module not in toolbox | engine:
+                    faults.append(f"{here}: the engine room knows tensors only; softattn.{module} is a chapter")
+                elif module not in toolbox | engine and place[module] > place[page.name]:
                     faults.append(f"{here}: imports softattn.{module}, a chapter that comes later in _toc.yml")
     for start in sorted(graph):
         trail = _cycle(graph, start)

@@ -201,7 +201,7 @@ def load(
     a process.
 
     Args:
-        name: one of `softattn._files.weights()`; the command `softattn weights` lists them.
+        name: one of `softattn.hub.weights()`; the command `softattn weights` lists them.
         device: where the model goes; the CPU when None.
         folder: where to look for weights of your own; the package's folder when None.
 

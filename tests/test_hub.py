@@ -1,4 +1,4 @@
-"""softattn._files: atomic writes, archives, weights and their cards; the command line."""
+"""softattn.hub: atomic writes, archives, weights and their cards; the command line."""
 
 import hashlib
 import io
@@ -14,9 +14,9 @@ from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
 import softattn
-from softattn import _files
+from softattn import hub
 from softattn.__main__ import main
-from softattn._files import atomic_write, load, safe_members, save_weights, sha256, weights
+from softattn.hub import atomic_write, load, safe_members, save_weights, sha256, weights
 from softattn.prediction import PredictionNetwork
 
 CONFIG = {"input_size": 3, "hidden_size": 4, "num_layers": 2, "output_size": 3}
@@ -193,7 +193,7 @@ def test_tied_and_strided_tensors_are_kept(tmp_path):
 
 
 def test_terms_are_named_once(tmp_path, net, capsys, monkeypatch):
-    monkeypatch.setattr(_files, "_told", set())
+    monkeypatch.setattr(hub, "_told", set())
     for name in ("one", "two"):
         terms = {"licence": "IAM-OnDB: non-commercial research", "non_commercial": True}
         save_weights(tmp_path / f"{name}.safetensors", net.state_dict(), {**CARD, **terms})
@@ -206,7 +206,7 @@ def test_terms_are_named_once(tmp_path, net, capsys, monkeypatch):
 
 
 def test_free_weights_say_nothing(saved, capsys, monkeypatch):
-    monkeypatch.setattr(_files, "_told", set())
+    monkeypatch.setattr(hub, "_told", set())
     load("small", folder=saved)
     assert capsys.readouterr() == ("", "")
 
@@ -273,7 +273,7 @@ def test_tensors_that_do_not_fit(saved, net):
         load("small", folder=saved)
 
 
-@pytest.mark.parametrize("field", [*_files._FIELDS, *_files._FILLED], ids="without_{}".format)
+@pytest.mark.parametrize("field", [*hub._FIELDS, *hub._FILLED], ids="without_{}".format)
 def test_a_card_without_a_field(saved, field):
     change(saved, **{field: None})
     with pytest.raises(ValueError, match=f"weights 'small': the card has no {field}$"):
@@ -289,7 +289,8 @@ def test_a_card_without_a_field(saved, field):
         ("minutes", "5", "the card's minutes must be a number"),
         ("sha256", "abc", "must be 64 hexadecimal digits"),
         ("class", "torch.nn.LSTM", "the card's class must be softattn.MODULE.Class"),
-        ("class", "softattn._files.Path", "the card's class must be softattn.MODULE.Class"),
+        ("class", "softattn._hub.Path", "the card's class must be softattn.MODULE.Class"),
+        ("class", "softattn.hub.Path", "softattn.hub does not export 'Path'"),
         ("class", "softattn.prediction.x.Y", "the card's class must be softattn.MODULE.Class"),
         ("class", "softattn.prediction.ContextCounts.learn", "the card's class must be softattn.MODULE.Class"),
         ("class", "softattn.prediction.ContextCounts", "is not a network"),
@@ -317,8 +318,8 @@ def test_a_card_that_is_not_a_card(saved):
 
 
 def test_nothing_is_imported_for_a_class_that_is_refused(saved, monkeypatch):
-    monkeypatch.setattr(_files, "import_module", lambda name: pytest.fail(f"imported {name}"))
-    for wanted in ("os.path.Join", "softattn._files.Path", "softattn.nowhere.Network", "softattn.__main__.Main"):
+    monkeypatch.setattr(hub, "import_module", lambda name: pytest.fail(f"imported {name}"))
+    for wanted in ("os.path.Join", "softattn._hub.Path", "softattn.nowhere.Network", "softattn.__main__.Main"):
         change(saved, **{"class": wanted})
         with pytest.raises(ValueError, match="the card's class"):
             load("small", folder=saved)
@@ -349,22 +350,22 @@ def test_save_refuses_and_leaves_nothing(tmp_path, net):
 
 def test_the_card_comes_last(tmp_path, net, monkeypatch):
     order = []
-    real = _files.os.replace
-    monkeypatch.setattr(_files.os, "replace", lambda a, b: (order.append(Path(b).name), real(a, b)))
+    real = hub.os.replace
+    monkeypatch.setattr(hub.os, "replace", lambda a, b: (order.append(Path(b).name), real(a, b)))
     save_weights(tmp_path / "x.safetensors", net.state_dict(), CARD)
     assert order == ["x.safetensors", "x.json"]
 
 
 def test_save_that_is_cut_off_is_noticed(saved, net, monkeypatch):
     """New weights beside the old card: `load` refuses the pair."""
-    real = _files.os.replace
+    real = hub.os.replace
 
     def cut(a, b):
         if str(b).endswith(".json"):
             raise KeyboardInterrupt
         real(a, b)
 
-    monkeypatch.setattr(_files.os, "replace", cut)
+    monkeypatch.setattr(hub.os, "replace", cut)
     other = {key: value + 1 for key, value in net.state_dict().items()}
     with pytest.raises(KeyboardInterrupt):
         save_weights(saved / "small.safetensors", other, CARD)
@@ -388,7 +389,7 @@ def test_version(capsys):
 
 
 def test_weights_are_listed(saved, capsys, monkeypatch):
-    monkeypatch.setattr(_files, "WEIGHTS", saved)
+    monkeypatch.setattr(hub, "WEIGHTS", saved)
     assert main(["weights"]) == 0
     said = capsys.readouterr().out
     assert said == "small  a small network (0.0 MB; bits per character 1.25 on held-out; MIT)\n"
@@ -398,7 +399,7 @@ def test_weights_are_listed(saved, capsys, monkeypatch):
 
 
 def test_no_weights(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(_files, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
     assert main(["weights"]) == 0
     assert "no weights come with this version" in capsys.readouterr().out
 
