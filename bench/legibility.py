@@ -28,8 +28,10 @@ import numpy as np
 import torch
 
 import softattn
+from softattn.iam import load_iam
+from softattn.pen import PRINTABLE
 from softattn.prediction import plain_text
-from softattn.strokes import PRINTABLE, Strokes, load_iam
+from softattn.strokes import Strokes
 from softattn.synthesis import (
     BATCH,
     JUDGED_BY,

@@ -25,7 +25,7 @@ from torch import nn
 import softattn
 from softattn import synthesis
 from softattn.mixture import StrokeMixture
-from softattn.strokes import PRINTABLE
+from softattn.pen import PRINTABLE
 from softattn.synthesis import HandwritingSynthesizer, encode_texts
 
 

@@ -30,8 +30,8 @@ import torch
 
 from softattn.handwriting import ROUNDING, HandwritingPredictor, line_stream
 from softattn.hub import atomic_write, save_weights
+from softattn.iam import load_iam
 from softattn.mixture import StrokeMixture
-from softattn.strokes import load_iam
 
 ROOT = Path(__file__).resolve().parent.parent
 CHUNK, ROWS, RATE, CLIP, WARMUP, SAVE_SECONDS = 128, 64, 2e-3, 5.0, 300, 180

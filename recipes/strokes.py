@@ -1,4 +1,4 @@
-"""Measure IAM-OnDB's training lines for the figure of the chapter `strokes`.
+"""Measure IAM-OnDB's training lines for the figure of the chapter `iam`.
 
     SOFTATTN_DATA=... python recipes/strokes.py
 
@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 
 from softattn.hub import atomic_write
-from softattn.strokes import load_iam, stroke_statistics
+from softattn.iam import load_iam
+from softattn.strokes import stroke_statistics
 
 OUT = Path(__file__).resolve().parent.parent / "softattn" / "data" / "strokes-iam.json"
 

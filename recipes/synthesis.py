@@ -30,8 +30,9 @@ from handwriting import RATE, ROOT, ROWS, SAVE_SECONDS, WARMUP, Run, commit, jit
 import softattn
 from softattn.handwriting import ROUNDING, line_stream
 from softattn.hub import save_weights
+from softattn.iam import load_iam
 from softattn.mixture import StrokeMixture
-from softattn.strokes import PRINTABLE, EmbeddedWriter, embedded_text, load_iam
+from softattn.pen import PRINTABLE, EmbeddedWriter, embedded_text
 from softattn.synthesis import HandwritingSynthesizer, encode_texts
 from softattn.window import alignment_share
 

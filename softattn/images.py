@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from softattn.hub import atomic_write
-from softattn.strokes import EmbeddedWriter, _cache_folder
+from softattn.iam import _cache_folder
+from softattn.pen import EmbeddedWriter
 
 __all__ = [
     "Images",
@@ -200,7 +201,7 @@ def embedded_digits(n: int = 2000, split: str = "train") -> Images:
     Raises:
         ValueError: for an unknown split or fewer than one image.
 
-    Source: Hershey's fonts moved by softattn.strokes; size and centring as LeCun et al. (1998).
+    Source: Hershey's fonts moved by softattn.pen; size and centring as LeCun et al. (1998).
     """
     if split not in SPLITS or n < 1:
         raise ValueError(f"embedded_digits: n={n}, split={split!r}; expected n >= 1 and one of {', '.join(SPLITS)}")

@@ -21,8 +21,9 @@ from tqdm import tqdm
 from softattn.handwriting import PenModel, stroke_start_
 from softattn.lstm import PeepholeLSTM
 from softattn.mixture import LIMIT_FLOAT32, LIMIT_FLOAT64
+from softattn.pen import PRINTABLE
 from softattn.prediction import plain_text
-from softattn.strokes import PRINTABLE, Strokes
+from softattn.strokes import Strokes
 from softattn.window import FAR, LIMIT, WindowLSTM, WindowState
 
 __all__ = [

@@ -10,8 +10,10 @@ import torch
 
 import softattn
 from softattn.handwriting import ROUNDING, HandwritingPredictor, expected_ink, line_stream, stroke_start_
+from softattn.iam import load_iam
 from softattn.mixture import StrokeMixture
-from softattn.strokes import EmbeddedWriter, Strokes, load_iam
+from softattn.pen import EmbeddedWriter
+from softattn.strokes import Strokes
 
 MEAN, STD = (8.25, 0.12), (42.5, 37.3)
 STORED = -71.726  # nats a line on embedded_lines()

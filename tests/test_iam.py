@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-import softattn.strokes as module
-from softattn.strokes import EmbeddedWriter, Strokes, load_iam, load_strokes, stroke_statistics
+import softattn.iam as module
+from softattn.iam import load_iam, load_strokes
+from softattn.pen import EmbeddedWriter
+from softattn.strokes import Strokes, stroke_statistics
 
 
 def xml(strokes) -> bytes:
@@ -448,6 +450,55 @@ def test_gzip_of_something_else(corpus):
     (corpus / "lineStrokes-all.tar.gz").write_bytes(gzip.compress(b"not a tar archive" * 100))
     with pytest.raises(ValueError, match="damaged or cut short"):
         load_iam(corpus, progress=False)
+
+
+# ---- Two sources
+
+
+def test_statistics_are_like_the_corpus():
+    """Bounds around IAM-OnDB's training lines (20.9 points a character, 0.0417 ends, std 42.7 and 36.5)."""
+    lines = load_strokes(lines=400)
+    found = stroke_statistics(lines)
+    assert found["lines"] == 400 and found["points"] == sum(map(len, lines))
+    assert 18.5 < found["points_per_character"] < 23.5
+    assert 0.034 < found["end_rate"] < 0.046
+    assert 36 < found["std"][0] < 49 and 31 < found["std"][1] < 41
+    assert 7 < found["mean"][0] < 9.5 and abs(found["mean"][1]) < 0.8
+    assert found["dot_share"] < 0.02
+
+
+def test_load_strokes():
+    lines = load_strokes("embedded", "val1", lines=20)
+    assert lines == load_strokes("embedded", "val1", lines=40)[:20]
+    assert [line.source for line in lines] == [f"embedded/val1/{i // 8}" for i in range(20)]
+    assert all(line.char_index is not None for line in lines)
+    splits = [
+        {line.text for line in load_strokes(split=split, lines=20)} for split in ("train", "val1", "val2", "test")
+    ]
+    assert len(set.union(*splits)) == 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"split": "dev"}, "split 'dev' is unknown, expected one of train, val1, val2, test"),
+        ({"source": "unipen"}, "source 'unipen' is unknown"),
+        ({"lines": 0}, "lines=0, expected at least 1"),
+        ({"clean": True}, "root and clean are for"),
+        ({"root": "/tmp"}, "root and clean are for"),
+    ],
+)
+def test_load_strokes_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load_strokes(**arguments)
+
+
+def test_recipes_table_ships(root):
+    table = json.loads((root / "softattn" / "data" / "strokes-iam.json").read_text())
+    assert table["lines"] == 5364 and 20 < table["points_per_character"] < 22 and table["end_rate"] == 0.0417
+    for kind in ("pen_down", "pen_up"):
+        for shares in table[kind].values():
+            assert len(shares) == 40 and abs(sum(shares) - 1) < 1e-3
 
 
 # ---- The real thing

@@ -28,7 +28,7 @@ from softattn.images import (
     read_amat,
     read_idx,
 )
-from softattn.strokes import EmbeddedWriter
+from softattn.pen import EmbeddedWriter
 
 
 @pytest.fixture(autouse=True)

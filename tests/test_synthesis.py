@@ -19,7 +19,8 @@ import softattn.window as window
 from softattn.handwriting import ROUNDING
 from softattn.lstm import _open_gates
 from softattn.mixture import StrokeMixture
-from softattn.strokes import PRINTABLE, EmbeddedWriter, Strokes
+from softattn.pen import PRINTABLE, EmbeddedWriter
+from softattn.strokes import Strokes
 from softattn.synthesis import (
     CODES,
     OTHER,

@@ -1,4 +1,4 @@
-// A pen goes through via points: overlapping minimum-jerk movements, as pen_path() of softattn.strokes does it.
+// A pen goes through via points: overlapping minimum-jerk movements, as pen_path() of softattn.pen does it.
 
 const shareOf = (u) => {
   const v = Math.min(1, Math.max(0, u));
