@@ -24,46 +24,46 @@ help:  ## print this list
 setup: $(STAMP)  ## make .venv and install the pinned versions and the package itself
 
 book: $(STAMP)  ## check the exports, execute every chapter, build the site and say where it is
-	$(PY) tools/export.py --check
-	$(PY) tools/notebooks.py --check
-	$(PY) tools/site.py build
+	$(PY) -m tools.export --check
+	$(PY) -m tools.notebooks --check
+	$(PY) -m tools.build_site build
 
 serve: $(STAMP)  ## serve the built site on this machine
-	$(PY) tools/site.py serve
+	$(PY) -m tools.build_site serve
 
 test: $(STAMP)  ## everything: style, generated files, tests, notebooks, strict build, built pages, demos
-	$(PY) tools/stages.py test
+	$(PY) -m tools.stages test
 
 quick: $(STAMP)  ## the first minute of `make test`
-	$(PY) tools/stages.py quick
+	$(PY) -m tools.stages quick
 
 export: $(STAMP)  ## write softattn/*.py from the chapters
-	$(PY) tools/export.py
+	$(PY) -m tools.export
 
 notebooks: $(STAMP)  ## write notebooks/*.ipynb from the chapters
-	$(PY) tools/notebooks.py
+	$(PY) -m tools.notebooks
 
 corpus: $(STAMP)  ## renew the frozen snapshot of the book's own text (moves its numbers)
-	$(PY) tools/corpus.py
+	$(PY) -m tools.corpus
 
 address: $(STAMP)  ## set the repository's address everywhere: make address URL=https://github.com/YOU/softattn
 	@test -n "$(URL)" || { echo "make address: say where the repository stands: make address URL=https://github.com/YOU/softattn" >&2; exit 2; }
-	$(PY) tools/address.py "$(URL)"
+	$(PY) -m tools.address "$(URL)"
 
 colab: $(STAMP)  ## run the notebooks in a venv with Colab's old versions
-	$(PY) tools/run_notebooks.py --colab
+	$(PY) -m tools.run_notebooks --colab
 
 student: $(STAMP)  ## write notebooks without solutions to _build/student
-	$(PY) tools/notebooks.py --student
+	$(PY) -m tools.notebooks --student
 
 links: $(STAMP)  ## follow the links that leave the site (needs the net)
 	$(PY) -m jupyter_book build . --builder linkcheck
 
 cover: $(STAMP)  ## draw the README's picture: the first one of a chapter
-	$(PY) tools/cover.py index book/_static/cover.svg
+	$(PY) -m tools.cover index book/_static/cover.svg
 
 bench: $(STAMP)  ## time the package against what it should match, side by side
-	$(PY) bench/run.py
+	$(PY) -m bench.run
 
 lock: $(STAMP)  ## freeze what stands in .venv into requirements.lock
 	$(PY) -m pip freeze --all --exclude-editable --exclude pip --exclude wheel | sed 's/+cpu$$//' | LC_ALL=C sort -f > requirements.lock.part

@@ -1,8 +1,8 @@
 """How long the translator of the chapter `attention` takes to learn single dates: three seeds, exact share and seconds.
 
-    python bench/attention.py              two threads, about a minute of an idle machine
-    python bench/attention.py --quick      one seed, few steps
-    python bench/attention.py --threads 1
+    python -m bench.attention              two threads, about a minute of an idle machine
+    python -m bench.attention --quick      one seed, few steps
+    python -m bench.attention --threads 1
 
 The aim is 99.5 % exact on held-out calendar days after less than 60 s of training on two cores, as medians over the
 seeds. Run it while nothing else runs; seconds of the processor stand beside those of the clock, and where the two part,

@@ -1,8 +1,8 @@
 """Time a training step of DRAW beside a plain port, in one run; its memory; how long 64 digits take. Ratios first.
 
-    python bench/draw.py             T = 64, read 2, write 5, LSTMs of 256, 100 numbers a step, 128 digits; some minutes
-    python bench/draw.py --quick     small sizes, some seconds
-    python bench/draw.py train memory write     one part or more; --threads 2, --rounds 5
+    python -m bench.draw             T = 64, read 2, write 5, LSTMs of 256, 100 numbers a step, 128 digits; some minutes
+    python -m bench.draw --quick     small sizes, some seconds
+    python -m bench.draw train memory write     one part or more; --threads 2, --rounds 5
 
 The port is what one writes first, with the same parameters: nn.LSTMCell and torch.bmm in a Python loop, filters from
 pixels counted from 1, and autograd behind it. Both start from the same noise; in float32 bound and gradients have to
@@ -23,10 +23,10 @@ import time
 from pathlib import Path
 
 import torch
-from lstm import milliseconds, table
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from bench.lstm import milliseconds, table
 from softattn.draw import BOUND, DRAW
 from softattn.images import binarise, embedded_digits
 

@@ -1,8 +1,8 @@
 """Time Filterbank beside grid_sample reading the same N x N places, and beside a plain port, in one run. Ratios first.
 
-    python bench/filterbank.py             DRAW's two settings (N = 2 and 5, 28 x 28), cluttered MNIST's and SVHN's
-    python bench/filterbank.py --quick     one setting, few rounds
-    python bench/filterbank.py --threads 1
+    python -m bench.filterbank             DRAW's two settings (N = 2 and 5, 28 x 28), cluttered MNIST's and SVHN's
+    python -m bench.filterbank --quick     one setting, few rounds
+    python -m bench.filterbank --threads 1
 
 All start from the same five numbers a grid: filters or sampling points are made anew at each call, as in a model.
 "read" and "write" are forward and backward, the gradient going to the parameters and the image or patch; "fwd" is
@@ -13,9 +13,9 @@ both. "port" is what one writes first: a Gaussian, divided by its sum, for each 
 import argparse
 
 import torch
-from lstm import milliseconds
 from torch.nn.functional import grid_sample
 
+from bench.lstm import milliseconds
 from softattn.filterbank import Filterbank
 
 

@@ -1,9 +1,9 @@
 """Let a recogniser that knows nothing of this book read what the synthesizer writes, and what people wrote.
 
     python -m pip install --no-deps -r bench/requirements.txt   once; the recogniser's models are inside the wheel
-    SOFTATTN_DATA=... python bench/legibility.py                500 texts of val1, at bias 0.75, at 0, and by people
-    python bench/legibility.py --acceptance                     500 texts of 5 to 60 characters: what went wrong
-    python bench/legibility.py --acceptance --drafts            first attempts, judged by shares and by weights
+    SOFTATTN_DATA=... python -m bench.legibility                500 texts of val1, at bias 0.75, at 0, and by people
+    python -m bench.legibility --acceptance                     500 texts of 5 to 60 characters: what went wrong
+    python -m bench.legibility --acceptance --drafts            first attempts, judged by shares and by weights
     options: --lines 500 --bias 0.75 0 --weights NAME | --state FILE.pt --seed 1 --save FOLDER --drafts --threads 1
 
 One renderer for all lines: strokes to a grey bitmap, ink 100 pixels high (without the highest and lowest fiftieth of

@@ -1,8 +1,8 @@
 """Time PeepholeLSTM beside nn.LSTM and a plain loop of cells, forward and backward, in one run. Ratios first.
 
-    python bench/lstm.py             everything, a few minutes
-    python bench/lstm.py --quick     small sizes, a few seconds
-    python bench/lstm.py --threads 1
+    python -m bench.lstm             everything, a few minutes
+    python -m bench.lstm --quick     small sizes, a few seconds
+    python -m bench.lstm --threads 1
 
 Run it while nothing else runs: on two cores one busy neighbour makes the numbers worthless. It judges nothing.
 """

@@ -1,6 +1,6 @@
 """Two questions of the chapter `prediction`: what the shortcuts cost, and how fast a network should learn while tested.
 
-python bench/prediction.py [--quick]
+python -m bench.prediction [--quick]
 
 The rates of dynamic evaluation are compared on the prose held out of the library, never on the book.
 """
@@ -8,7 +8,6 @@ The rates of dynamic evaluation are compared on the prose held out of the librar
 import argparse
 import math
 import sys
-from pathlib import Path
 
 import torch
 from torch.utils.benchmark import Timer
@@ -16,15 +15,13 @@ from torch.utils.benchmark import Timer
 from softattn import load
 from softattn.prediction import dynamic_surprise, encode, library_prose, one_hot, shift, text_surprise
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "recipes"))
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a shorter text and fewer rates")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    from prediction import split  # the recipe's split of the library
+    from recipes.prediction import split  # the recipe's split of the library
 
     model = load("prediction")
     x = one_hot(shift(torch.randint(96, (200, 32))), 96)

@@ -1,8 +1,8 @@
 """Run every benchmark of this folder, one after the other: `make bench`.
 
-python bench/run.py [NAME ...] [-- OPTIONS]   all, or those named; what follows -- goes to each
+python -m bench.run [NAME ...] [-- OPTIONS]   all, or those named; what follows -- goes to each
 
-    python bench/run.py lstm -- --quick
+    python -m bench.run lstm -- --quick
 
 A benchmark compares side by side in one process and prints ratios; it judges nothing. Let nothing else run beside it:
 two busy threads next to another process make every figure worthless.
@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 def main(argv: list[str]) -> int:
     cut = argv.index("--") if "--" in argv else len(argv)
     names, options = argv[:cut], argv[cut + 1 :]
-    here = sorted(path.stem for path in HERE.glob("*.py") if path.name != Path(__file__).name)
+    here = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "run" and not path.stem.startswith("_"))
     unknown = sorted(set(names) - set(here))
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(here)}", file=sys.stderr)
@@ -33,7 +33,10 @@ def main(argv: list[str]) -> int:
     status = 0
     for name in names or here:
         print(f"\n== {name}", flush=True)
-        status = max(status, subprocess.run([sys.executable, str(HERE / f"{name}.py"), *options], env=env).returncode)
+        status = max(
+            status,
+            subprocess.run([sys.executable, "-m", f"bench.{name}", *options], cwd=HERE.parent, env=env).returncode,
+        )
     return status
 
 

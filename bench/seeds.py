@@ -1,8 +1,8 @@
 """Repeat what chapters claim of their trainings ("held in 20 of 20 seeds") with other seeds and thread counts.
 
-python bench/seeds.py [CHAPTER ...]                    3 seeds, 1 thread, all chapters or those named
-python bench/seeds.py --seeds 20 --threads 1 2         what the chapters' comments speak of; takes an hour
-python bench/seeds.py --quick                          one seed
+python -m bench.seeds [CHAPTER ...]                    3 seeds, 1 thread, all chapters or those named
+python -m bench.seeds --seeds 20 --threads 1 2         what the chapters' comments speak of; takes an hour
+python -m bench.seeds --quick                          one seed
 
 The code is the chapter's own. Its cells with the tag `seeds` run once for every seed k, with k added to each seed that
 stands in them as a number (`manual_seed(0)`, `seed=0`); cells that define what these use run as they stand. Every
@@ -19,10 +19,7 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-
-import exercises
-import toc
+from tools import exercises, toc
 
 
 class Shifted(ast.NodeTransformer):

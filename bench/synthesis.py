@@ -1,8 +1,8 @@
 """Time the synthesizer: a training step beside a plain stack of nn.LSTM, its growth with T, and how fast it writes.
 
-    python bench/synthesis.py             everything, about ten minutes
-    python bench/synthesis.py --quick     small sizes, some seconds
-    python bench/synthesis.py train length write     one part or more; --threads 2, --rounds 5, --weights NAME
+    python -m bench.synthesis             everything, about ten minutes
+    python -m bench.synthesis --quick     small sizes, some seconds
+    python -m bench.synthesis train length write     one part or more; --threads 2, --rounds 5, --weights NAME
 
 Training step: forward, loss and backward of HandwritingSynthesizer (3 layers of 400, K = 10, M = 20; B = 64, T = 300,
 U = 30) by the same of three layers of nn.LSTM, 480 numbers in and 400 out, with the same output layer and loss. Its
@@ -19,10 +19,10 @@ import statistics
 import time
 
 import torch
-from lstm import milliseconds, table
 from torch import nn
 
 import softattn
+from bench.lstm import milliseconds, table
 from softattn import synthesis
 from softattn.mixture import StrokeMixture
 from softattn.pen import PRINTABLE

@@ -1,26 +1,21 @@
 """Time WindowLSTM beside PeepholeLSTM, nn.LSTM and a loop with autograd, in one run; then what subnormal numbers cost.
 
-    python bench/window.py             everything, some minutes
-    python bench/window.py --quick     small sizes, a few seconds
+    python -m bench.window             everything, some minutes
+    python -m bench.window --quick     small sizes, a few seconds
 
 Run it while nothing else runs: on two cores one busy neighbour makes the numbers worthless. It judges nothing.
 """
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.utils.benchmark import Timer
 
+from bench.lstm import milliseconds, step, table
 from softattn.lstm import LSTMCell, PeepholeLSTM
 from softattn.window import SoftWindow, WindowLSTM
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from lstm import milliseconds, step, table  # noqa: E402
 
 
 class Loop(nn.Module):

@@ -1,8 +1,8 @@
 """Make what the chapter `attention` loads: learning curves of ten seeds, and two networks that translate dates.
 
-    python recipes/attention.py seeds      writes softattn/data/attention-seeds.json
-    python recipes/attention.py dates      writes softattn/weights/dates.safetensors
-    python recipes/attention.py fixed      the same network without attention: softattn/weights/dates-fixed.safetensors
+    python -m recipes.attention seeds      writes softattn/data/attention-seeds.json
+    python -m recipes.attention dates      writes softattn/weights/dates.safetensors
+    python -m recipes.attention fixed      the same network without attention: softattn/weights/dates-fixed.safetensors
 
 `seeds` trains each way of looking from ten seeds, once with the policy's rate ten times below the reader's ("slow") and
 once with one ten times above it ("hasty"); every run is written, whatever became of it. `dates` and `fixed` learn lists
@@ -141,7 +141,7 @@ def dates(options: argparse.Namespace, attention: bool, arguments: list[str]) ->
         "data": f"made by the chapter: {options.pool} lists each of 1, 2 and 3 dates; four in five days of 1900-2099",
         "licence": "MIT; trained on data that the chapter makes",
         "non_commercial": False,
-        "command": "python recipes/attention.py " + " ".join(arguments),
+        "command": "python -m recipes.attention " + " ".join(arguments),
         "commit": commit(),
         "steps": len(history),
         "minutes": round(minutes, 1),

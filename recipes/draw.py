@@ -1,11 +1,11 @@
 """Train DRAW on the fixed binarisation of MNIST, with more and more steps, and write softattn/weights/draw-mnist.
 
-    python recipes/draw.py                 train through the stages, save after each epoch; called again it goes on
-    python recipes/draw.py --cool 20       from that state, 20 epochs with a learning rate that falls along half a
+    python -m recipes.draw                 train through the stages, save after each epoch; called again it goes on
+    python -m recipes.draw --cool 20       from that state, 20 epochs with a learning rate that falls along half a
                                            cosine; called again it goes on
-    python recipes/draw.py --finish        score the cooled run on valid and, once, on the test set; write weights, card
-    python recipes/draw.py --score         score the weights that ship: the card's figures again
-    python recipes/draw.py --no-attention  the control that reads and writes whole pictures, in the same stages; writes
+    python -m recipes.draw --finish        score the cooled run on valid and, once, on the test set; write weights, card
+    python -m recipes.draw --score         score the weights that ship: the card's figures again
+    python -m recipes.draw --no-attention  the control that reads and writes whole pictures, in the same stages; writes
                                            softattn/data/draw-whole.json
 
 Data: SOFTATTN_DATA/binarized-mnist, 50,000 images to train on, 10,000 to choose on, the test set once, at the end.
@@ -24,8 +24,8 @@ import time
 from pathlib import Path
 
 import torch
-import vae
 
+from recipes import vae
 from softattn.draw import DRAW
 from softattn.hub import atomic_write, save_weights
 from softattn.images import load_binarised
@@ -160,7 +160,7 @@ def finish(run, args):
         "data": "MNIST, fixed binarisation (Larochelle): 50,000 to train, 10,000 to choose, 10,000 to test",
         "licence": "MIT",
         "non_commercial": False,
-        "command": "python recipes/draw.py --stages "
+        "command": "python -m recipes.draw --stages "
         + ",".join(f"{t}:{n}" for t, n in facts["stages"])
         + (f", --cool {facts['cooled']}" if facts["cooled"] else "")
         + ", then --finish"
@@ -205,7 +205,7 @@ def compare(run):
         "what": "DRAW with and without attention after the same epochs, rates and seed, T steps; no cooling",
         "columns": ["epoch", "T", "with attention", "without"],
         "unit": "bound in nats per image, 2,000 images of valid, one noise draw, averaged weights",
-        "command": "python recipes/draw.py --no-attention --stages "
+        "command": "python -m recipes.draw --no-attention --stages "
         + ",".join(f"{t}:{n}" for t, n in run.facts["stages"]),
         "rows": rows,
     }

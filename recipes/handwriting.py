@@ -1,14 +1,14 @@
 """Train the handwriting predictor of Graves (2013), section 4, on IAM-OnDB.
 
-    python recipes/handwriting.py --minutes 90                   train with a constant rate; state saved, resumable
-    python recipes/handwriting.py --points 38                    the same, until 38 million points have been read
-    python recipes/handwriting.py --cool 12                      from that state: 12 million points in which the
+    python -m recipes.handwriting --minutes 90                   train with a constant rate; state saved, resumable
+    python -m recipes.handwriting --points 38                    the same, until 38 million points have been read
+    python -m recipes.handwriting --cool 12                      from that state: 12 million points in which the
                                                                  rate falls to 0; score val1, write weights and card
-    python recipes/handwriting.py --layers 1 --out F ...         the control of one layer, its weights to a file F
-    python recipes/handwriting.py --compare CARD CARD ...        set cards of equal budgets side by side, for the page
-    python recipes/handwriting.py --jitter 0.12 --dropout 0.05 --adaptive 1.5 --rate 1.5e-3 ...
+    python -m recipes.handwriting --layers 1 --out F ...         the control of one layer, its weights to a file F
+    python -m recipes.handwriting --compare CARD CARD ...        set cards of equal budgets side by side, for the page
+    python -m recipes.handwriting --jitter 0.12 --dropout 0.05 --adaptive 1.5 --rate 1.5e-3 ...
                                                                  go on with noise that fits each weight
-    python recipes/handwriting.py --score                        score the weights that ship: the card's figures again
+    python -m recipes.handwriting --score                        score the weights that ship: the card's figures again
 
 Data: the lines of train, val2 and what is there of test (Graves' protocol); val1 is for early stopping and for every
 reported number, as in the paper. Differs from the paper: AdamW instead of RMSProp, a constant rate that falls to 0 at
@@ -326,7 +326,7 @@ def main():
         f"{len(lines)} lines; val1 chose the moment to stop and gives the figures, as in the paper",
         "licence": "trained on IAM-OnDB, for non-commercial research",
         "non_commercial": True,
-        "command": f"python recipes/handwriting.py --points {facts['points'] / 1e6 - args.cool:.1f} (in as many calls "
+        "command": f"python -m recipes.handwriting --points {facts['points'] / 1e6 - args.cool:.1f} (in as many calls "
         f"as liked), then --cool {args.cool:g}; --layers {args.layers} --hidden {args.hidden} --seed {args.seed}",
         "noise": {
             "what": "from so many points on: dropout, the share by which slant, width and height of lines vary, and "

@@ -1,9 +1,9 @@
 """Train the text models of the chapter `prediction`: first on the prose of Python's standard library, then on the book.
 
-    python recipes/prediction.py library                       writes softattn/weights/prediction.safetensors
-    python recipes/prediction.py book                          from there, softattn/weights/prediction-book.safetensors
-    python recipes/prediction.py library --resume --minutes 60      go on from the saved state
-    python recipes/prediction.py library --resume --minutes 0       write the weights from the saved state
+    python -m recipes.prediction library                       writes softattn/weights/prediction.safetensors
+    python -m recipes.prediction book                          from there, softattn/weights/prediction-book.safetensors
+    python -m recipes.prediction library --resume --minutes 60      go on from the saved state
+    python -m recipes.prediction library --resume --minutes 0       write the weights from the saved state
 
 `library` learns `pydoc_data.topics`, what help() knows about the language; the last twentieth is held out. `book`
 starts from those weights and learns the training part of the frozen corpus; after `make corpus` it has to run again,
@@ -199,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
         "class": "softattn.prediction.PredictionNetwork",
         **facts,
         "non_commercial": False,
-        "command": "python recipes/prediction.py " + " ".join(sys.argv[1:] if arguments is None else arguments),
+        "command": "python -m recipes.prediction " + " ".join(sys.argv[1:] if arguments is None else arguments),
         "commit": commit(),
         "steps": len(history),
         "minutes": round(before + spent(), 1),

@@ -1,6 +1,6 @@
 """Measure IAM-OnDB's training lines for the figure of the chapter `iam`.
 
-    SOFTATTN_DATA=... python recipes/strokes.py
+    SOFTATTN_DATA=... python -m recipes.strokes
 
 It writes softattn/data/strokes-iam.json: means and histograms over all 5,364 lines of the split `train`, and nothing
 that a line or a writer could be recognised by. Half a minute on one core the first time, a few seconds after that.

@@ -1,7 +1,7 @@
 """Pick the priming lines that ship as styles: lines that the synthesizer wrote itself, legible and unlike each other.
 
-    python recipes/styles.py                   draws 384 lines and writes softattn/data/styles.json
-    python recipes/styles.py --count 8 --out F [--state FILE.pt]
+    python -m recipes.styles                   draws 384 lines and writes softattn/data/styles.json
+    python -m recipes.styles --count 8 --out F [--state FILE.pt]
 
 Of the lines that are accepted, the quarter is kept that the recogniser of bench/legibility.py reads best, where it is
 installed, the line itself and a text written after it, and among equals those that the model finds least surprising.
@@ -13,17 +13,15 @@ which it stands out.
 import argparse
 import json
 import math
-import sys
 from pathlib import Path
 
 import torch
 
+from bench.legibility import NotHere, Reader, error_rates, load_model
 from softattn.hub import atomic_write
 from softattn.synthesis import draw, faults, height, judged_by, slant
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "bench"))
-from legibility import NotHere, Reader, error_rates, load_model  # noqa: E402
 
 TEXTS = ("the quick hand jumps", "five grey boxes move", "a thin black pen line")
 COPY = "in a hand of its own"  # written after each line: a style must be readable in what it leads to

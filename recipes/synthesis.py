@@ -1,10 +1,10 @@
 """Train the handwriting synthesizer of Graves (2013), section 5, on IAM-OnDB and the embedded writer.
 
-    python recipes/synthesis.py --minutes 90                  train with a constant rate; state saved, resumable
-    python recipes/synthesis.py --cool 12                     from that state: 12 million points in which the rate
+    python -m recipes.synthesis --minutes 90                  train with a constant rate; state saved, resumable
+    python -m recipes.synthesis --cool 12                     from that state: 12 million points in which the rate
                                                               falls to 0; score val1, write weights and card
-    python recipes/synthesis.py --free --hidden 160 ...       on the embedded writer alone: `synthesis-free`
-    python recipes/synthesis.py --score                       score the weights that ship: the card's figures again
+    python -m recipes.synthesis --free --hidden 160 ...       on the embedded writer alone: `synthesis-free`
+    python -m recipes.synthesis --score                       score the weights that ship: the card's figures again
 
 Data: Graves' protocol as in recipes/handwriting.py (train, val2 and what is there of test; val1 for every number), less
 the lines whose strokes or text are faulty, and in each epoch new lines of the embedded writer, for letters that
@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from handwriting import RATE, ROOT, ROWS, SAVE_SECONDS, WARMUP, Run, commit, jittered, report
 
 import softattn
+from recipes.handwriting import RATE, ROOT, ROWS, SAVE_SECONDS, WARMUP, Run, commit, jittered, report
 from softattn.handwriting import ROUNDING, line_stream
 from softattn.hub import save_weights
 from softattn.iam import load_iam
@@ -318,7 +318,7 @@ def land(run, val1, faulty, held_out, corpus, args):
             "standard deviation that is added to it",
             "rows": facts["hints"],
         },
-        "command": f"python recipes/synthesis.py {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many "
+        "command": f"python -m recipes.synthesis {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many "
         f"calls as liked), then --cool {args.cool:g}",
         "commit": commit(),
         "steps": facts["updates"],

@@ -1,9 +1,9 @@
 """Train the one-shot VAE on the fixed binarisation of MNIST: the baseline that DRAW has to beat.
 
-    python recipes/vae.py                  20 epochs, state saved after each; killed and called again it goes on
-    python recipes/vae.py --finish         from the state: choose on valid, score the test set, write weights and card
-    python recipes/vae.py --map            train the small map of two latent numbers on the embedded pen's digits
-    python recipes/vae.py --score          score the weights that ship: the card's figures again
+    python -m recipes.vae                  20 epochs, state saved after each; killed and called again it goes on
+    python -m recipes.vae --finish         from the state: choose on valid, score the test set, write weights and card
+    python -m recipes.vae --map            train the small map of two latent numbers on the embedded pen's digits
+    python -m recipes.vae --score          score the weights that ship: the card's figures again
 
 Data: SOFTATTN_DATA/binarized-mnist, 50,000 images to train on, 10,000 to choose on, the test set once, at the end.
 Choices that a plain VAE does not name: the decoder's last bias starts at the log odds of the mean image (the bound then
@@ -162,7 +162,7 @@ def finish(run, args):
         "data": "MNIST, fixed binarisation (Larochelle): 50,000 to train, 10,000 to choose, 10,000 to test",
         "licence": "MIT",
         "non_commercial": False,
-        "command": f"python recipes/vae.py --epochs {facts['epochs']} --latent {args.latent} --hidden {args.hidden} "
+        "command": f"python -m recipes.vae --epochs {facts['epochs']} --latent {args.latent} --hidden {args.hidden} "
         f"--dropout {args.dropout:g} --seed {facts['seed']}, then --finish",
         "commit": commit(),
         "steps": facts["steps"],
@@ -218,7 +218,7 @@ def train_map(args):
         "data": "4,000 digits drawn by the embedded pen writer, coins tossed anew for each batch",
         "licence": "MIT",
         "non_commercial": False,
-        "command": f"python recipes/vae.py --map --seed {args.seed}",
+        "command": f"python -m recipes.vae --map --seed {args.seed}",
         "commit": commit(),
         "steps": steps,
         "minutes": round((time.process_time() - start) / 60, 2),

@@ -608,8 +608,7 @@ def test_the_table_of_seeds_is_whole(root):
 
 @pytest.mark.slow
 def test_the_recipe_runs(root, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(root / "recipes"))
-    import attention as recipe
+    from recipes import attention as recipe
 
     assert recipe.main(["seeds", "--seeds", "1", "--steps", "2", "--out", str(tmp_path / "seeds.json")]) == 0
     table = json.loads((tmp_path / "seeds.json").read_text())

@@ -2,16 +2,11 @@
 
 import hashlib
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-
-import corpus as tool  # noqa: E402
-
 from softattn.prediction import ALPHABET  # noqa: E402
+from tools import corpus as tool
 
 FILLER = "Words that fill a section up. " * 40 + "\n"
 

@@ -7,17 +7,15 @@ import functools
 import http.server
 import json
 import shutil
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from tools import toc
+
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
-sys.path.insert(0, str(ROOT / "tools"))
-
-import toc  # noqa: E402
 
 PAGES = [f"{chapter.path.parent.name}/{chapter.name}" for chapter in toc.chapters(ROOT)]
 FLAGS = (

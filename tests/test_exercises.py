@@ -1,16 +1,13 @@
 """Every exercise of the book with every answer its author gives; and the test's own judgement on faulty exercises."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
+from tools import exercises, toc
 
-import exercises  # noqa: E402
-import toc  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 HEAD = """---
 jupytext: {text_representation: {extension: .md, format_name: myst}}

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
+from tools import export, toc
 
-import export  # noqa: E402
-import toc  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 HEAD = """\
 ---
@@ -472,13 +470,13 @@ def test_the_same_in_every_process(book):
         "one", exported("import math\nimport json\nS = {1, 2}\nZ = math.pi\nA = json"), exported("B = 1\nC = 2")
     )
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import export, pathlib; "
-        "sys.stdout.write(export.collect(pathlib.Path(sys.argv[2]))['one'].text)"
+        "import sys, pathlib; from tools import export; "
+        "sys.stdout.write(export.collect(pathlib.Path(sys.argv[1]))['one'].text)"
     )
     texts = {
         subprocess.run(
-            [sys.executable, "-c", code, str(ROOT / "tools"), str(book.root)],
-            env={**os.environ, "PYTHONHASHSEED": seed},
+            [sys.executable, "-c", code, str(book.root)],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             check=True,
             cwd="/",

@@ -1,5 +1,6 @@
 """The house itself: README, licences, pins, workflows, make targets, and what may never stand in a tracked file."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -68,10 +69,10 @@ def test_the_readme_shows_a_picture_and_says_what_it_shows():
 
 @pytest.mark.slow
 def test_the_picture_is_what_its_command_draws(tmp_path):
-    command = re.search(r"^cover:.*\n\t\$\(PY\) tools/cover\.py (\w+) (\S+)$", read("Makefile"), re.M)
+    command = re.search(r"^cover:.*\n\t\$\(PY\) -m tools\.cover (\w+) (\S+)$", read("Makefile"), re.M)
     drawn = tmp_path / "cover.svg"
     done = subprocess.run(
-        [sys.executable, "tools/cover.py", command[1], str(drawn)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "tools.cover", command[1], str(drawn)], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
 
@@ -120,11 +121,28 @@ def test_commands_that_are_named_exist(name):
 
 
 def test_tools_that_the_targets_call_exist():
-    called = re.findall(r"\$\(PY\) ((?:tools|bench)/\w+\.py)", read("Makefile"))
-    called += re.findall(r"\b(tools/\w+\.py)", read("tools/stages.py"))
-    called += re.findall(r"\b((?:tools|bench)/\w+\.py)", "".join(path.read_text() for path in WORKFLOWS))
+    texts = [
+        read("Makefile"),
+        read("tools/stages.py"),
+        read(".pre-commit-config.yaml"),
+        *map(Path.read_text, WORKFLOWS),
+    ]
+    called = [name for text in texts for name in re.findall(r"-m ((?:tools|bench|recipes)\.\w+)", text)]
     assert len(set(called)) > 8
-    assert [name for name in called if not (ROOT / name).exists()] == []
+    assert [name for name in called if not (ROOT / f"{name.replace('.', '/')}.py").exists()] == []
+
+
+def test_the_workshop_is_made_of_packages():
+    """`python -m tools.export` from the root; no module takes a name of the standard library or changes sys.path."""
+    for folder in ("tools", "recipes", "bench"):
+        assert (ROOT / folder / "__init__.py").exists()
+        assert [path.name for path in (ROOT / folder).glob("*.py") if path.stem in sys.stdlib_module_names] == []
+    for path in tracked():
+        if path.suffix == ".py":
+            nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if hasattr(node, "value")]
+            assert "sys.path" not in {ast.unparse(node.value) for node in nodes if isinstance(node, ast.Attribute)}, (
+                path
+            )
 
 
 def test_make_says_which_python_it_needs():
@@ -141,9 +159,8 @@ def test_make_says_which_python_it_needs():
 
 
 @pytest.fixture
-def stages(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    import stages
+def stages():
+    from tools import stages
 
     return stages
 
@@ -178,10 +195,11 @@ def test_only_tests_see_the_licensed_data(stages, monkeypatch, capsys):
 
 
 def test_the_chapters_are_executed_twice_at_most(stages):
-    commands = [stage.command.split()[0:2] for stage in stages.STAGES["test"]]
-    assert commands.count(["tools/run_notebooks.py"]) == 1
-    assert commands.count(["tools/site.py", "build"]) == 1
-    assert not any("site.py" in c or "run_notebooks" in c for stage in stages.STAGES["quick"] for c in [stage.command])
+    commands = [stage.command for stage in stages.STAGES["test"]]
+    assert sum("tools.run_notebooks" in command for command in commands) == 1
+    assert sum("tools.build_site build" in command for command in commands) == 1
+    quick = " ".join(stage.command for stage in stages.STAGES["quick"])
+    assert "build_site" not in quick and "run_notebooks" not in quick
 
 
 def test_every_test_belongs_to_one_stage(stages):

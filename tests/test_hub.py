@@ -27,7 +27,7 @@ CARD = {
     "data": "none: random numbers",
     "licence": "MIT",
     "non_commercial": False,
-    "command": "python recipes/none.py",
+    "command": "python -m recipes.none",
     "commit": "0" * 40,
     "steps": 0,
     "minutes": 0.5,

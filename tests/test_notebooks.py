@@ -10,15 +10,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tools import address as addresses
+from tools import notebooks, run_notebooks
+from tools.labels import Labels, blocks, chapter_numbers
+from tools.plain import leftovers, references_of
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-
-import address as addresses  # noqa: E402
-import run_notebooks  # noqa: E402
-from labels import Labels, blocks, chapter_numbers  # noqa: E402
-from plain import leftovers, references_of  # noqa: E402
-
-import notebooks  # noqa: E402
 
 HERE = addresses.parse("https://github.com/ada/softattn", "v1")
 HEAD = """---
@@ -709,7 +706,7 @@ def test_a_red_cell_and_a_stray_import_make_the_run_red(tmp_path):
     for name, source in {
         "good": "import softattn, os\nassert 'SOFTATTN_DATA' not in os.environ and len(os.listdir()) == 1",
         "bad": "assert 1 + 1 == 3",
-        "lost": "import toc",
+        "lost": "import tools",
     }.items():
         made = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(source)], metadata={"kernelspec": notebooks.KERNEL}
@@ -718,12 +715,14 @@ def test_a_red_cell_and_a_stray_import_make_the_run_red(tmp_path):
     done = subprocess.run(
         [
             sys.executable,
-            str(ROOT / "tools" / "run_notebooks.py"),
+            "-m",
+            "tools.run_notebooks",
             "--notebooks",
             str(folder),
             "--times",
             str(tmp_path / "t.json"),
         ],
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )

@@ -441,7 +441,7 @@ def test_the_weights_that_read_the_book_read_this_corpus():
     folder = resources.files("softattn")
     card = json.loads((folder / "weights" / "prediction-book.json").read_text("utf-8"))
     found = hashlib.sha256((folder / "data" / "book.txt").read_bytes()).hexdigest()
-    assert card["corpus"] == found, "the corpus was frozen anew: run `python recipes/prediction.py book` again"
+    assert card["corpus"] == found, "the corpus was frozen anew: run `python -m recipes.prediction book` again"
     start = json.loads((folder / "weights" / "prediction.json").read_text("utf-8"))
     assert card["started_from"] == start["sha256"]
 
@@ -453,9 +453,8 @@ def test_the_weights_that_read_the_book_read_this_corpus():
 def test_the_recipe_in_pieces_is_the_recipe_in_one(tmp_path, monkeypatch, root):
     from safetensors.torch import load_file
 
-    monkeypatch.syspath_prepend(str(root / "recipes"))
     monkeypatch.setenv("SOFTATTN_DEVICE", "cpu")
-    import prediction as recipe
+    from recipes import prediction as recipe
 
     size = ["--characters", "3200", "--length", "20", "--batch", "16", "--hidden", "16", "--save-every", "3"]
 

@@ -9,14 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+
+from tools import address as addresses
+from tools import publish
+from tools.address import AddressError
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-
-import address as addresses  # noqa: E402
-import publish  # noqa: E402
-from address import AddressError  # noqa: E402
-from IPython.core.inputtransformer2 import TransformerManager  # noqa: E402
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 OTHER_SHA = "f" * 40
@@ -293,8 +292,8 @@ def test_a_forks_pages_link_to_the_forks_notebooks(house, owner):
         + "sphinx: {local_extensions: {page_links: book/_ext}}\n",
         encoding="utf-8",
     )
-    tool = str(Path(sys.executable).with_name("jupyter-book"))
-    done = subprocess.run([tool, "build", "."], cwd=house, capture_output=True, text=True)
+    command = [sys.executable, "-m", "jupyter_book", "build", "."]
+    done = subprocess.run(command, cwd=house, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for name in ("one", "two"):
         page = (house / "_build" / "html" / "book" / f"{name}.html").read_text(encoding="utf-8")

@@ -13,12 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tools import address, toc
+
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "book" / "_ext")]
-
-import address  # noqa: E402
-import toc  # noqa: E402
 
 bs4 = pytest.importorskip("bs4")
 
@@ -265,7 +263,7 @@ def test_the_cache_knows_the_package(tmp_path):
     for folder in ("book/_ext", "softattn/demos", "softattn/weights", "tools"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "book/_ext/cache_key.py", tmp_path / "book/_ext")
-    shutil.copy(ROOT / "tools/toc.py", tmp_path / "tools")
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", dirs_exist_ok=True)
     (tmp_path / "softattn/__init__.py").write_text("")
     (tmp_path / "softattn/base.py").write_text("value = 1\n")
     (tmp_path / "softattn/alpha.py").write_text("from softattn.base import value\n")
@@ -280,10 +278,10 @@ def test_the_cache_knows_the_package(tmp_path):
         code = f'from softattn.{module} import value\nopen({str(ran)!r}, "a").write("{name} ")\n{more}print(value)'
         (tmp_path / f"book/{name}.md").write_text(f"{front}# {name}\n\n```{{code-cell}} python\n{code}\n```\n")
     (tmp_path / "conf.py").write_text(
-        "import sys; sys.path.insert(0, 'book/_ext')\nextensions = ['myst_nb', 'cache_key']\nroot_doc = 'book/one'\n"
+        "extensions = ['myst_nb', 'cache_key']\nroot_doc = 'book/one'\n"
         "nb_execution_mode = 'cache'\nnb_execution_raise_on_error = True\nexclude_patterns = ['out']\n"
     )
-    env = {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{tmp_path / 'book/_ext'}", "OMP_NUM_THREADS": "1"}
 
     def executed() -> list[str]:
         ran.write_text("")
@@ -311,8 +309,9 @@ def test_serve_answers_on_this_machine_only(tmp_path):
     (tmp_path / "_build/html").mkdir(parents=True)
     (tmp_path / "_build/html/index.html").write_text("the title page")
     (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools/site.py", tmp_path / "tools")
-    command = [sys.executable, "tools/site.py", "serve", "--port", "0"]
+    for name in ("__init__", "build_site"):
+        shutil.copy(ROOT / f"tools/{name}.py", tmp_path / "tools")
+    command = [sys.executable, "-m", "tools.build_site", "serve", "--port", "0"]
     server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         url = server.stdout.readline().split()[0]
@@ -325,6 +324,9 @@ def test_serve_answers_on_this_machine_only(tmp_path):
 
 def test_serve_says_when_there_is_no_site(tmp_path):
     (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools/site.py", tmp_path / "tools")
-    done = subprocess.run([sys.executable, "tools/site.py", "serve"], cwd=tmp_path, capture_output=True, text=True)
+    for name in ("__init__", "build_site"):
+        shutil.copy(ROOT / f"tools/{name}.py", tmp_path / "tools")
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.build_site", "serve"], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 1 and "there is no site at" in done.stderr and "make book" in done.stderr

@@ -4,7 +4,6 @@ import importlib
 import json
 import math
 import shutil
-import sys
 import types
 
 import numpy as np
@@ -948,13 +947,8 @@ def test_the_free_weights_write_without_terms():
 
 
 @pytest.fixture
-def recipe(monkeypatch, root):
-    monkeypatch.syspath_prepend(str(root / "recipes"))
-    monkeypatch.delitem(sys.modules, "synthesis", raising=False)
-    monkeypatch.delitem(sys.modules, "handwriting", raising=False)
-    yield importlib.import_module("synthesis")
-    for name in ("synthesis", "handwriting"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+def recipe():
+    return importlib.import_module("recipes.synthesis")
 
 
 def test_jitter_changes_the_hand_and_not_the_line(recipe):

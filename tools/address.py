@@ -1,8 +1,8 @@
 """The repository's one address, `repository.url` in _config.yml, and everything that repeats it.
 
-python tools/address.py URL [--ref REF]   set the address (and the branch) everywhere
-python tools/address.py --check           exit 1 if a tracked file carries another address
-python tools/address.py                   print it
+python -m tools.address URL [--ref REF]   set the address (and the branch) everywhere
+python -m tools.address --check           exit 1 if a tracked file carries another address
+python -m tools.address                   print it
 """
 
 import argparse
@@ -224,7 +224,7 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     try:
         if options.url:
             new = parse(options.url, options.ref or address(root).ref)
-            import notebooks
+            from tools import notebooks
 
             changed = set_address(new, root)
             changed += notebooks.regenerate(root)

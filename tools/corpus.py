@@ -1,7 +1,7 @@
 """Freeze the book's own text as the corpus that the chapter `prediction` learns from.
 
-python tools/corpus.py          write softattn/data/book.txt and its card book.json
-python tools/corpus.py --list   print the sections and which are held out; write nothing
+python -m tools.corpus          write softattn/data/book.txt and its card book.json
+python -m tools.corpus --list   print the sections and which are held out; write nothing
 
 The text is what stands in the chapters of _toc.yml, in reading order and without their front matter, and in the
 hand-written modules of the package. The generated modules are left out: they repeat the chapters' export cells, and a
@@ -21,12 +21,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import toc
-
 from softattn.hub import atomic_write
 from softattn.prediction import ALPHABET, plain_text
+from tools import toc
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST, FIRST, EVERY = 1000, 5, 15

@@ -1,6 +1,6 @@
 """Draw the README's picture: the first picture of a chapter, as its own cells draw it.
 
-python tools/cover.py lstm book/_static/cover.svg
+python -m tools.cover lstm book/_static/cover.svg
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Try every exercise of the chapters with the answers that its author gives: none, the solution, wrong ones.
 
-python tools/exercises.py [NAME ...]   all chapters, or those named; exit 1 if a check does not do what it should
+python -m tools.exercises [NAME ...]   all chapters, or those named; exit 1 if a check does not do what it should
 
 A wrong answer stands in the metadata of the exercise's cell, where no reader sees it:
 
@@ -29,9 +29,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import toc
 from jupytext.myst import myst_to_notebook
-from labels import blocks
+
+from tools import toc
+from tools.labels import blocks
 
 SHORTEST = 15  # characters of a message that can help
 NOT_TRIED = "not tried yet"

@@ -1,8 +1,8 @@
 """Write softattn/NAME.py from the cells tagged `export` or `export-private` of book/NAME.md.
 
-python tools/export.py               write the modules of every chapter
-python tools/export.py lstm          only those of the chapters named
-python tools/export.py --check       write nothing; exit 1 and say what differs if a module is not its chapter's
+python -m tools.export               write the modules of every chapter
+python -m tools.export lstm          only those of the chapters named
+python -m tools.export --check       write nothing; exit 1 and say what differs if a module is not its chapter's
 
 Names of `export-private` cells stay out of `__all__`: other modules of the house use them, its users need not.
 An export cell imports and defines: nothing in it runs anything when the module is imported. All chapters are read and
@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import toc
+from tools import toc
 
 ROOT = toc.ROOT
 PYPROJECT = ROOT / "pyproject.toml"  # ruff's settings are this repository's, wherever the chapters lie
@@ -565,7 +565,7 @@ def difference(path: Path, module: Module, lines: int = 24) -> str:
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(prog="tools/export.py", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.export", description=__doc__.split("\n")[0])
     parser.add_argument(
         "chapters", nargs="*", metavar="NAME", help="chapters, `lstm` for book/lstm.md; all when none is named"
     )

@@ -1,9 +1,9 @@
 """Write notebooks/*.ipynb, plain Markdown and no outputs, from book/*.md.
 
-python tools/notebooks.py [NAME ...]            write the notebooks that differ, all of them or those named
-python tools/notebooks.py --check               write nothing; exit 1 if a notebook differs from its chapter
-python tools/notebooks.py --student             without solutions, into _build/student
-python tools/notebooks.py --out DIR --address URL@REF    as a fork or a commit publishes them
+python -m tools.notebooks [NAME ...]            write the notebooks that differ, all of them or those named
+python -m tools.notebooks --check               write nothing; exit 1 if a notebook differs from its chapter
+python -m tools.notebooks --student             without solutions, into _build/student
+python -m tools.notebooks --out DIR --address URL@REF    as a fork or a commit publishes them
 """
 
 import argparse
@@ -12,14 +12,15 @@ import re
 import sys
 from pathlib import Path
 
-import address as addresses
 import nbformat
-import toc
 import yaml
-from address import Address, AddressError, write
 from jupytext.myst import myst_to_notebook
-from labels import Block, Labels, blocks
-from plain import Bibliography, Plain, PlainError, leftovers, references_of
+
+from tools import address as addresses
+from tools import toc
+from tools.address import Address, AddressError, write
+from tools.labels import Block, Labels, blocks
+from tools.plain import Bibliography, Plain, PlainError, leftovers, references_of
 
 ROOT = toc.ROOT
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -5,9 +5,9 @@ import os
 import re
 from pathlib import Path
 
-import toc
-from address import Address, file_url, site_url
-from labels import Block, Label, Labels, blocks
+from tools import toc
+from tools.address import Address, file_url, site_url
+from tools.labels import Block, Label, Labels, blocks
 
 _QUOTES = {
     "note": "Note",

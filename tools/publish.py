@@ -1,6 +1,6 @@
 """Publish the notebooks to their branch, regenerated so that each installs the package from one commit.
 
-python tools/publish.py --remote origin --url https://github.com/OWNER/REPO --sha SHA
+python -m tools.publish --remote origin --url https://github.com/OWNER/REPO --sha SHA
 
 The branch holds the notebooks, a README and nothing else. It shares no history with the sources; each publication that
 changes something adds one commit to it. A branch of that name with other files in it is left alone, with an error.
@@ -15,11 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import address as addresses
-import toc
-from address import Address, AddressError
-
-import notebooks
+from tools import address as addresses
+from tools import notebooks, toc
+from tools.address import Address, AddressError
 
 ROOT = toc.ROOT
 AUTHOR = {"NAME": "softattn notebooks", "EMAIL": "notebooks@softattn.invalid"}

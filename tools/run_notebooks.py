@@ -1,8 +1,8 @@
 """Run notebooks/*.ipynb with nbval as a Colab reader would: alone, with the built wheel, without the repository.
 
-python tools/run_notebooks.py [--only NAME ...]     all notebooks, or those named
-python tools/run_notebooks.py --colab               in .venv-colab, with the versions of requirements-colab.txt
-python tools/run_notebooks.py --python PATH         on another interpreter that has the pinned packages
+python -m tools.run_notebooks [--only NAME ...]     all notebooks, or those named
+python -m tools.run_notebooks --colab               in .venv-colab, with the versions of requirements-colab.txt
+python -m tools.run_notebooks --python PATH         on another interpreter that has the pinned packages
 
 Each notebook's seconds go to _build/notebook-times.json. Over 45 s is a warning, over 90 s a failure.
 """

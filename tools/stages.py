@@ -1,7 +1,7 @@
 """Run the stages of `make test` in order, the cheap ones first, and stop at the first that is red.
 
-python tools/stages.py test   everything
-python tools/stages.py quick  the checks of style and generated files, and the fast tests
+python -m tools.stages test   everything
+python -m tools.stages quick  the checks of style and generated files, and the fast tests
 
 At the end: the seconds of each stage, then the closing lines of pytest. Exit status: that of the red stage, else 0.
 """
@@ -33,10 +33,10 @@ class Stage(NamedTuple):
 STYLE = [
     Stage("ruff check", "-m ruff check ."),
     Stage("ruff format", "-m ruff format --check ."),
-    Stage("order of imports", "tools/toc.py --check"),
-    Stage("address", "tools/address.py --check"),
-    Stage("exports", "tools/export.py --check"),
-    Stage("notebooks", "tools/notebooks.py --check"),
+    Stage("order of imports", "-m tools.toc --check"),
+    Stage("address", "-m tools.address --check"),
+    Stage("exports", "-m tools.export --check"),
+    Stage("notebooks", "-m tools.notebooks --check"),
 ]
 STAGES = {
     "quick": [
@@ -46,8 +46,8 @@ STAGES = {
     "test": [
         *STYLE,
         Stage("tests", f'-m pytest -n {WORKERS} -m "not site and not browser"', data=True),
-        Stage("notebooks alone", "tools/run_notebooks.py"),
-        Stage("strict build", "tools/site.py build"),
+        Stage("notebooks alone", "-m tools.run_notebooks"),
+        Stage("strict build", "-m tools.build_site build"),
         Stage("pages and demos", f'-m pytest -n {WORKERS} -m "site or browser"'),
     ],
 }

@@ -1,7 +1,7 @@
 """The book in reading order: its chapters, their cells, and which part of the package each chapter leans on.
 
-python tools/toc.py          print the chapters and what each imports
-python tools/toc.py --check  exit 1 if an import runs against the order of _toc.yml
+python -m tools.toc          print the chapters and what each imports
+python -m tools.toc --check  exit 1 if an import runs against the order of _toc.yml
 """
 
 import argparse

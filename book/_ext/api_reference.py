@@ -6,11 +6,9 @@ entry for each name in its `__all__`, so that a new module appears by itself.
 
 import importlib
 import inspect
-import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
-import toc  # noqa: E402
+from tools import toc
 
 PAGE = "book/api"
 

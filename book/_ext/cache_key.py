@@ -7,11 +7,9 @@ others too), the demos it shows, the weights it loads, the lock of the environme
 
 import hashlib
 import re
-import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
-import toc  # noqa: E402
+from tools import toc
 
 _KERNEL = re.compile(r"\A(---\n(?:.*\n)*?kernelspec:[ \t]*)(\{|\n(?P<indent>[ \t]+))")
 

@@ -7,13 +7,11 @@ chapters here too, in place of the comment `% chapters`.
 
 import re
 import shutil
-import sys
 from html import escape
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
-import toc  # noqa: E402
-from address import address, colab_url  # noqa: E402
+from tools import toc
+from tools.address import address, colab_url
 
 
 def _has_notebook(app, pagename: str) -> bool:

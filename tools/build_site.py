@@ -1,7 +1,7 @@
 """Build the site from the chapters, and serve it.
 
-python tools/site.py build [--fresh]       write _build/html; --fresh forgets every page and every stored output first
-python tools/site.py serve [--port 8000]   serve _build/html to this machine
+python -m tools.build_site build [--fresh]       write _build/html; --fresh forgets pages and outputs first
+python -m tools.build_site serve [--port 8000]   serve _build/html to this machine
 """
 
 import argparse
@@ -37,7 +37,7 @@ def build(root: Path = ROOT, fresh: bool = False) -> int:
     env.pop("SOFTATTN_DATA", None)  # the pages are the same for everyone
     env["SOFTATTN_DEVICE"] = "cpu"
     start = time.monotonic()
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-W", "-n", "--keep-going"]
+    command = [sys.executable, "-m", "jupyter_book", "build", ".", "-W", "-n", "--keep-going"]
     code = subprocess.run(command, cwd=root, env=env).returncode
     html = out / "html"
     if code:

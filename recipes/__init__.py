@@ -1,0 +1,1 @@
+"""Trainings whose weights ship, one module each: `python -m recipes.draw`."""
