@@ -120,7 +120,7 @@ def prepare(options: argparse.Namespace) -> tuple[PredictionNetwork, str, str, d
         }
         return PredictionNetwork(**facts["config"]), train, held_out, facts
     train, held_out = book_corpus()
-    model = load("prediction", folder=options.start)
+    model = load(options.start / "prediction.safetensors")
     model.dropout = options.dropout
     corpus = hashlib.sha256((train + held_out).encode()).hexdigest()
     facts = {

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
-from contextlib import redirect_stdout
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +75,10 @@ def _write(text: str, out: Path | None, prime: Path | None, width: int, model: s
     kind = out.suffix.lower() if out else ".json"
     if kind not in (".svg", ".png", ".json"):
         raise ValueError(f"{out}: the picture's kind is {kind or 'missing'}, expected .svg, .png or .json")
-    if out and not out.parent.is_dir():
-        raise ValueError(f"cannot write {out}: the folder {out.parent} does not exist; make it first")
+    if out:
+        from softattn.hub import writable_target
+
+        writable_target(out)  # found out now, not after all is written
     if kind == ".png":
         try:
             import matplotlib  # noqa: F401
@@ -99,6 +104,19 @@ def _write(text: str, out: Path | None, prime: Path | None, width: int, model: s
         print(_json(page))
     else:
         _save(page, out, kind, width)
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """End at SIGTERM as at an error, so that no temporary file stays."""
+    if threading.current_thread() is not threading.main_thread():  # only it may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -192,15 +210,15 @@ def main(argv: list[str] | None = None) -> int:
             print("no weights come with this version")
         width = max(map(len, cards), default=0)
         for name, card in cards.items():
-            metric = card["metric"]
+            metric = card.get("metric")
+            figure = f"{metric['name']} {metric['value']:.4g} on {metric['split']}; " if metric else ""
             terms = "non-commercial" if card["non_commercial"] else card["licence"]
-            print(
-                f"{name:{width}}  {card['summary']} ({card['bytes'] / 1e6:.1f} MB; "
-                f"{metric['name']} {metric['value']:.4g} on {metric['split']}; {terms})"
-            )
+            what = card.get("summary") or card["class"].rpartition(".")[2]
+            print(f"{name:{width}}  {what} ({card['bytes'] / 1e6:.1f} MB; {figure}{terms})")
 
     try:
-        app(arguments, prog_name="softattn", standalone_mode=True)
+        with _terminated():
+            app(arguments, prog_name="softattn", standalone_mode=True)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

@@ -1,6 +1,6 @@
-"""Files: written whole or not at all, archives unpacked only where they may be, weights with their cards.
+"""Files and weights: written whole or not at all, archives read within bounds, models loaded by name or path.
 
-Nothing here computes; it is one of the three modules that no chapter builds.
+Nothing here computes; it is one of the few modules that no chapter builds.
 """
 
 from __future__ import annotations
@@ -11,29 +11,38 @@ import math
 import os
 import re
 import secrets
+import stat
 import tarfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    Model = TypeVar("Model", bound=nn.Module)
+    _Path = str | os.PathLike[str]
+
+__all__ = ["atomic_write", "load", "results", "safe_members", "save_weights", "weights"]
+
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 FORMAT = 1
 
-# What a card says, and what kind of thing says it. save_weights fills in the first row.
+# What a card says. save_weights fills in the first row; the second must be given; the rest is checked where it stands.
 _FILLED = {"format": int, "sha256": str, "bytes": int, "dtype": str, "parameters": int}
-_FIELDS = {
+_NEEDED = {
     "class": str,  # "softattn.prediction.PredictionNetwork"
     "config": dict,  # keyword arguments of the class
-    "summary": str,  # one line for `softattn weights`
     "data": str,  # what it was trained on
     "licence": str,  # of the weights, one line
+}
+_OPTIONAL = {
     "non_commercial": bool,
+    "summary": str,  # one line for `softattn weights`
     "command": str,  # trains these weights from nothing
     "commit": str,
     "steps": int,
@@ -44,7 +53,15 @@ _FIELDS = {
     "paper": str,  # the paper's own figure, or why there is none
 }
 _CLASS = re.compile(r"softattn\.([a-z]\w*)\.([A-Z]\w*)")
+_LARGEST = 65_536  # no size in a config is larger; a model of that size would be built before it could be compared
+_CARD_BYTES = 4_000_000
+_MEMBER_BYTES = 64_000_000  # what may be asked of an archive at once
+_PART = re.compile(r"\.softattn-[0-9a-f]{16}\..*")
+_DAY = 86_400.0
 _told: set[str] = set()  # licences already named in this process
+
+
+# -- Files -------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -52,7 +69,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file under a temporary name and rename it when all is well.
 
     A reader of `path` sees the old file or the whole new one. When the block raises, `path` is as it was and the
-    temporary file is gone.
+    temporary file is gone. A link stays a link: the file that it leads to is replaced. The mode of a file that is
+    replaced is kept. Temporary files that a killed process left in the folder are removed once they are a day old.
 
     Args:
         path: the file to write. Its folder must exist.
@@ -62,20 +80,90 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         FileNotFoundError: if the folder does not exist, or if nothing was written at the temporary path.
+        IsADirectoryError: if the path is a folder.
+        OSError: of the same kind as the one that writing met (disk full, no permission), with the path in its words.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {path.name}: the folder {path.parent} does not exist; make it first")
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    path = writable_target(Path(path))
+    _sweep(path.parent)
+    temporary = path.with_name(f".softattn-{secrets.token_hex(8)}.{path.suffix.lstrip('.') or 'part'}")
     try:
-        yield temporary
+        try:
+            yield temporary
+        except OSError as err:
+            if err.filename is None or os.fspath(err.filename) == os.fspath(temporary):
+                raise type(err)(err.errno, f"{path} was not written: {err.strerror or err}") from err
+            raise
         if not temporary.exists():
             raise FileNotFoundError(f"nothing was written for {path.name}: write to the path that atomic_write yields")
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        if path.exists():
+            os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def writable_target(path: Path) -> Path:
+    """Find where a file of this path is to be written: at the end of its links.
+
+    Args:
+        path: the file to be.
+
+    Returns:
+        The path itself, or what it links to.
+
+    Raises:
+        OSError: if it is a folder, or its folder does not exist or takes no files.
+    """
+    target = path.resolve() if path.is_symlink() else path
+    if target.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path.name}: the folder {target.parent} does not exist; make it first")
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(f"cannot write {path}: the folder {target.parent} takes no files from this user")
+    return target
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary files of processes that were killed; a day old, so that no writer loses its own."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if _PART.fullmatch(entry.name) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _DAY:
+                os.unlink(entry.path)
+
+
+def _read(path: Path, limit: int | None = None) -> bytes:
+    """Read a regular file: a pipe would wait for ever, a device has no end.
+
+    Raises:
+        ValueError: if it is anything else, or larger than `limit` bytes.
+    """
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError(f"{path} is not a file but a folder, a device or a pipe; name a file")
+    if limit is not None and state.st_size > limit:
+        raise ValueError(f"{path} holds {state.st_size:,} bytes, expected at most {limit:,}")
+    return path.read_bytes()
+
+
+@contextmanager
+def _locked(folder: Path, shared: bool) -> Iterator[None]:
+    """Let one writer, or any number of readers, at the pairs of weights and card in a folder."""
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # Windows, or a folder that cannot be opened: as good as it gets
+        yield
+        return
+    try:
+        with suppress(OSError):  # some network drives know no locks
+            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
@@ -101,8 +189,12 @@ def safe_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         The members, in the archive's order: regular files and folders with paths inside the archive.
 
     Raises:
-        ValueError: at a link, a device or a pipe, and at a path that is absolute or climbs out with `..`.
+        ValueError: at a link, a device or a pipe, at a path that is absolute or climbs out with `..`, and at a header
+            that asks for more memory than any file in an archive of ours needs.
     """
+    source = archive.fileobj
+    if source is not None and not isinstance(source, _Bounded):
+        archive.fileobj = _Bounded(source)  # pyright: ignore[reportAttributeAccessIssue]  # a file in all that is asked
     for member in archive:
         name = member.name
         parts = PurePosixPath(name.replace("\\", "/")).parts
@@ -118,21 +210,39 @@ def safe_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
+class _Bounded:
+    """A file that gives no more than _MEMBER_BYTES at once: a header may say that its name is 3 GB long."""
+
+    def __init__(self, file: Any):
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size > _MEMBER_BYTES:
+            raise ValueError(f"archive refused: it asks for {size:,} bytes at once, expected at most {_MEMBER_BYTES:,}")
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+# -- Weights -----------------------------------------------------------------------------------------------------------
+
+
 def save_weights(
     path: str | os.PathLike[str],
     state_dict: Mapping[str, Tensor],
     card: Mapping[str, Any],
     dtype: torch.dtype | None = None,
 ) -> dict[str, Any]:
-    """Write weights (safetensors) and, last, the card beside them (JSON).
+    """Write weights (safetensors) and the card beside them (JSON).
 
     Args:
         path: NAME.safetensors; the card goes to NAME.json beside it. The folder must exist.
         state_dict: the model's tensors by name.
-        card: what `load` and a reader must know: class ("softattn.prediction.PredictionNetwork"), config (its keyword
-            arguments), summary, data, licence, non_commercial, command, commit, steps, minutes, machine, seed,
-            metric {name, value, split}, paper. Further fields are kept. format, sha256, bytes, dtype and parameters
-            are filled in here.
+        card: four fields are needed: class ("softattn.prediction.PredictionNetwork", or your own), config (its keyword
+            arguments), data (what it was trained on) and licence. Well known are non_commercial (False if it is not
+            there), summary, command, commit, steps, minutes, machine, seed, metric {name, value, split} and paper.
+            Further fields are kept. format, sha256, bytes, dtype and parameters are filled in here.
         dtype: floating-point tensors are stored in this type (torch.bfloat16 halves the file); None keeps theirs.
 
     Returns:
@@ -140,27 +250,23 @@ def save_weights(
 
     Raises:
         ValueError: if the name, a tensor or a field of the card is not as it must be; nothing is written then.
+        TypeError: if a tensor is none, or the card holds what JSON cannot.
+        OSError: if the folder does not exist or takes no files.
     """
     from safetensors.torch import save
 
-    path = Path(path)
+    path = writable_target(Path(path))
     if path.suffix != ".safetensors":
-        raise ValueError(f"weights go to NAME.safetensors, got {path.name!r}")
+        raise ValueError(f"save_weights: weights go to NAME.safetensors, got {path.name!r}")
     name = path.stem
-    if not state_dict:
-        raise ValueError(f"weights {name!r}: the state dict is empty")
-    tensors: dict[str, Tensor] = {}
-    for key, tensor in state_dict.items():
-        if not tensor.isfinite().all():
-            raise ValueError(f"weights {name!r}: {key!r} holds NaN or infinity; these weights are not worth keeping")
-        kept = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
-        if not kept.isfinite().all():
-            raise ValueError(f"weights {name!r}: {key!r} is too large for {dtype}; store it in a wider type")
-        tensors[key] = kept.detach().cpu().contiguous().clone()
+    tensors = _storable(name, state_dict, dtype)
     data = save(tensors)
     floats = sorted({str(t.dtype).removeprefix("torch.") for t in tensors.values() if t.is_floating_point()})
+    if not isinstance(card, Mapping):
+        raise TypeError(f"save_weights: the card is {type(card).__name__}, expected a dict with class, config, ...")
     written = {
         "format": FORMAT,
+        "non_commercial": False,
         **{key: value for key, value in card.items() if key not in _FILLED},
         "dtype": "+".join(floats),
         "parameters": sum(t.numel() for t in tensors.values()),
@@ -168,15 +274,37 @@ def save_weights(
         "sha256": hashlib.sha256(data).hexdigest(),
     }
     _judge(name, written)
-    text = json.dumps(written, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with ExitStack() as stack:  # unwinds from the last: the weights are renamed first, the card last
+    try:
+        text = json.dumps(written, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as err:
+        raise type(err)(f"save_weights: the card of {name!r} holds what JSON cannot: {err}") from err
+    with _locked(path.parent, shared=False), ExitStack() as stack:  # unwinds from the last: the card is renamed last
         stack.enter_context(atomic_write(path.with_suffix(".json"))).write_text(text, encoding="utf-8", newline="\n")
         stack.enter_context(atomic_write(path)).write_bytes(data)
     return written
 
 
+def _storable(name: str, state_dict: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+    """The tensors as they are stored: on the CPU, in `dtype`, each with memory of its own."""
+    import torch
+
+    if not isinstance(state_dict, Mapping) or not state_dict:
+        raise ValueError(f"weights {name!r}: the state dict is empty or none; pass model.state_dict()")
+    tensors: dict[str, Tensor] = {}
+    for key, tensor in state_dict.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"weights {name!r}: {key!r} is {type(tensor).__name__}, expected a tensor")
+        if not tensor.isfinite().all():
+            raise ValueError(f"weights {name!r}: {key!r} holds NaN or infinity; these weights are not worth keeping")
+        kept = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+        if not kept.isfinite().all():
+            raise ValueError(f"weights {name!r}: {key!r} is too large for {dtype}; store it in a wider type")
+        tensors[key] = kept.detach().cpu().contiguous().clone()
+    return tensors
+
+
 def weights(folder: str | os.PathLike[str] | None = None) -> dict[str, dict[str, Any]]:
-    """The weights that come with the package.
+    """The weights that come with the package, or those of a folder.
 
     Args:
         folder: where to look; the package's own folder when None.
@@ -191,61 +319,140 @@ def weights(folder: str | os.PathLike[str] | None = None) -> dict[str, dict[str,
     return {path.stem: _card(path) for path in sorted(folder.glob("*.json"))}
 
 
-def load(
-    name: str, device: str | torch.device | None = None, *, folder: str | os.PathLike[str] | None = None
-) -> nn.Module:
-    """Load a pretrained model by name.
-
-    The file is checked against its card before a byte of it is used, the class is one that a chapter exports, and no
-    code and no path comes from the card. Where the weights are for non-commercial use, the terms are printed, once in
-    a process.
+def results(name: str) -> dict[str, Any]:
+    """What a benchmark measured, as `python -m bench.NAME --write` stored it.
 
     Args:
-        name: one of `softattn.hub.weights()`; the command `softattn weights` lists them.
+        name: the benchmark.
+
+    Returns:
+        Its figures, and the command, processor, threads, rounds, date and commit that they belong to.
+
+    Raises:
+        ValueError: if there is no such result.
+    """
+    here = Path(__file__).resolve().parent
+    folders = [
+        here / "results",
+        here.parent / "bench" / "results",
+    ]  # as installed; beside the package in its repository
+    for folder in folders:
+        path = folder / f"{name}.json"
+        if re.fullmatch(r"[\w-]+", name) and path.is_file():
+            return json.loads(path.read_text("utf-8"))
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.json")})
+    raise ValueError(f"results: no benchmark {name!r} has stored a result; there are: {', '.join(known) or 'none yet'}")
+
+
+@overload
+def load(name_or_path: _Path, device: str | torch.device | None = None) -> nn.Module: ...
+@overload
+def load(name_or_path: _Path, device: str | torch.device | None = None, *, cls: type[Model]) -> Model: ...
+def load(
+    name_or_path: _Path,
+    device: str | torch.device | None = None,
+    *,
+    cls: type[nn.Module] | None = None,
+) -> nn.Module:
+    """Load a pretrained model by its name, or weights of your own by their path.
+
+    The file is checked against its card before a byte of it is used, the class is one that a chapter exports, and no
+    code and no path comes from the card. Nothing is allocated before the shapes in the file fit the model's. Where the
+    weights are for non-commercial use, the terms are printed, once in a process.
+
+    Args:
+        name_or_path: the name of weights that come with the package (`softattn.hub.weights()` lists them), or the path
+            of a file NAME.safetensors with its card NAME.json beside it.
         device: where the model goes; the CPU when None.
-        folder: where to look for weights of your own; the package's folder when None.
+        cls: the class to build, where it is one of your own; its `config` still comes from the card.
 
     Returns:
         The model in eval mode, in float32 if it was stored in half precision, its card as the attribute `card`.
 
     Raises:
         ValueError: if there are no such weights, or if the file, the card or the class is not what it must be.
+        TypeError: if `cls` is no network.
     """
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load as read
 
-    folder = WEIGHTS if folder is None else Path(folder)
-    known = sorted(path.stem for path in folder.glob("*.json"))
-    if name not in known:
-        raise ValueError(f"there are no weights {name!r}; there are: {', '.join(known) or 'none yet'}")
-    card = _card(folder / f"{name}.json")
-    made_by = _class(name, card["class"])
-    file = folder / f"{name}.safetensors"
-    if not file.exists():
-        raise ValueError(f"weights {name!r}: the card is here, {file.name} is not; install the package again")
-    data = file.read_bytes()
+    path = _weights_path(name_or_path)
+    name = path.stem
+    with _locked(path.parent, shared=True):
+        card = _card(path.with_suffix(".json"))
+        made_by = _class(name, card["class"]) if cls is None else _own(name, cls)
+        data = _checked(name, path, card)
+    tensors = _tensors(name, path, data)
+    _fits(name, made_by, card, tensors)
+    with torch.random.fork_rng(devices=[]):  # the starting weights are thrown away; leave the generator as it was
+        model = made_by(**card["config"])
+    model.load_state_dict(tensors)  # copies: half precision becomes the model's own float32
+    if card["non_commercial"] and card["licence"] not in _told:
+        _told.add(card["licence"])
+        print(f"The weights {name!r} are for non-commercial use: {card['licence']}. Terms: softattn/weights/LICENSE.")
+    model = model.to(device or "cpu").eval()
+    model.card = card  # pyright: ignore[reportArgumentType]  # no tensor: what its weights are
+    return model
+
+
+def _weights_path(name_or_path: _Path) -> Path:
+    """The file of weights named in a call."""
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise TypeError(f"load: {name_or_path!r} is {type(name_or_path).__name__}, expected a name or a path")
+    given = os.fspath(name_or_path)
+    known = sorted(path.stem for path in WEIGHTS.glob("*.json"))
+    if given in known:
+        return WEIGHTS / f"{given}.safetensors"
+    if not isinstance(given, str) or not given.endswith(".safetensors"):
+        hint = "" if isinstance(name_or_path, str) and os.sep not in given else "; a path ends in .safetensors"
+        raise ValueError(f"there are no weights {given!r}; there are: {', '.join(known) or 'none yet'}{hint}")
+    return Path(given)
+
+
+def _checked(name: str, path: Path, card: Mapping[str, Any]) -> bytes:
+    """Read weights that are exactly what their card says."""
+    again = "install the package again" if path.parent == WEIGHTS else "save it again"
+    if not path.exists():
+        raise ValueError(f"weights {name!r}: the card is here, {path.name} is not; {again}")
+    data = _read(path, max(card["bytes"], path.stat().st_size if path.is_file() else 0))
     if len(data) != card["bytes"]:
         raise ValueError(
-            f"weights {name!r}: {file.name} holds {len(data)} bytes, its card says {card['bytes']}; "
-            "the file is cut short or replaced: install the package again"
+            f"weights {name!r}: {path.name} holds {len(data)} bytes, its card says {card['bytes']}; "
+            f"the file is cut short or replaced: {again}"
         )
     digest = hashlib.sha256(data).hexdigest()
     if digest != card["sha256"]:
         raise ValueError(
-            f"weights {name!r}: {file.name} has SHA-256 {digest[:12]}..., its card says {card['sha256'][:12]}...; "
-            "the file is damaged or replaced: install the package again"
+            f"weights {name!r}: {path.name} has SHA-256 {digest[:12]}..., its card says {card['sha256'][:12]}...; "
+            f"the file is damaged or replaced: {again}"
         )
+    return data
+
+
+def _tensors(name: str, path: Path, data: bytes) -> dict[str, Tensor]:
+    """The tensors of a file, all of them finite."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load as read
+
     try:
         tensors = read(data)
-    except SafetensorError as err:
-        raise ValueError(f"weights {name!r}: {file.name} is not a safetensors file: {err}") from err
-    with torch.random.fork_rng(devices=[]):  # the starting weights are thrown away; leave the generator as it was
-        try:
-            model = made_by(**card["config"])
-        except (TypeError, ValueError) as err:
-            raise ValueError(f"weights {name!r}: {card['class']} refuses the config of the card: {err}") from err
-    expected = model.state_dict()
+    except (SafetensorError, KeyError) as err:  # KeyError: a type that torch does not have
+        raise ValueError(f"weights {name!r}: {path.name} is not a safetensors file: {err}") from err
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(f"weights {name!r}: {key!r} holds NaN or infinity; train or save them again")
+    return tensors
+
+
+def _fits(name: str, made_by: type[nn.Module], card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless the model that the card describes has these tensors; it is built without memory."""
+    import torch
+
+    _bounded(name, card["config"])
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            expected = made_by(**card["config"]).state_dict()
+    except (TypeError, ValueError) as err:
+        raise ValueError(f"weights {name!r}: {card['class']} refuses the config of the card: {err}") from err
     faults = [f"{key} is missing" for key in expected if key not in tensors]
     faults += [f"{key} is not in the model" for key in tensors if key not in expected]
     faults += [
@@ -256,61 +463,83 @@ def load(
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise ValueError(f"weights {name!r} do not fit {card['class']}: {'; '.join(faults[:3])}{more}")
-    model.load_state_dict(tensors)  # copies: half precision becomes the model's own float32
-    if card["non_commercial"] and card["licence"] not in _told:
-        _told.add(card["licence"])
-        print(f"The weights {name!r} are for non-commercial use: {card['licence']}. Terms: softattn/weights/LICENSE.")
-    model = model.to(device or "cpu").eval()
-    model.card = card
-    return model
+
+
+def _bounded(name: str, value: Any) -> None:
+    """Raise ValueError at a number in a config that no model of this size has."""
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _bounded(name, part)
+    if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+        raise ValueError(f"weights {name!r}: the card's config says {value}; no size is above {_LARGEST:,}")
+
+
+# -- Cards -------------------------------------------------------------------------------------------------------------
 
 
 def _card(path: Path) -> dict[str, Any]:
     """Read a card and judge it."""
+    name = path.stem
+    if not path.exists():
+        found = "is here" if path.with_suffix(".safetensors").exists() else "is not here either"
+        raise ValueError(
+            f"weights {name!r}: the card {path.name} is not beside them ({name}.safetensors {found}); "
+            "softattn.hub.save_weights writes both"
+        )
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as err:
-        raise ValueError(f"weights {path.stem!r}: the card {path.name} is not JSON: {err}") from err
+        card = json.loads(_read(path, _CARD_BYTES).decode("utf-8"))
+    except (ValueError, RecursionError) as err:  # no JSON, no UTF-8, a number of thousands of digits, too deep
+        raise ValueError(f"weights {name!r}: the card {path.name} is not JSON: {err}") from err
     if not isinstance(card, dict):
-        raise ValueError(f"weights {path.stem!r}: the card {path.name} must be an object, it is {type(card).__name__}")
+        raise ValueError(f"weights {name!r}: the card {path.name} must be an object, it is {type(card).__name__}")
     if card.get("format", FORMAT) != FORMAT:
         raise ValueError(
-            f"weights {path.stem!r}: the card has format {card['format']!r}, this package reads {FORMAT}; "
-            "update the package"
+            f"weights {name!r}: the card has format {card['format']!r}, this package reads {FORMAT}; update the package"
         )
-    _judge(path.stem, card)
+    card.setdefault("non_commercial", False)
+    _judge(name, card)
     return card
 
 
 def _judge(name: str, card: Mapping[str, Any]) -> None:
-    """Raise ValueError unless the card has every field, each of its kind."""
-    fields = {**_FILLED, **_FIELDS}
-    missing = [field for field in fields if field not in card]
+    """Raise ValueError unless the card has every field that it needs, and each field is of its kind."""
+    missing = [field for field in (*_FILLED, *_NEEDED) if field not in card]
     if missing:
         raise ValueError(f"weights {name!r}: the card has no {', '.join(missing)}")
-    for field, kind in fields.items():
+    for field, kind in {**_FILLED, **_NEEDED, **_OPTIONAL}.items():
+        if field not in card:
+            continue
         value = card[field]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             wanted = "a number" if isinstance(kind, tuple) else f"of type {kind.__name__}"
             raise ValueError(f"weights {name!r}: the card's {field} must be {wanted}, it is {value!r}")
+        if isinstance(value, str) and not value.isprintable():
+            raise ValueError(f"weights {name!r}: the card's {field} holds control characters: {value!r}")
     if not re.fullmatch(r"[0-9a-f]{64}", card["sha256"]):
         raise ValueError(f"weights {name!r}: the card's sha256 must be 64 hexadecimal digits, it is {card['sha256']!r}")
-    if not _CLASS.fullmatch(card["class"]):
-        raise ValueError(f"weights {name!r}: the card's class must be softattn.MODULE.Class, it is {card['class']!r}")
-    metric = card["metric"]
+    if not all(part.isidentifier() for part in card["class"].split(".")):
+        raise ValueError(f"weights {name!r}: the card's class must be module.Class, it is {card['class']!r}")
+    if "metric" in card:
+        _judge_metric(name, card["metric"])
+
+
+def _judge_metric(name: str, metric: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a metric has a name, a finite value and a split."""
     if not {"name", "value", "split"} <= metric.keys():
         raise ValueError(f"weights {name!r}: the card's metric needs name, value and split, it has {sorted(metric)}")
-    if (
-        isinstance(metric["value"], bool)
-        or not isinstance(metric["value"], int | float)
-        or not math.isfinite(metric["value"])
-    ):
-        raise ValueError(f"weights {name!r}: the card's metric must be a finite number, it is {metric['value']!r}")
+    value = metric["value"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"weights {name!r}: the card's metric must be a finite number, it is {value!r}")
 
 
 def _class(name: str, wanted: str) -> type[nn.Module]:
     """The class that a card names: a module of softattn must export it, and it must be a network."""
-    module, attribute = _CLASS.fullmatch(wanted).groups()
+    match = _CLASS.fullmatch(wanted)
+    if match is None:
+        raise ValueError(
+            f"weights {name!r}: the card's class must be softattn.MODULE.Class, it is {wanted!r}; "
+            "a class of your own is passed: load(path, cls=YourClass)"
+        )
+    module, attribute = match.groups()
     if not (Path(__file__).resolve().parent / f"{module}.py").exists():
         raise ValueError(f"weights {name!r}: the card's class is {wanted}, but softattn has no module {module!r}")
     exported = import_module(f"softattn.{module}")
@@ -324,3 +553,12 @@ def _class(name: str, wanted: str) -> type[nn.Module]:
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise ValueError(f"weights {name!r}: the card's class {wanted} is not a network (nn.Module)")
     return found
+
+
+def _own(name: str, cls: Any) -> type[nn.Module]:
+    """A class that the caller brought."""
+    from torch import nn
+
+    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+        raise TypeError(f"weights {name!r}: cls is {cls!r}, expected a class of networks (nn.Module)")
+    return cls

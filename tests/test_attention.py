@@ -615,7 +615,7 @@ def test_the_recipe_runs(root, tmp_path, monkeypatch):
     assert len(table["runs"]) == 2 * len(WAYS) and table["steps"]["slow"] == [0]
     out = tmp_path / "dates.safetensors"
     assert recipe.main(["fixed", "--steps", "2", "--pool", "20", "--batch", "4", "--out", str(out)]) == 0
-    model = load("dates", folder=tmp_path)
+    model = load(tmp_path / "dates.safetensors")
     assert model.attend is None and model.card["steps"] == 2 and len(model.card["exact_by_length"]) == 6
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import softattn
+import softattn.hub
 from softattn import synthesis
 from softattn.__main__ import main
 from softattn.strokes import Strokes
@@ -199,3 +200,39 @@ def test_help_needs_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "--bias" in done.stdout and "--prime" in done.stdout
+
+
+def test_a_folder_that_takes_no_file_is_found_before_anything_is_written(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(synthesis, "write", lambda *_, **__: pytest.fail("written"))
+    (tmp_path / "b.svg").mkdir()
+    assert "it is a folder" in run(capsys, "write", "Ink", "-o", tmp_path / "b.svg")[2]
+    monkeypatch.setattr("softattn.hub.os.access", lambda *_: False)
+    with pytest.raises(PermissionError, match="takes no files from this user"):
+        softattn.hub.writable_target(tmp_path / "a.svg")
+    status, _, err = run(capsys, "write", "Ink", "-o", tmp_path / "a.svg")
+    assert status == 1 and "takes no files from this user" in err.splitlines()[-1]
+
+
+def test_a_link_stays_a_link(capsys, tmp_path):
+    target, link = tmp_path / "far.svg", tmp_path / "a.svg"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    assert run(capsys, "write", "Ink", "-o", link, "--seed", 1)[0] == 0
+    assert link.is_symlink() and "<svg" in target.read_text() and target.stat().st_mode & 0o777 == 0o600
+
+
+def test_sigterm_leaves_no_temporary_file(tmp_path):
+    code = (
+        "import os, signal, sys\nfrom softattn import synthesis\nfrom softattn.__main__ import main\nimport softattn\n"
+        "from softattn.synthesis import Handwriting\nfrom softattn.strokes import Strokes\n"
+        "class Page(Handwriting):\n"
+        "    def svg(self, *a, **k):\n        os.kill(os.getpid(), signal.SIGTERM)\n        return 'x'\n"
+        "import torch\n"
+        "synthesis.write = lambda *a, **k: Page(torch.tensor([[0., 0, 0], [1, 1, 1]]), 'a', seed=1)\n"
+        "softattn.load = lambda name: None\n"
+        "sys.exit(main(['write', 'a', '-o', sys.argv[1]]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.svg")], capture_output=True, text=True)
+    assert done.returncode == 143, done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -102,6 +102,60 @@ def test_sha256(tmp_path):
     assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
+def test_a_link_stays_a_link_and_a_mode_is_kept(tmp_path):
+    (tmp_path / "far").mkdir()
+    target, link = tmp_path / "far" / "a.txt", tmp_path / "a.txt"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    with atomic_write(link) as temporary:
+        assert temporary.parent == target.parent
+        temporary.write_text("new")
+    assert link.is_symlink() and target.read_text() == "new" and target.stat().st_mode & 0o777 == 0o600
+    target.unlink()  # a link that leads nowhere yet
+    with atomic_write(link) as temporary:
+        temporary.write_text("again")
+    assert link.is_symlink() and target.read_text() == "again"
+
+
+def test_errors_of_the_system_name_the_file(tmp_path):
+    import errno
+
+    path = tmp_path / "a.bin"
+    with pytest.raises(OSError, match=r"a\.bin was not written: No space left on device") as caught:
+        with atomic_write(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(FileNotFoundError, match="elsewhere"):  # another file's trouble keeps its own words
+        with atomic_write(path):
+            open(tmp_path / "elsewhere" / "b")
+    with pytest.raises(IsADirectoryError, match="it is a folder; name a file in it"):
+        with atomic_write(tmp_path):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_writer_left_is_removed_a_day_later(tmp_path):
+    import os
+    import signal
+    import time
+
+    code = (
+        "import os, sys, signal\nfrom softattn.hub import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as p:\n    p.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.txt")])
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    with atomic_write(tmp_path / "a.txt") as temporary:
+        temporary.write_text("whole")
+    assert left.exists()  # perhaps another writer is at it now
+    os.utime(left, (time.time() - 100_000,) * 2)
+    with atomic_write(tmp_path / "a.txt") as temporary:
+        temporary.write_text("whole")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
 # -- archives ----------------------------------------------------------------------------------------------------------
 
 
@@ -144,11 +198,21 @@ def test_devices_and_pipes_are_refused(kind):
         list(safe_members(archive(member("a", kind))))
 
 
+def test_a_header_that_asks_for_gigabytes_is_refused_before_they_are_read():
+    long = tarfile.TarInfo("././@LongLink")
+    long.type, long.size = tarfile.GNUTYPE_LONGNAME, 3_000_000_000
+    first = tarfile.TarInfo("fine")
+    data = first.tobuf(tarfile.GNU_FORMAT) + long.tobuf(tarfile.GNU_FORMAT) + b"a" * 4096
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        with pytest.raises(ValueError, match="archive refused: it asks for 3,000,000,000 bytes at once"):
+            list(safe_members(tar))
+
+
 # -- weights -----------------------------------------------------------------------------------------------------------
 
 
 def test_saved_and_loaded(saved, net):
-    loaded = load("small", folder=saved)
+    loaded = load(saved / "small.safetensors")
     assert type(loaded) is PredictionNetwork and not loaded.training
     assert loaded.state_dict().keys() == net.state_dict().keys()
     for key, value in net.state_dict().items():
@@ -172,7 +236,7 @@ def test_half_weights_become_float32(tmp_path, net, dtype):
     assert card["dtype"] == str(dtype).removeprefix("torch.")
     stored = read_tensors((tmp_path / "small.safetensors").read_bytes())
     assert {t.dtype for t in stored.values()} == {dtype}
-    for key, value in load("small", folder=tmp_path).state_dict().items():
+    for key, value in load(tmp_path / "small.safetensors").state_dict().items():
         assert value.dtype == torch.float32 and torch.equal(value, net.state_dict()[key].to(dtype).float())
 
 
@@ -180,7 +244,7 @@ def test_load_goes_where_it_is_told_and_leaves_the_generator(saved, device):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    loaded = load("small", device, folder=saved)
+    loaded = load(saved / "small.safetensors", device)
     assert torch.equal(torch.rand(3), expected)
     assert all(p.device.type == device.type for p in loaded.parameters())
 
@@ -197,9 +261,9 @@ def test_terms_are_named_once(tmp_path, net, capsys, monkeypatch):
     for name in ("one", "two"):
         terms = {"licence": "IAM-OnDB: non-commercial research", "non_commercial": True}
         save_weights(tmp_path / f"{name}.safetensors", net.state_dict(), {**CARD, **terms})
-    load("one", folder=tmp_path)
-    load("two", folder=tmp_path)
-    load("one", folder=tmp_path)
+    load(tmp_path / "one.safetensors")
+    load(tmp_path / "two.safetensors")
+    load(tmp_path / "one.safetensors")
     said = capsys.readouterr().out
     assert said.count("\n") == 1
     assert said.startswith("The weights 'one' are for non-commercial use: IAM-OnDB: non-commercial research.")
@@ -207,19 +271,31 @@ def test_terms_are_named_once(tmp_path, net, capsys, monkeypatch):
 
 def test_free_weights_say_nothing(saved, capsys, monkeypatch):
     monkeypatch.setattr(hub, "_told", set())
-    load("small", folder=saved)
+    load(saved / "small.safetensors")
     assert capsys.readouterr() == ("", "")
 
 
-def test_unknown_name_lists_those_that_exist(saved, net):
+def test_unknown_name_lists_those_that_exist(saved, net, monkeypatch):
     save_weights(saved / "big.safetensors", net.state_dict(), CARD)
-    with pytest.raises(ValueError, match="there are no weights 'smal'; there are: big, small"):
-        load("smal", folder=saved)
-    with pytest.raises(ValueError, match="there are: none yet"):
-        load("small", folder=saved / "none")
+    monkeypatch.setattr(hub, "WEIGHTS", saved)
+    with pytest.raises(ValueError, match="there are no weights 'smal'; there are: big, small$"):
+        load("smal")
     for name in ("../small", str(saved / "small"), "", "small.json"):
         with pytest.raises(ValueError, match="there are no weights"):
-            load(name, folder=saved)
+            load(name)
+    with pytest.raises(ValueError, match="; a path ends in .safetensors"):
+        load(saved / "small")
+    with pytest.raises(ValueError, match="none.json is not beside them .none.safetensors is not here either."):
+        load(saved / "none.safetensors")
+    (saved / "big.json").unlink()
+    with pytest.raises(ValueError, match="big.json is not beside them .big.safetensors is here.; softattn.hub.save_w"):
+        load(saved / "big.safetensors")
+    monkeypatch.setattr(hub, "WEIGHTS", saved / "none")
+    with pytest.raises(ValueError, match="there are: none yet"):
+        load("small")
+    for name in (7, None, [1]):
+        with pytest.raises(TypeError, match="expected a name or a path"):
+            load(name)
 
 
 def test_a_file_cut_short(saved):
@@ -227,7 +303,7 @@ def test_a_file_cut_short(saved):
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ValueError, match=f"holds {size - 10} bytes, its card says {size}; the file is cut short"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
 
 
 def test_a_file_with_one_bit_changed(saved):
@@ -236,7 +312,7 @@ def test_a_file_with_one_bit_changed(saved):
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(ValueError, match="small.safetensors has SHA-256 .* the file is damaged or replaced"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
 
 
 def test_a_file_that_is_not_there_or_not_safetensors(saved):
@@ -244,10 +320,10 @@ def test_a_file_that_is_not_there_or_not_safetensors(saved):
     path.write_bytes(b"x" * 64)
     change(saved, sha256=sha256(path), bytes=64)
     with pytest.raises(ValueError, match="is not a safetensors file"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
     path.unlink()
     with pytest.raises(ValueError, match="the card is here, small.safetensors is not"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
 
 
 def refit(folder, tensors):
@@ -261,23 +337,23 @@ def test_tensors_that_do_not_fit(saved, net):
     first = next(iter(state))
     refit(saved, {key: value for key, value in state.items() if key != first})
     with pytest.raises(ValueError, match=f"do not fit softattn.prediction.PredictionNetwork: {first} is missing"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
     refit(saved, {**state, "more": torch.zeros(1)})
     with pytest.raises(ValueError, match="more is not in the model"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
     refit(saved, {**state, first: torch.zeros(1)})
     with pytest.raises(ValueError, match=rf"{first} has shape \(1,\), the model's has"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
     refit(saved, {"a": torch.zeros(1)})
     with pytest.raises(ValueError, match=r" and \d+ more$"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
 
 
-@pytest.mark.parametrize("field", [*hub._FIELDS, *hub._FILLED], ids="without_{}".format)
+@pytest.mark.parametrize("field", [*hub._NEEDED, *hub._FILLED], ids="without_{}".format)
 def test_a_card_without_a_field(saved, field):
     change(saved, **{field: None})
     with pytest.raises(ValueError, match=f"weights 'small': the card has no {field}$"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -291,6 +367,7 @@ def test_a_card_without_a_field(saved, field):
         ("class", "torch.nn.LSTM", "the card's class must be softattn.MODULE.Class"),
         ("class", "softattn._hub.Path", "the card's class must be softattn.MODULE.Class"),
         ("class", "softattn.hub.Path", "softattn.hub does not export 'Path'"),
+        ("class", "softattn.prediction Y", "the card's class must be module.Class"),
         ("class", "softattn.prediction.x.Y", "the card's class must be softattn.MODULE.Class"),
         ("class", "softattn.prediction.ContextCounts.learn", "the card's class must be softattn.MODULE.Class"),
         ("class", "softattn.prediction.ContextCounts", "is not a network"),
@@ -298,6 +375,12 @@ def test_a_card_without_a_field(saved, field):
         ("class", "softattn.prediction.PeepholeLSTM", "softattn.prediction does not export 'PeepholeLSTM'"),
         ("class", "softattn.prediction.ALPHABET", "is not a network"),
         ("config", {"width": 3}, "refuses the config of the card: .*width"),
+        ("config", {**CONFIG, "hidden_size": 10**6}, "the card's config says 1000000; no size is above 65,536"),
+        ("config", {**CONFIG, "hidden_size": [10**400]}, "no size is above"),
+        ("config", {**CONFIG, "hidden_size": float("nan")}, "the card's config says nan"),
+        ("config", {**CONFIG, "hidden_size": 60_000}, "do not fit"),
+        ("licence", "MIT\x1b[31m", "the card's licence holds control characters: 'MIT"),
+        ("summary", "one\ntwo", "the card's summary holds control characters"),
         ("metric", {"name": "x"}, "the card's metric needs name, value and split"),
         ("metric", {"name": "x", "value": "1", "split": "y"}, "must be a finite number, it is '1'"),
     ],
@@ -305,7 +388,7 @@ def test_a_card_without_a_field(saved, field):
 def test_a_card_that_is_wrong(saved, field, value, words):
     change(saved, **{field: value})
     with pytest.raises(ValueError, match=f"weights 'small'.*{words}"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
 
 
 def test_a_card_that_is_not_a_card(saved):
@@ -314,7 +397,7 @@ def test_a_card_that_is_not_a_card(saved):
         weights(saved)
     (saved / "small.json").write_text("[]")
     with pytest.raises(ValueError, match="must be an object, it is list"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
 
 
 def test_nothing_is_imported_for_a_class_that_is_refused(saved, monkeypatch):
@@ -322,7 +405,7 @@ def test_nothing_is_imported_for_a_class_that_is_refused(saved, monkeypatch):
     for wanted in ("os.path.Join", "softattn._hub.Path", "softattn.nowhere.Network", "softattn.__main__.Main"):
         change(saved, **{"class": wanted})
         with pytest.raises(ValueError, match="the card's class"):
-            load("small", folder=saved)
+            load(saved / "small.safetensors")
 
 
 def test_save_refuses_and_leaves_nothing(tmp_path, net):
@@ -371,7 +454,94 @@ def test_save_that_is_cut_off_is_noticed(saved, net, monkeypatch):
         save_weights(saved / "small.safetensors", other, CARD)
     assert sorted(p.name for p in saved.iterdir()) == ["small.json", "small.safetensors"]
     with pytest.raises(ValueError, match="damaged or replaced"):
-        load("small", folder=saved)
+        load(saved / "small.safetensors")
+
+
+class Own(torch.nn.Module):
+    """A network that softattn does not know."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.linear = torch.nn.Linear(size, size)
+
+
+def test_a_class_of_ones_own_is_passed_not_named(tmp_path):
+    net, path = Own(3), tmp_path / "own.safetensors"
+    card = {"class": "mine.Own", "config": {"size": 3}, "data": "random numbers", "licence": "MIT"}
+    written = save_weights(path, net.state_dict(), card)  # these four fields are enough
+    assert written["non_commercial"] is False
+    with pytest.raises(ValueError, match=r"softattn.MODULE.Class, it is 'mine.Own'; .* load\(path, cls=YourClass\)"):
+        load(path)
+    again = load(path, cls=Own)
+    assert type(again) is Own and torch.equal(again.linear.weight, net.linear.weight)
+    for wrong in (Own(3), "Own", dict):
+        with pytest.raises(TypeError, match="expected a class of networks"):
+            load(path, cls=wrong)
+    with pytest.raises(ValueError, match="do not fit"):
+        load(path, cls=torch.nn.Identity)
+
+
+def test_weights_that_are_not_numbers_do_not_load(saved, net):
+    state = {key: value.clone() for key, value in net.state_dict().items()}
+    first = next(iter(state))
+    state[first].view(-1)[0] = float("nan")
+    refit(saved, state)
+    with pytest.raises(ValueError, match=f"{first!r} holds NaN or infinity"):
+        load(saved / "small.safetensors")
+
+
+def test_pipes_and_devices_are_no_weights(saved):
+    import os
+
+    path = saved / "small.safetensors"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="is not a file but a folder, a device or a pipe"):
+        load(path)  # and does not wait for a writer
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="is not a file"):
+        load(path)
+    (saved / "small.json").unlink()
+    os.mkfifo(saved / "small.json")
+    with pytest.raises(ValueError, match="small.json is not a file"):
+        load(path)
+
+
+def test_two_processes_save_and_one_reads(tmp_path):
+    """Whoever reads sees one pair or the other, never weights beside the other's card."""
+    code = (
+        "import sys, torch\nfrom softattn.hub import save_weights\ntorch.manual_seed(int(sys.argv[2]))\n"
+        "for n in range(60):\n"
+        "    save_weights(sys.argv[1], {'linear.weight': torch.rand(3, 3), 'linear.bias': torch.rand(3)},\n"
+        "                 {'class': 'mine.Own', 'config': {'size': 3}, 'data': sys.argv[2], 'licence': 'MIT'})\n"
+    )
+    path = tmp_path / "own.safetensors"
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(path), str(n)]) for n in (1, 2)]
+    read = 0
+    while any(writer.poll() is None for writer in writers):
+        if path.exists():
+            load(path, cls=Own)
+            read += 1
+    assert [writer.returncode for writer in writers] == [0, 0] and read > 5
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["own.json", "own.safetensors"]
+    load(path, cls=Own)
+
+
+def test_results_are_read_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "__file__", str(tmp_path / "softattn" / "hub.py"))
+    with pytest.raises(ValueError, match="no benchmark 'lstm' has stored a result; there are: none yet"):
+        hub.results("lstm")
+    (tmp_path / "bench" / "results").mkdir(parents=True)
+    (tmp_path / "bench" / "results" / "lstm.json").write_text('{"ratio": 1.5}')
+    assert hub.results("lstm") == {"ratio": 1.5}
+    with pytest.raises(ValueError, match="there are: lstm"):
+        hub.results("../results/lstm")
+
+
+def test_every_card_of_the_package_says_all_that_a_reader_asks():
+    for name, card in weights().items():
+        assert {*hub._NEEDED, *hub._OPTIONAL} <= card.keys(), name
 
 
 def test_the_weights_of_the_package_load():
@@ -393,9 +563,12 @@ def test_weights_are_listed(saved, capsys, monkeypatch):
     assert main(["weights"]) == 0
     said = capsys.readouterr().out
     assert said == "small  a small network (0.0 MB; bits per character 1.25 on held-out; MIT)\n"
-    change(saved, seed=None)
+    change(saved, metric=None, summary=None)
+    assert main(["weights"]) == 0
+    assert capsys.readouterr().out == "small  PredictionNetwork (0.0 MB; MIT)\n"
+    change(saved, licence=None)
     assert main(["weights"]) == 1
-    assert "the card has no seed" in capsys.readouterr().err
+    assert "the card has no licence" in capsys.readouterr().err
 
 
 def test_no_weights(tmp_path, capsys, monkeypatch):
