@@ -10,13 +10,16 @@ import json
 import math
 import os
 import re
+import reprlib
 import secrets
 import stat
+import sys
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
+from numbers import Integral, Real
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -59,6 +62,75 @@ _MEMBER_BYTES = 64_000_000  # what may be asked of an archive at once
 _PART = re.compile(r"\.softattn-[0-9a-f]{16}\..*")
 _DAY = 86_400.0
 _told: set[str] = set()  # licences already named in this process
+
+
+# -- Arguments: what came, what was expected ---------------------------------------------------------------------------
+
+
+def whole(who: str, name: str, value: Any, least: int | None = None, most: int | None = 65_536) -> int:
+    """Judge a whole number that a caller gave.
+
+    Args:
+        who: the function that was called, for the message.
+        name: the argument.
+        value: an int, or NumPy's; True and False are no numbers.
+        least, most: bounds; None where there is none.
+
+    Returns:
+        The number as an int.
+
+    Raises:
+        TypeError: if it is no whole number.
+        ValueError: if it is out of bounds.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{who}: {name} is {_shown(value)}, expected a whole number{_between(least, most)}")
+    if (least is not None and value < least) or (most is not None and value > most):
+        raise ValueError(f"{who}: {name} is {_shown(value)}, expected a whole number{_between(least, most)}")
+    return int(value)
+
+
+def real(who: str, name: str, value: Any, least: float | None = None, most: float | None = None) -> float:
+    """Judge a finite number that a caller gave.
+
+    Args:
+        who: the function that was called, for the message.
+        name: the argument.
+        value: an int or a float, or NumPy's; True and False are no numbers.
+        least, most: bounds, both allowed themselves; None where there is none.
+
+    Returns:
+        The number as a float.
+
+    Raises:
+        TypeError: if it is no number.
+        ValueError: if it is NaN, infinite or out of bounds.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{who}: {name} is {_shown(value)}, expected a number{_between(least, most)}")
+    inside = (least is None or value >= least) and (most is None or value <= most)
+    if not inside or not -sys.float_info.max <= value <= sys.float_info.max:
+        raise ValueError(f"{who}: {name} is {_shown(value)}, expected a finite number{_between(least, most)}")
+    return float(value)
+
+
+def _between(least: float | None, most: float | None) -> str:
+    """Bounds in words: " from 1 to 9", " of at least 1", nothing."""
+    if least is not None and most is not None:
+        return f" from {least:,} to {most:,}"
+    return f" of at least {least:,}" if least is not None else f" of at most {most:,}" if most is not None else ""
+
+
+def _shown(value: Any) -> str:
+    """A value as a message can hold it: short, of one line, with its type where that is the news."""
+    kind = type(value).__name__
+    if isinstance(value, bool | int | float) or value is None:
+        text = repr(value) if not isinstance(value, int) or abs(value) < 10**30 else f"a number of {kind} beyond 10^30"
+        return text
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"a {kind} of shape {tuple(shape)}"
+    return f"{reprlib.repr(value)} ({kind})"
 
 
 # -- Files -------------------------------------------------------------------------------------------------------------

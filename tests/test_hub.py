@@ -8,6 +8,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load as read_tensors
@@ -55,6 +56,39 @@ def change(folder: Path, **fields) -> None:
     path = folder / "small.json"
     card = {**json.loads(path.read_text()), **fields}
     path.write_text(json.dumps({key: value for key, value in card.items() if value is not None}))
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_that_pass_keep_their_value():
+    assert hub.whole("f", "n", 3) == 3 and type(hub.whole("f", "n", np.int64(3), 3, 3)) is int
+    assert hub.real("f", "x", 3) == 3.0 and type(hub.real("f", "x", np.float32(0.5), 0, 1)) is float
+    assert hub.whole("f", "n", 10**9, 0, None) == 10**9
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (True, "f: n is True, expected a whole number from 1 to 65,536"),
+        (2.5, "f: n is 2.5, expected a whole number"),
+        (np.float32(2), r"f: n is a float32 of shape \(\), expected"),
+        ("3", r"f: n is '3' \(str\), expected"),
+        (None, "f: n is None, expected"),
+        (torch.tensor(3), r"f: n is a Tensor of shape \(\), expected"),
+        (0, "f: n is 0, expected a whole number from 1"),
+        (10**400, "f: n is a number of int beyond 10.30, expected"),
+    ],
+)
+def test_what_is_no_whole_number_is_named(value, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        hub.whole("f", "n", value, 1)
+
+
+@pytest.mark.parametrize("value", [True, "1", None, 1j, float("nan"), float("inf"), -0.1, 1.1, 10**400, [0.5]])
+def test_what_is_no_number_is_named(value):
+    with pytest.raises((TypeError, ValueError), match="f: x is .*, expected a (finite )?number from 0 to 1"):
+        hub.real("f", "x", value, 0, 1)
 
 
 # -- atomic_write ------------------------------------------------------------------------------------------------------
