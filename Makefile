@@ -16,7 +16,7 @@ export TQDM_DISABLE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book serve test quick export notebooks corpus address colab student links cover bench lock clean
+.PHONY: help setup book serve test quick export notebooks corpus address colab student links cover coverage types bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,10 +57,16 @@ student: $(STAMP)  ## write notebooks without solutions to _build/student
 	$(PY) -m tools.notebooks --student
 
 links: $(STAMP)  ## follow the links that leave the site (needs the net)
-	$(PY) -m jupyter_book build . --builder linkcheck
+	$(PY) -m tools.build_site links
 
 cover: $(STAMP)  ## draw the README's picture: the first one of a chapter
 	$(PY) -m tools.cover index book/_static/cover.svg
+
+types: $(STAMP)  ## check the types of package, tools, recipes and benchmarks
+	$(PY) -m basedpyright --level error
+
+coverage: $(STAMP)  ## which lines of package and tools the tests run: a report, no gate
+	$(PY) -m pytest -q -m "not site and not browser" --cov --cov-report=term --cov-report=html:_build/coverage
 
 bench: $(STAMP)  ## time the package against what it should match, side by side
 	$(PY) -m bench.run

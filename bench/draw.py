@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -37,9 +38,11 @@ class Port(nn.Module):
     def __init__(self, model: DRAW):
         super().__init__()
         self.steps, self.latent = model.steps, model.latent
-        (_, self.height, self.width), self.n_read, self.n_write = model.image_shape, model.reader.n, model.writer.n
+        (_, self.height, self.width) = model.image_shape
+        assert model.reader is not None and model.writer is not None, "the port reads and writes through filters"
+        self.n_read, self.n_write = model.reader.n, model.writer.n
         hidden = model.hidden
-        self.encoder = nn.LSTMCell(model.encoder.input_size, hidden)
+        self.encoder = nn.LSTMCell(len(model.state_dict()["encoder.weight_x"]), hidden)
         self.decoder = nn.LSTMCell(model.latent, hidden)
         self.mu, self.log_sigma = nn.Linear(hidden, model.latent), nn.Linear(hidden, model.latent)
         self.read_aim, self.write_aim = nn.Linear(hidden, 5), nn.Linear(hidden, 5)
@@ -51,7 +54,7 @@ class Port(nn.Module):
             for cell in (self.encoder, self.decoder):
                 cell.bias_hh.zero_()
 
-    def pairs(self, model):
+    def pairs(self, model: DRAW) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Each parameter and where its numbers come from."""
         yield from ((self.canvas, model.canvas.flatten()), (self.start, model.start))
         for mine, its in ((self.encoder, model.encoder), (self.decoder, model.decoder)):
@@ -199,7 +202,7 @@ def write(args):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parts = {"train": train, "memory": memory, "write": write}
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all if none is named")
     parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")

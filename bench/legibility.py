@@ -86,7 +86,7 @@ def write_lines(
                 wrong[i].append(fault)
                 if len(wrong[i]) < tries:
                     waiting.append(i)
-    return drafts, wrong
+    return [draft for draft in drafts if draft is not None], wrong
 
 
 # -- Reading -----------------------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def write_lines(
 
 def render(line: Strokes) -> np.ndarray:
     """Strokes as a bitmap, (rows, columns, 3) uint8, black on white."""
-    import cv2
+    import cv2  # pyright: ignore[reportMissingImports]
 
     xy = line.to_absolute()[:, :2].double().numpy()
     low, high = np.quantile(xy[:, 1], [0.02, 0.98])
@@ -114,7 +114,7 @@ class Reader:
 
     def __init__(self, threads: int):
         try:
-            from rapidocr_onnxruntime import RapidOCR
+            from rapidocr_onnxruntime import RapidOCR  # pyright: ignore[reportMissingImports]
         except ImportError as err:
             raise NotHere(f"{err}; python -m pip install --no-deps -r bench/requirements.txt") from err
         self.read = RapidOCR(intra_op_num_threads=threads, inter_op_num_threads=1).text_rec
@@ -225,7 +225,7 @@ def legibility(args: argparse.Namespace) -> None:
 
 def save(folder: Path, groups, said, texts, rates) -> None:
     """Write each line as a picture, and what was read as a table."""
-    import cv2
+    import cv2  # pyright: ignore[reportMissingImports]
 
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "read.tsv").open("w") as table:

@@ -17,7 +17,7 @@ from softattn.prediction import dynamic_surprise, encode, library_prose, one_hot
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a shorter text and fewer rates")
     options = parser.parse_args()
     torch.set_num_threads(1)

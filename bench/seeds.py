@@ -84,7 +84,7 @@ def repeat(path: Path, seeds: range) -> tuple[dict[str, list], float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("chapters", nargs="*", help="names of chapters (default: all that have such cells)")
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 (default: 3)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1], help="thread counts to try (default: 1)")

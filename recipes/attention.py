@@ -45,7 +45,7 @@ PACES = {  # steps, policy rate; the reader's rate is 0.03 in both
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("what", choices=["seeds", "dates", "fixed"])
     parser.add_argument("--seeds", type=int, default=10, help="seeds: how many runs of each way")
     parser.add_argument("--steps", type=int, help="seeds: shortens every run; dates, fixed: training steps (600)")

@@ -55,7 +55,7 @@ CHECK = (
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("stage", choices=sorted(STAGES), help="which text to learn")
     parser.add_argument("--minutes", type=float, default=60, help="stop after so many minutes of training")
     parser.add_argument("--characters", type=float, help="length of the whole schedule")

@@ -27,7 +27,7 @@ def measure(split: str = "train") -> dict:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--split", default="train", choices=["train", "val1", "val2", "test"])
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)

@@ -184,7 +184,7 @@ def load_checkpoint(
 def fit(
     model: nn.Module,
     batches: Callable[[torch.Generator], Any],
-    loss: Callable[[nn.Module, Any], Tensor],
+    loss: Callable[[Any, Any], Tensor],
     optimizer: torch.optim.Optimizer,
     *,
     steps: int,

@@ -14,6 +14,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from tools import address as addresses
 from tools import publish
 from tools.address import AddressError
+from tools.build_site import JUPYTER_BOOK
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -292,7 +293,7 @@ def test_a_forks_pages_link_to_the_forks_notebooks(house, owner):
         + "sphinx: {local_extensions: {page_links: book/_ext}}\n",
         encoding="utf-8",
     )
-    command = [sys.executable, "-m", "jupyter_book", "build", "."]
+    command = [sys.executable, *JUPYTER_BOOK, "build", "."]
     done = subprocess.run(command, cwd=house, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for name in ("one", "two"):

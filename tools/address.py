@@ -216,7 +216,7 @@ def strangers(root: Path = ROOT) -> list[str]:
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("url", nargs="?", help="https://github.com/OWNER/REPO")
     parser.add_argument("--ref", help="branch of the sources (default: the one set now)")
     parser.add_argument("--check", action="store_true", help="exit 1 if a tracked file carries another address")

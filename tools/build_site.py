@@ -2,6 +2,7 @@
 
 python -m tools.build_site build [--fresh]       write _build/html; --fresh forgets pages and outputs first
 python -m tools.build_site serve [--port 8000]   serve _build/html to this machine
+python -m tools.build_site links                 follow the links that leave the site
 """
 
 import argparse
@@ -15,6 +16,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Jupyter Book has no __main__; called like this it finds `tools`, which book/_ext imports, in the folder it runs in.
+JUPYTER_BOOK = ["-c", "from jupyter_book.cli.main import main; main()"]
 
 
 def build(root: Path = ROOT, fresh: bool = False) -> int:
@@ -37,7 +40,7 @@ def build(root: Path = ROOT, fresh: bool = False) -> int:
     env.pop("SOFTATTN_DATA", None)  # the pages are the same for everyone
     env["SOFTATTN_DEVICE"] = "cpu"
     start = time.monotonic()
-    command = [sys.executable, "-m", "jupyter_book", "build", ".", "-W", "-n", "--keep-going"]
+    command = [sys.executable, *JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"]
     code = subprocess.run(command, cwd=root, env=env).returncode
     html = out / "html"
     if code:
@@ -79,11 +82,16 @@ def serve(root: Path = ROOT, port: int = 8000) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build").add_argument("--fresh", action="store_true", help="execute every chapter again")
     commands.add_parser("serve").add_argument("--port", type=int, default=8000)
+    commands.add_parser("links")
     options = parser.parse_args(argv)
+    if options.command == "links":
+        return subprocess.run(
+            [sys.executable, *JUPYTER_BOOK, "build", ".", "--builder", "linkcheck"], cwd=ROOT
+        ).returncode
     if options.command == "build":
         return build(fresh=options.fresh)
     return serve(port=options.port)

@@ -134,7 +134,7 @@ def write(root: Path = ROOT) -> dict:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--list", action="store_true", help="print the sections and write nothing")
     options = parser.parse_args(argv)
     try:

@@ -30,7 +30,7 @@ def first_picture(chapter: Path) -> bytes:
     Raises:
         ValueError: if no cell shows a figure that is an SVG.
     """
-    notebook = nbformat.from_dict(jupytext.read(chapter))
+    notebook = nbformat.NotebookNode(nbformat.from_dict(jupytext.read(chapter)))
     client = NotebookClient(notebook, timeout=120, kernel_name="python3")
     with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
@@ -45,7 +45,7 @@ def first_picture(chapter: Path) -> bytes:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("chapter", help="name of a chapter: lstm")
     parser.add_argument("out", type=Path, help="the SVG file to write")
     options = parser.parse_args(argv)

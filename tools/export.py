@@ -100,7 +100,7 @@ class Chapter:
         """Names for __all__: without an underscore, from cells tagged `export`."""
         return {name for name in self.defined if not name.startswith("_")} - self.private
 
-    def fault(self, cell: toc.Cell, node: ast.AST | int, words: str) -> None:
+    def fault(self, cell: toc.Cell, node: ast.stmt | ast.expr | int, words: str) -> None:
         """Note what is wrong, where; `node` is a node or a line within the cell."""
         line = node if isinstance(node, int) else node.lineno
         self.faults.append(f"{toc.where(cell, self.path, line)}: {words}")
@@ -180,8 +180,8 @@ class Chapter:
                         self.fault(cell, child, "`if TYPE_CHECKING:` in an export cell holds imports only")
             case ast.Expr(value=ast.Constant(value=str())):
                 pass  # a note to the reader, no effect
-            case _ if type(node).__name__ == "TypeAlias":  # `type X = ...`, Python 3.12
-                self.define(cell, node, node.name.id)
+            case _ if type(node).__name__ == "TypeAlias" and isinstance(name := getattr(node, "name", None), ast.Name):
+                self.define(cell, node, name.id)  # `type X = ...`, Python 3.12
             case _:
                 words = "an export cell only imports and defines; move this to a cell without the tag"
                 self.fault(cell, node, f"{quote(node)} runs when the module is imported: {words}")
@@ -565,7 +565,7 @@ def difference(path: Path, module: Module, lines: int = 24) -> str:
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.export", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.export", description=(__doc__ or "").split("\n")[0])
     parser.add_argument(
         "chapters", nargs="*", metavar="NAME", help="chapters, `lstm` for book/lstm.md; all when none is named"
     )

@@ -232,7 +232,7 @@ def _markdown(plain: Plain, segment: Segment) -> str:
 
 def _references(cells: list[tuple[str, str, dict, str]], plain: Plain) -> None:
     """Put the list of what the chapter cites where {bibliography} stands, else at its end."""
-    listed = "\n".join(f"- {plain.references.line(key)}" for key in sorted(plain.cited)) if plain.cited else ""
+    listed = "\n".join(f"- {plain.references.line(key)}" for key in sorted(plain.cited)) if plain.references else ""
     for k, (kind, shown, metadata, raw) in enumerate(cells):
         if kind == "markdown" and _PLACE in shown:
             cells[k] = (kind, shown.replace(_PLACE, listed), metadata, raw)
@@ -259,7 +259,7 @@ def _assemble(cells: list[tuple[str, str, dict, str]]) -> str:
     )
     book.nbformat_minor = 5
     nbformat.validate(book)
-    return nbformat.writes(book, version=4).rstrip("\n") + "\n"
+    return nbformat.writes(book).rstrip("\n") + "\n"
 
 
 def collect(names: list[str], root: Path = ROOT, where: Address | None = None, student: bool = False) -> dict[str, str]:
@@ -342,7 +342,7 @@ def regenerate(root: Path = ROOT) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="chapters; all if none is named")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a notebook differs")
     parser.add_argument("--student", action="store_true", help="without solutions, into _build/student")

@@ -105,7 +105,7 @@ def _ours(commit: str, branch: str, root: Path) -> None:
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--remote", default="origin", help="where to push: a remote's name, a path or a URL")
     parser.add_argument("--url", help="https://github.com/OWNER/REPO (default: the configured address)")
     parser.add_argument("--sha", help="the commit that the notebooks install (default: HEAD)")

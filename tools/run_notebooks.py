@@ -177,6 +177,7 @@ def run(python: Path, notebooks: list[Path], work: Path) -> tuple[int, str, dict
     with subprocess.Popen(
         command, cwd=work / "reader", env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
+        assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)
             closing = line.strip() or closing
@@ -190,7 +191,7 @@ def run(python: Path, notebooks: list[Path], work: Path) -> tuple[int, str, dict
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--only", nargs="+", metavar="NAME", help="notebooks to run (default: all)")
     parser.add_argument("--colab", action="store_true", help="with the versions of requirements-colab.txt")
     parser.add_argument(

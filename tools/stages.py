@@ -78,7 +78,7 @@ def run(stage: Stage) -> tuple[int, str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("which", choices=sorted(STAGES))
     which = parser.parse_args(argv).which
     rows, closings, status = [], [], 0

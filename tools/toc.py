@@ -198,7 +198,7 @@ def imports(node: ast.AST, root: Path = ROOT) -> Iterator[tuple[str, int]]:
                 if module in lazy:
                     module = lazy[module].removeprefix("softattn.")
                 if module not in ("__version__", "demos", "weights", "data"):
-                    yield module, child.lineno
+                    yield module, getattr(child, "lineno", 1)
 
 
 def _lazy(root: Path) -> dict[str, str]:
@@ -206,7 +206,8 @@ def _lazy(root: Path) -> dict[str, str]:
     path = root / "softattn" / "__init__.py"
     for node in ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else []:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(target, ast.Name) and target.id == "_LAZY":
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name) and target.id == "_LAZY":
+            assert node.value is not None
             return ast.literal_eval(node.value)
     return {}
 
@@ -330,7 +331,7 @@ def _cycle(graph: dict[str, set[str]], start: str) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--check", action="store_true", help="exit 1 if an import runs against the order")
     options = parser.parse_args(argv)
     try:
