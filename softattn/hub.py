@@ -13,7 +13,6 @@ import re
 import reprlib
 import secrets
 import stat
-import sys
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
@@ -108,10 +107,59 @@ def real(who: str, name: str, value: Any, least: float | None = None, most: floa
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{who}: {name} is {_shown(value)}, expected a number{_between(least, most)}")
-    inside = (least is None or value >= least) and (most is None or value <= most)
-    if not inside or not -sys.float_info.max <= value <= sys.float_info.max:
+    try:
+        number = float(value)
+    except OverflowError:  # an int of hundreds of digits
+        number = math.inf
+    if not math.isfinite(number) or (least is not None and number < least) or (most is not None and number > most):
         raise ValueError(f"{who}: {name} is {_shown(value)}, expected a finite number{_between(least, most)}")
-    return float(value)
+    return number
+
+
+def sizes(who: str, **values: Any) -> None:
+    """Judge the sizes that a module is made with: whole numbers of at least 1.
+
+    Args:
+        who: the class, for the message.
+        values: name -> size.
+
+    Raises:
+        TypeError, ValueError: as `whole`.
+    """
+    for name, value in values.items():
+        whole(who, name, value, least=1)
+
+
+def shaped(who: str, name: str, value: Any, *shape: int | str, dtype: torch.dtype | None = None) -> None:
+    """Judge a tensor's type and shape; its numbers are not looked at.
+
+    Args:
+        who: the function that was called, for the message.
+        name: the argument.
+        value: what came.
+        shape: for each dimension its size, or a letter where any size is right; one letter always stands for one
+            size. "..." first: any dimensions may come before.
+        dtype: the type; None: any floating point.
+
+    Raises:
+        TypeError: if it is no tensor, or of another type.
+        ValueError: if it has another shape.
+    """
+    import torch
+
+    lead = shape[:1] == ("...",)
+    wanted = f"{'floating point' if dtype is None else dtype}, shape ({', '.join(map(str, shape))})"
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{who}: {name} is {_shown(value)}, expected a tensor: {wanted}")
+    if not (value.is_floating_point() if dtype is None else value.dtype == dtype):
+        raise TypeError(f"{who}: {name} is {value.dtype}, expected {wanted}")
+    sizes, expected = tuple(value.shape), shape[lead:]
+    known: dict[str, int] = {}
+    if len(sizes) == len(expected) or (lead and len(sizes) > len(expected)):
+        tail = sizes[len(sizes) - len(expected) :]
+        if all(got == (known.setdefault(w, got) if isinstance(w, str) else w) for got, w in zip(tail, expected)):
+            return
+    raise ValueError(f"{who}: {name} has shape {sizes}, expected {wanted}")
 
 
 def _between(least: float | None, most: float | None) -> str:

@@ -91,6 +91,30 @@ def test_what_is_no_number_is_named(value):
         hub.real("f", "x", value, 0, 1)
 
 
+def test_sizes_and_shapes():
+    hub.sizes("Net", hidden_size=3, layers=np.int64(1))
+    with pytest.raises(ValueError, match="Net: layers is 0, expected a whole number from 1"):
+        hub.sizes("Net", hidden_size=3, layers=0)
+    x = torch.zeros(4, 2, 3)
+    hub.shaped("f", "x", x, "T", "B", 3)
+    hub.shaped("f", "x", x, "...", 3)
+    hub.shaped("f", "x", x[0, 0], "...", 3)
+    hub.shaped("f", "x", torch.zeros(2, 2).bool(), "B", "B", dtype=torch.bool)
+    for value, shape, words in [
+        (x, ("T", "B", 4), r"f: x has shape \(4, 2, 3\), expected floating point, shape \(T, B, 4\)"),
+        (x, ("T", "B"), "f: x has shape"),
+        (x, ("T", "T", 3), "f: x has shape"),
+        (x[0, 0], ("...", "B", 3), "f: x has shape"),
+        (x.long(), ("T", "B", 3), "f: x is torch.int64, expected floating point"),
+        (x.numpy(), ("T", "B", 3), r"f: x is a ndarray of shape \(4, 2, 3\), expected a tensor"),
+        (None, (3,), "f: x is None, expected a tensor: floating point, shape"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=words):
+            hub.shaped("f", "x", value, *shape)
+    with pytest.raises(TypeError, match="f: x is torch.float32, expected torch.bool"):
+        hub.shaped("f", "x", x, "T", "B", 3, dtype=torch.bool)
+
+
 # -- atomic_write ------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,314 @@
+"""Wrong arguments everywhere: the public surface gives a result that is right, or an error of its own with a sentence.
+
+For each call below, one argument after the other is replaced by values that somebody might pass by mistake. Beside
+each argument stands what it may be: where a value is allowed, the call must return; where it is not, softattn itself
+must raise a ValueError, TypeError or OSError that says what came and what was expected. A few arguments (tensors
+above all) may be either; an error from inside torch or numpy, a hang or a crash is red all the same.
+"""
+
+import math
+import signal
+import traceback
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+import softattn
+
+HOUSE = str(Path(softattn.__file__).resolve().parent)
+SECONDS = 20  # no call here takes one second; what takes twenty hangs
+
+# -- what people pass --------------------------------------------------------------------------------------------------
+
+SCALARS: dict[str, Any] = {
+    "None": None,
+    "True": True,
+    "0": 0,
+    "-1": -1,
+    "3": 3,
+    "np.int64(2)": np.int64(2),
+    "2.5": 2.5,
+    "np.float32(0.5)": np.float32(0.5),
+    "nan": math.nan,
+    "inf": math.inf,
+    "10**30": 10**30,
+    "''": "",
+    "'abc'": "abc",
+    "b'ab'": b"ab",
+    "[]": [],
+    "[1, 2]": [1, 2],
+    "{}": {},
+    "object()": object(),
+    "tensor(2.)": torch.tensor(2.0),
+}
+
+
+def tensors(right: torch.Tensor) -> dict[str, Any]:
+    """Values instead of a tensor: other types, shapes, numbers, and what is no tensor at all."""
+    flat = right.reshape(-1)
+    return {
+        "None": None,
+        "2": 2,
+        "'abc'": "abc",
+        "[1.0]": [1.0],
+        "object()": object(),
+        "int64": right.long() if right.is_floating_point() else right.float(),
+        "uint8": right.to(torch.uint8),
+        "bool": right.bool(),
+        "complex": right.to(torch.complex64),
+        "numpy": right.numpy(),
+        "a dimension more": right[None],
+        "a dimension less": right[0] if right.ndim else right,
+        "one row short": right[:-1] if right.ndim else right,
+        "one column short": right[..., :-1] if right.ndim else right,
+        "empty": right[:0] if right.ndim else right,
+        "scalar": flat[0] if flat.numel() else right,
+        **({"nan": torch.full_like(right, math.nan)} if right.is_floating_point() else {"negative": -right.long() - 1}),
+    }
+
+
+class Kind(NamedTuple):
+    """What an argument may be: the values to try, and whether each is allowed (None: either way)."""
+
+    values: Callable[[Any], dict[str, Any]]
+    allows: Callable[[Any], bool | None]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _is_real(value: Any) -> bool:
+    return (_is_whole(value) or isinstance(value, float | np.floating)) and abs(value) < 1e29 and not math.isnan(value)
+
+
+def whole(least: int, most: int = 60_000, none: bool = False) -> Kind:
+    """A whole number within bounds."""
+    return Kind(lambda _: SCALARS, lambda v: (none and v is None) or (_is_whole(v) and least <= v <= most))
+
+
+def real(least: float = -1e29, most: float = 1e29, none: bool = False, above: bool = False) -> Kind:
+    """A number within bounds; `above`: larger than the lower one."""
+    return Kind(
+        lambda _: SCALARS,
+        lambda v: (none and v is None) or (_is_real(v) and (v > least if above else v >= least) and v <= most),
+    )
+
+
+def flag() -> Kind:
+    """True or False; what is merely true or false in Python may pass."""
+    return Kind(lambda _: SCALARS, lambda v: True if isinstance(v, bool) else None)
+
+
+def one_of(*names: Any) -> Kind:
+    """One of a few values."""
+    return Kind(lambda _: SCALARS, lambda v: any(v is n or (isinstance(v, str) and v == n) for n in names))
+
+
+def tensor() -> Kind:
+    """A tensor: whether another type or shape is taken is not judged here, only that it is a result or a sentence."""
+    return Kind(tensors, lambda _: None)
+
+
+def anything() -> Kind:
+    """No scalar is judged, only that the answer is a result or a sentence."""
+    return Kind(lambda _: SCALARS, lambda _: None)
+
+
+def wrong() -> Kind:
+    """None of the values is allowed: the argument is a thing of its own (a model, a list of lines, a generator)."""
+    return Kind(lambda _: SCALARS, lambda _: False)
+
+
+class Call(NamedTuple):
+    """A call that works, and the kinds of its arguments."""
+
+    function: Callable[..., Any]
+    arguments: dict[str, Any]  # name -> value, or a function that makes one
+    kinds: dict[str, Kind]
+
+
+def made(value: Any) -> Any:
+    """Arguments that a call uses up or changes are given as functions that make them."""
+    return value() if type(value) is type(made) else value
+
+
+@contextmanager
+def limited(seconds: int):
+    """Raise TimeoutError in a call that hangs."""
+
+    def ring(*_):
+        raise TimeoutError(f"still running after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def judge(call: Call, argument: str, value: Any, allowed: bool | None) -> str:
+    """Make a call with one argument replaced; say what is wrong with its answer, "" if nothing."""
+    arguments = {name: made(v) for name, v in call.arguments.items()} | {argument: value}
+    try:
+        with limited(SECONDS), torch.random.fork_rng(devices=[]):
+            call.function(**arguments)
+    except Exception as err:
+        frames = traceback.extract_tb(err.__traceback__)
+        ours = frames[-1].filename.startswith(HOUSE)
+        words = str(err)
+        if not isinstance(err, ValueError | TypeError | OSError | NotImplementedError) or not ours:
+            place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+            return f"{type(err).__name__} from {place}: {words.splitlines()[0][:90] if words else ''}"
+        if len(words) < 25 or "\n" in words.strip():
+            return f"no sentence: {words!r}"
+        return f"refused, though it is allowed: {words}" if allowed else ""
+    return "accepted, though it is not allowed" if allowed is False else ""
+
+
+# Modules whose wrong arguments still get errors from inside torch: to be emptied.
+PENDING = {"lstm", "window", "mixture", "filterbank", "vae", "draw", "prediction", "training"}
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+CALLS: dict[str, Call] = {}
+
+
+def call(name: str, function: Callable[..., Any], **arguments: tuple[Any, Kind] | Any) -> None:
+    """Add a call: each argument is a value, or a pair (value, kind) where it is to be replaced."""
+    pairs = {k: v for k, v in arguments.items() if isinstance(v, tuple) and len(v) == 2 and isinstance(v[1], Kind)}
+    CALLS[name] = Call(
+        function,
+        {k: v[0] if k in pairs else v for k, v in arguments.items()},
+        {k: v[1] for k, v in pairs.items()},
+    )
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def _table() -> None:
+    """All calls; called below, so that an import that fails names its test."""
+    from softattn import draw, filterbank, lstm, mixture, prediction, training, vae, window
+
+    x = torch.rand(4, 2, 3)
+    state = (torch.zeros(2, 5), torch.zeros(2, 5))
+    sizes = dict(
+        input_size=(3, whole(1)), hidden_size=(5, whole(1)), peephole=(True, flag()), forget_bias=(1.0, real())
+    )
+    for kind in (lstm.LSTMCell, lstm.PeepholeLSTM):
+        call(f"lstm.{kind.__name__}", kind, **sizes, forget_bias=(1.0, real()))
+    cell, net = lstm.LSTMCell(3, 5), lstm.PeepholeLSTM(3, 5)
+    call("lstm.LSTMCell.forward", cell, x=(x[0], tensor()), state=(state, anything()))
+    call("lstm.PeepholeLSTM.forward", net, x=(x, tensor()), state=(state, anything()))
+    call("lstm.PeepholeLSTM.reset", net, x=x, reset=(torch.zeros(4, 2, dtype=torch.bool), tensor()))
+    call("lstm.PeepholeLSTM.from_torch", lstm.PeepholeLSTM.from_torch, lstm=(torch.nn.LSTM(3, 5), wrong()))
+    call("lstm.chrono_", lstm.chrono_, bias=(lambda: torch.zeros(8), tensor()), longest=(9, whole(3)))
+
+    call("window.SoftWindow", window.SoftWindow, hidden_size=(5, whole(1)), components=(2, whole(1)),
+         pace=(0.1, real(0, above=True)))  # fmt: skip
+    call("window.WindowLSTM", window.WindowLSTM, input_size=(3, whole(1)), hidden_size=(5, whole(1)),
+         alphabet=(4, whole(1)), components=(2, whole(1)), pace=(0.1, real(0, above=True)))  # fmt: skip
+    looker, chars = window.WindowLSTM(3, 5, 4, 2), torch.eye(4)[None, :, :].repeat(2, 1, 1)
+    mask, rows = torch.ones(2, 4, dtype=torch.bool), torch.zeros(4, 2, dtype=torch.int64)
+    call("window.WindowLSTM.forward", looker, x=(x, tensor()), chars=(chars, tensor()), mask=(mask, tensor()))
+    call("window.WindowLSTM.rows", looker, x=x, chars=chars, rows=(rows, tensor()), state=(None, anything()))
+    phi, truth = torch.rand(6, 2, 4), torch.randint(4, (6, 2))
+    call("window.alignment_curve", window.alignment_curve, phi=(phi, tensor()), truth=(truth, tensor()),
+         lags=([0, 1], anything()))  # fmt: skip
+    call("window.alignment_share", window.alignment_share, phi=(phi, tensor()), truth=(truth, tensor()),
+         lag=(0, whole(-5, 5)))  # fmt: skip
+    call("window.window_place", window.window_place, phi=(phi, tensor()))
+
+    raw, stroke = torch.randn(3, 13), torch.rand(3, 3).round()
+    call("mixture.StrokeMixture", mixture.StrokeMixture, raw=(raw, tensor()), floor=(0.1, anything()))
+    density = mixture.StrokeMixture(raw)
+    call("mixture.log_prob", density.log_prob, stroke=(stroke, tensor()))
+    call("mixture.log_prob_offset", density.log_prob_offset, xy=(stroke[:, :2], tensor()))
+    call("mixture.density", density.density, xy=(stroke[:, :2], tensor()))
+    call("mixture.sample", density.sample, bias=(0.5, anything()), generator=(seeded, anything()))
+
+    call("filterbank.Filterbank", filterbank.Filterbank, height=(8, whole(3)), width=(8, whole(3)), n=(3, whole(2, 8)))
+    bank, images, aim = filterbank.Filterbank(8, 9, 3), torch.rand(2, 1, 8, 9), torch.zeros(2, 5)
+    call("filterbank.read", bank.read, images=(images, tensor()), raw=(aim, tensor()))
+    call("filterbank.write", bank.write, patch=(torch.rand(2, 1, 3, 3), tensor()), raw=(aim, tensor()))
+    call("filterbank.box", bank.box, raw=(aim, tensor()))
+    call("filterbank.filters", bank.filters, raw=(aim, tensor()))
+
+    call("vae.VAE", vae.VAE, image_shape=((1, 4, 4), anything()), latent=(2, whole(1)), hidden=(4, whole(1)),
+         layers=(1, whole(1, 9)), dropout=(0.0, real(0, 0.999)))  # fmt: skip
+    coder, digits = vae.VAE((1, 4, 4), 2, 4), torch.rand(2, 1, 4, 4).round()
+    call("vae.forward", coder, x=(digits, tensor()), generator=(seeded, anything()))
+    call("vae.decode", coder.decode, z=(torch.zeros(2, 2), tensor()))
+    call("vae.importance_nats", coder.importance_nats, x=(digits, tensor()), k=(2, whole(1)))
+    call("vae.generate", coder.generate, n=(2, whole(0)), generator=(seeded, anything()))
+    call("vae.bernoulli_nats", vae.bernoulli_nats, logits=(digits, tensor()), x=(digits, tensor()))
+    call("vae.kl_from_standard", vae.kl_from_standard, mu=(torch.zeros(2, 3), tensor()),
+         log_sigma=(torch.zeros(2, 3), tensor()))  # fmt: skip
+
+    call("draw.DRAW", draw.DRAW, image_shape=((1, 8, 8), anything()), steps=(2, whole(1)), hidden=(4, whole(1)),
+         latent=(2, whole(1)), attention=(True, flag()))  # fmt: skip
+    painter, pictures = draw.DRAW((1, 8, 8), 2, 4, 2, 2, 3), torch.rand(2, 1, 8, 8).round()
+    call("draw.forward", painter, x=(pictures, tensor()), generator=(seeded, anything()), keep=(False, flag()))
+    call("draw.importance_nats", painter.importance_nats, x=(pictures, tensor()), k=(2, whole(1)))
+    call("draw.generate", painter.generate, n=(2, whole(0)), generator=(seeded, anything()))
+
+    call("prediction.PredictionNetwork", prediction.PredictionNetwork, input_size=(3, whole(1)),
+         hidden_size=(4, whole(1)), num_layers=(2, whole(1, 99)), output_size=(3, whole(1)),
+         dropout=(0.0, real(0, 0.999)))  # fmt: skip
+    predictor = prediction.PredictionNetwork(3, 4, 2, 3)
+    call("prediction.forward", predictor, x=(x, tensor()), state=(None, anything()))
+
+    call("training.cosine", training.cosine, steps=(9, whole(1)), warmup=(2, whole(0, 9)), floor=(0.0, real(0, 1)))
+    call("training.warmup_stable_decay", training.warmup_stable_decay, steps=(9, whole(4)), warmup=(2, whole(0, 7)),
+         decay=(2, whole(0, 7)))  # fmt: skip
+
+
+_table()
+CASES = [(name, argument) for name, each in CALLS.items() for argument in each.kinds]
+
+
+@pytest.mark.parametrize(("name", "argument"), CASES, ids=[f"{n}-{a}" for n, a in CASES])
+def test_a_wrong_argument_gets_a_sentence(name, argument):
+    if name.split(".")[0] in PENDING:
+        pytest.skip("pending")
+    each = CALLS[name]
+    kind = each.kinds[argument]
+    answers = {
+        label: judge(each, argument, value, kind.allows(value))
+        for label, value in kind.values(made(each.arguments[argument])).items()
+    }
+    assert {label: answer for label, answer in answers.items() if answer} == {}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_call_itself_works(name):
+    CALLS[name].function(**{k: made(v) for k, v in CALLS[name].arguments.items()})
+
+
+def test_there_are_enough_calls():
+    total = sum(len(kind.values(made(e.arguments[a]))) for e in CALLS.values() for a, kind in e.kinds.items())
+    assert total >= 400
+
+
+def test_the_judge_can_say_no():
+    def careless(x, n):
+        return x[n]
+
+    bad = Call(careless, {"x": torch.zeros(3), "n": 0}, {})
+    assert judge(bad, "n", 7, None).startswith("IndexError from test_fuzz.py")
+    assert judge(bad, "n", 1, False) == "accepted, though it is not allowed"
+    assert judge(bad, "n", 1, True) == ""
+    from softattn.lstm import LSTMCell
+
+    good = Call(LSTMCell, {"input_size": 3, "hidden_size": 2}, {})
+    assert judge(good, "hidden_size", 0, False) == "" and "though it is allowed" in judge(good, "hidden_size", 0, True)
