@@ -154,10 +154,10 @@ def shaped(who: str, name: str, value: Any, *shape: int | str, dtype: torch.dtyp
     if not (value.is_floating_point() if dtype is None else value.dtype == dtype):
         raise TypeError(f"{who}: {name} is {value.dtype}, expected {wanted}")
     sizes, expected = tuple(value.shape), shape[lead:]
-    known: dict[str, int] = {}
     if len(sizes) == len(expected) or (lead and len(sizes) > len(expected)):
-        tail = sizes[len(sizes) - len(expected) :]
-        if all(got == (known.setdefault(w, got) if isinstance(w, str) else w) for got, w in zip(tail, expected)):
+        letters: dict[str, int] = {}
+        pairs = zip(sizes[len(sizes) - len(expected) :], expected, strict=True)
+        if all(got == (letters.setdefault(want, got) if isinstance(want, str) else want) for got, want in pairs):
             return
     raise ValueError(f"{who}: {name} has shape {sizes}, expected {wanted}")
 

@@ -84,7 +84,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_real(value: Any) -> bool:
-    return (_is_whole(value) or isinstance(value, float | np.floating)) and abs(value) < 1e29 and not math.isnan(value)
+    return (_is_whole(value) or isinstance(value, float | np.floating)) and bool(abs(value) < 1e29)
 
 
 def whole(least: int, most: int = 60_000, none: bool = False) -> Kind:
