@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import dataclasses
 import signal
 import sys
 import threading
@@ -24,53 +24,17 @@ LONG = 3  # lines from which on writing shows a progress bar
 
 def _read_prime(path: Path) -> Any:
     """Read a priming line: a JSON file with `text` and `offsets`, as `softattn write -o FILE.json` writes it."""
-    import numpy as np
-
+    from softattn.hub import read_file
     from softattn.strokes import Strokes
 
     try:
-        stored = json.loads(path.read_text("utf-8"))
-        return Strokes.from_numpy(np.array(stored["offsets"], dtype=np.float32), str(stored["text"]), str(path))
-    except (KeyError, TypeError, ValueError) as err:
-        why = f"it has no {err}" if isinstance(err, KeyError) else err
-        raise ValueError(
-            f'{path} is not a line to prime with: {why}; expected {{"text": "...", "offsets": [[dx, dy, end], ...]}}'
-        ) from err
+        line = Strokes.from_json(read_file(path, 64_000_000))
+        return dataclasses.replace(line, source=str(path))
+    except ValueError as err:
+        raise ValueError(f"{path} is not a line to prime with: {err}") from err
 
 
-def _save(page: Any, path: Path, kind: str, width: int) -> None:
-    """Write a page of handwriting as svg, png or json, whole or not at all."""
-    from softattn.hub import atomic_write
-
-    with atomic_write(path) as beside:
-        if kind == ".png":
-            _png(page, beside, width)
-        else:
-            beside.write_text(page.svg(width) if kind == ".svg" else _json(page), "utf-8")
-
-
-def _json(page: Any) -> str:
-    """A page as JSON: text, seed, redraws and offsets in raw units, rounded to hundredths."""
-    offsets = [[round(x, 2) + 0.0, round(y, 2) + 0.0, int(end)] for x, y, end in page.offsets.tolist()]
-    return json.dumps({"text": page.text, "seed": page.seed, "redraws": page.redraws, "offsets": offsets})
-
-
-def _png(page: Any, path: Path, width: int, pen: float = 8.0) -> None:
-    """A page as a picture of `width` pixels: black ink on white, the pen as thick as in the SVG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    xy = page.to_absolute()[:, :2]
-    low, high = (xy.amin(0) - pen).tolist(), (xy.amax(0) + pen).tolist()
-    scale = width / (high[0] - low[0])  # pixels per raw unit
-    fig = Figure(figsize=(width / 100, max(1, round(scale * (high[1] - low[1]))) / 100), dpi=100, facecolor="white")
-    ax = fig.add_axes((0, 0, 1, 1))
-    page.plot(ax, linewidth=pen * scale * 72 / 100)
-    ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="auto")
-    FigureCanvasAgg(fig).print_png(path)
-
-
-def _write(text: str, out: Path | None, prime: Path | None, width: int, model: str, **how: Any) -> None:
+def _write(text: str, out: Path | None, prime: Path | None, width: int | None, model: str, **how: Any) -> None:
     """What `softattn write` does: check all that can be checked, write, save, report."""
     kind = out.suffix.lower() if out else ".json"
     if kind not in (".svg", ".png", ".json"):
@@ -101,9 +65,9 @@ def _write(text: str, out: Path | None, prime: Path | None, width: int, model: s
     again = f", {page.redraws} lines drawn again" if page.redraws else ""
     print(f"seed {page.seed}{again.replace('1 lines', '1 line') if page.redraws == 1 else again}", file=sys.stderr)
     if out is None:
-        print(_json(page))
+        print(page.to_json())
     else:
-        _save(page, out, kind, width)
+        page.save(out, width)
 
 
 @contextmanager
@@ -173,7 +137,9 @@ def main(argv: list[str] | None = None) -> int:
             None, help="A JSON file with a line in the hand to write in."
         ),
         seed: int | None = typer.Option(None, help="The same seed writes the same; without it, one is drawn and told."),
-        width: int = typer.Option(640, min=16, max=20_000, help="Width of the picture, in pixels."),
+        width: int | None = typer.Option(
+            None, min=16, max=20_000, help="Width of the picture, in pixels; without it, letters have always one size."
+        ),
         columns: int = typer.Option(48, help="Characters per line, at least 8; longer texts are wrapped."),
         model: str = typer.Option("synthesis", help="The weights; `softattn weights` lists them."),
     ) -> None:

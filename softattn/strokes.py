@@ -1,40 +1,99 @@
 # Generated from book/strokes.md by tools/export.py. Edit the chapter, not this file.
-"""Strokes: a line of ink as steps.
+"""Strokes: online handwriting as pen offsets.
 
-One line of ink as the steps of a pen.
+One line of handwriting as the steps of a pen.
 
 The chapter book/strokes.md builds this module and explains each line.
 """
 
-from collections.abc import Sequence
+import io
+import json
+import os
+import re
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from softattn.hub import atomic_write
 
 __all__ = ["Strokes", "pad", "stroke_statistics"]
 
 
-# -- A line of ink is a list of steps --
+# -- A record that checks itself --
+def _numbers(who: str, values: Any, dtype: torch.dtype) -> Tensor:
+    """A tensor of one's own with these values, or a TypeError."""
+    if isinstance(values, Tensor) and not values.is_complex():
+        return values.detach().to(dtype, copy=True)
+    try:
+        array = np.array(values)
+    except (TypeError, ValueError, RuntimeError) as err:
+        raise TypeError(f"{who}: {err}; expected rows of numbers") from err
+    if isinstance(values, Tensor) or array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{who} came as {type(values).__name__} of {array.dtype}, expected a tensor or an array of numbers"
+        )
+    return torch.from_numpy(array.astype(np.float64)).to(dtype)
+
+
+# -- A record that checks itself --
+def _check_offsets(offsets: Tensor) -> None:
+    """Raise ValueError unless these are the steps of one line."""
+    if offsets.ndim != 2 or offsets.shape[1] != 3:
+        raise ValueError(f"Strokes: offsets have shape {tuple(offsets.shape)}, expected (T, 3): dx, dy, end of stroke")
+    if len(offsets) == 0:
+        raise ValueError("Strokes: no points; a line has at least one")
+    bad = (~torch.isfinite(offsets)).any(1)
+    if bad.any():
+        row = int(bad.nonzero()[0])
+        raise ValueError(f"Strokes: row {row} is {offsets[row].tolist()}; every number must be finite")
+    bad = (offsets[:, 2] != 0) & (offsets[:, 2] != 1)
+    if bad.any():
+        row = int(bad.nonzero()[0])
+        raise ValueError(
+            f"Strokes: end of stroke in row {row} is {offsets[row, 2]:g}, expected 0 or 1; sample or round it"
+        )
+
+
+# -- A record that checks itself --
+def _check_ends(offsets: Tensor) -> None:
+    """Raise ValueError unless a line starts at rest and ends off paper."""
+    if offsets[-1, 2] != 1:
+        raise ValueError(
+            "Strokes: the last row must have end = 1, for the pen leaves the paper there; set offsets[-1, 2] = 1"
+        )
+    if offsets[0, 0] != 0 or offsets[0, 1] != 0:
+        raise ValueError(
+            f"Strokes: row 0 is {offsets[0].tolist()}, expected dx = dy = 0: "
+            "it is the starting point. If these are positions on the paper, "
+            "use Strokes.from_absolute"
+        )
+
+
+def _check_index(index: Tensor, given: Any, count: int, text: str) -> None:
+    """Raise ValueError unless each point has a character of the text."""
+    if index.shape != (count,):
+        raise ValueError(f"Strokes: char_index has shape {tuple(index.shape)}, expected one per point: ({count},)")
+    if not (index == torch.as_tensor(given, device=index.device)).all():
+        raise ValueError("Strokes: char_index holds fractions or NaN")
+    if index.min() < 0 or index.max() >= len(text):
+        raise ValueError(
+            f"Strokes: char_index runs from {int(index.min())} to "
+            f"{int(index.max())}, but the text {text!r} has indices 0 to "
+            f"{len(text) - 1}"
+        )
+
+
+# -- A record that checks itself --
 @dataclass(frozen=True, eq=False, repr=False)
-class Strokes:
-    """One written line: the steps of a pen, in the raw units of its source, y pointing down.
-
-    Args:
-        offsets: shape (T, 3), tensor or array, kept as float32: dx, dy, end. Row t moves the pen to point t;
-            end is 1 if the pen lifts after that point. Row 0 is the starting point, dx = dy = 0. The last end is 1.
-        text: what is written, "" if unknown.
-        source: where the line comes from.
-        char_index: shape (T,), the index into `text` of the character that each point belongs to, or None.
-
-    Raises:
-        ValueError: if the offsets are empty, of another shape, not finite, or break the conventions above.
-
-    Source: Graves (2013), section 4: x_t in R x R x {0, 1}.
-    """
+class _Steps:
+    """The record behind Strokes: steps, text, letters."""
 
     offsets: Tensor
     text: str = ""
@@ -42,44 +101,82 @@ class Strokes:
     char_index: Tensor | None = None
 
     def __post_init__(self):
-        offsets = torch.as_tensor(self.offsets).detach().to(torch.float32)
+        for name in ("text", "source"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise TypeError(f"Strokes: {name} is {value!r}, not a str")
+        offsets = _numbers("Strokes: offsets", self.offsets, torch.float32)
+        _check_offsets(offsets)
+        _check_ends(offsets)
         object.__setattr__(self, "offsets", offsets)
-        if offsets.ndim != 2 or offsets.shape[1] != 3:
-            raise ValueError(
-                f"Strokes: offsets have shape {tuple(offsets.shape)}, expected (T, 3): dx, dy, end of stroke"
-            )
-        if len(offsets) == 0:
-            raise ValueError("Strokes: no points; a line has at least one")
-        if not torch.isfinite(offsets).all():
-            row = int((~torch.isfinite(offsets)).any(1).nonzero()[0])
-            raise ValueError(f"Strokes: row {row} is {offsets[row].tolist()}; every number must be finite")
-        end = offsets[:, 2]
-        if not ((end == 0) | (end == 1)).all():
-            row = int(((end != 0) & (end != 1)).nonzero()[0])
-            raise ValueError(
-                f"Strokes: end of stroke in row {row} is {end[row].item()}, expected 0 or 1; sample or round it"
-            )
-        if end[-1] != 1:
-            raise ValueError(
-                "Strokes: the last row must have end = 1, for the pen leaves the paper there; set offsets[-1, 2] = 1"
-            )
-        if offsets[0, 0] != 0 or offsets[0, 1] != 0:
-            raise ValueError(
-                f"Strokes: row 0 is {offsets[0].tolist()}, expected dx = dy = 0: it is the starting point. "
-                "If these are positions on the paper, use Strokes.from_absolute"
-            )
         if self.char_index is not None:
-            index = torch.as_tensor(self.char_index).detach().to(torch.int64)
+            given = self.char_index
+            index = _numbers("Strokes: char_index", given, torch.int64)
+            _check_index(index, given, len(offsets), self.text)
             object.__setattr__(self, "char_index", index)
-            if index.shape != end.shape:
-                raise ValueError(
-                    f"Strokes: char_index has shape {tuple(index.shape)}, expected one per point: ({len(end)},)"
-                )
-            if index.min() < 0 or index.max() >= len(self.text):
-                raise ValueError(
-                    f"Strokes: char_index runs from {int(index.min())} to {int(index.max())}, "
-                    f"but the text {self.text!r} has indices 0 to {len(self.text) - 1}"
-                )
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __eq__(self, other) -> bool:
+        if not isinstance(other, _Steps):
+            return NotImplemented
+        a, b = self.char_index, other.char_index
+        return (
+            (self.text, self.source) == (other.text, other.source)
+            and torch.equal(self.offsets, other.offsets)
+            and (a is None) == (b is None)
+            and (a is None or b is None or torch.equal(a, b))
+        )
+
+    __hash__ = None  # type: ignore
+
+    def __repr__(self) -> str:
+        pens = int(self.offsets[:, 2].sum())
+        counts = f"{len(self)} points, {pens} strokes"
+        return f"Strokes({self.text!r}, {counts}, source={self.source!r})"
+
+
+# -- From steps to places and back --
+def _offsets(points: Any, ends: Any) -> Tensor:
+    """Steps (T, 3) between positions, for Strokes.from_absolute."""
+    who = "Strokes.from_absolute"
+    points = _numbers(f"{who}: points", points, torch.float64)
+    if ends is None and points.ndim == 2 and points.shape[1] == 3:
+        points, ends = points[:, :2], points[:, 2]
+    if ends is None or points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(
+            f"{who}: points have shape {tuple(points.shape)}, expected (T, 2) and `ends`, or (T, 3) without"
+        )
+    ends = _numbers(f"{who}: ends", ends, torch.float64)
+    if ends.shape != points.shape[:1]:
+        raise ValueError(f"{who}: ends have shape {tuple(ends.shape)}, expected ({len(points)},)")
+    if len(points) == 0:
+        raise ValueError(f"{who}: no points; a line has at least one")
+    steps = torch.diff(points, dim=0, prepend=points[:1])
+    ends = torch.cat([ends[:-1], ends.new_ones(1)]).to(steps.device)
+    return torch.cat([steps, ends[:, None]], dim=1)
+
+
+# -- From steps to places and back --
+def _draw(ax: Any, strokes: list[np.ndarray], color: str, width: float):
+    """Ink on matplotlib axes, `width` in points."""
+    for stroke in strokes:
+        if len(stroke) == 1:
+            ax.plot(*stroke.T, ".", color=color, markersize=2 * width)
+        else:
+            ax.plot(
+                *stroke.T,
+                color=color,
+                linewidth=width,
+                solid_capstyle="round",
+            )
+    ax.axis("off")
+
+
+# -- From steps to places and back --
+class _Paper(_Steps):
+    """The record on paper: places, one array per stroke, and a plot."""
 
     @classmethod
     def from_absolute(
@@ -89,176 +186,370 @@ class Strokes:
         text: str = "",
         source: str = "",
         char_index: Tensor | np.ndarray | Sequence | None = None,
-    ) -> "Strokes":
+    ) -> Self:
         """Make strokes from positions.
 
         Args:
-            points: x, y of each point, shape (T, 2); or x, y, end, shape (T, 3), and then no `ends`.
-            ends: shape (T,), 1 where the pen lifts after the point. The last one is set to 1.
+            points: x, y of each point, shape (T, 2); or x, y, end,
+                shape (T, 3), and then no `ends`.
+            ends: shape (T,), 1 where the pen lifts after the point.
+                The last one is set to 1.
             text, source, char_index: as in Strokes.
 
         Raises:
-            ValueError: if there are no points, or points and ends have other shapes.
+            ValueError: if there are no points, or points and ends have
+                other shapes.
+            TypeError: if they are no numbers.
         """
-        points = torch.as_tensor(points).detach().to(torch.float64)
-        if ends is None and points.ndim == 2 and points.shape[1] == 3:
-            points, ends = points[:, :2], points[:, 2]
-        if ends is None or points.ndim != 2 or points.shape[1] != 2:
-            raise ValueError(
-                f"Strokes.from_absolute: points have shape {tuple(points.shape)}, "
-                "expected (T, 2) and `ends`, or (T, 3) without"
-            )
-        ends = torch.as_tensor(ends).detach().to(torch.float64)
-        if ends.shape != points.shape[:1]:
-            raise ValueError(f"Strokes.from_absolute: ends have shape {tuple(ends.shape)}, expected ({len(points)},)")
-        if len(points) == 0:
-            raise ValueError("Strokes.from_absolute: no points; a line has at least one")
-        steps = torch.diff(points, dim=0, prepend=points[:1])
-        ends = torch.cat([ends[:-1], ends.new_ones(1)])
-        return cls(torch.cat([steps, ends[:, None]], dim=1), text, source, char_index)
-
-    @classmethod
-    def from_numpy(
-        cls, offsets: np.ndarray, text: str = "", source: str = "", char_index: np.ndarray | None = None
-    ) -> "Strokes":
-        """Make strokes from an array of offsets, shape (T, 3); the numbers are copied."""
-        return cls(torch.tensor(np.asarray(offsets, dtype=np.float32)), text, source, char_index)
-
-    def numpy(self) -> np.ndarray:
-        """The offsets as an array of their own, shape (T, 3), float32."""
-        return self.offsets.cpu().numpy().copy()
+        offsets = _offsets(points, ends)
+        return cls(offsets, text, source, char_index)
 
     def to_absolute(self) -> Tensor:
-        """Positions on the paper: x, y, end, shape (T, 3), float32; the pen starts at (0, 0)."""
+        """Positions: x, y, end, (T, 3), float32; the pen starts at 0, 0."""
         xy = self.offsets[:, :2].double().cumsum(0).float()
         return torch.cat([xy, self.offsets[:, 2:]], dim=1)
 
     def polylines(self) -> list[np.ndarray]:
-        """One array of positions (points, 2) for each time that the pen is on the paper."""
+        """Positions (points, 2) for each time that the pen is down."""
         line = self.to_absolute().cpu().numpy()
         return np.split(line[:, :2], np.flatnonzero(line[:-1, 2]) + 1)
 
     def plot(self, ax: Any = None, color: str = "black", linewidth: float = 1.2) -> Any:
-        """Draw the line upright.
-
-        Args:
-            ax: matplotlib axes to draw on; new ones if None.
-            color, linewidth: of the pen, as matplotlib takes them.
-
-        Returns:
-            The axes.
-        """
+        """Draw the line upright on matplotlib axes (new ones if None)."""
         if ax is None:
             from softattn.pictures import figure
 
             _, ax = figure(height=1.6)
-        for stroke in self.polylines():
-            if len(stroke) == 1:
-                ax.plot(*stroke.T, ".", color=color, markersize=2 * linewidth)
-            else:
-                ax.plot(*stroke.T, color=color, linewidth=linewidth, solid_capstyle="round")
+        _draw(ax, self.polylines(), color, linewidth)
         ax.set_aspect("equal", adjustable="datalim")
         if not ax.yaxis_inverted():  # y points down in the data
             ax.invert_yaxis()
-        ax.axis("off")
         return ax
 
-    def svg(self, width: int = 640, color: str = "currentColor", pen: float = 8.0) -> str:
-        """The line as an SVG picture: `width` in pixels, `color` as in CSS, `pen` the pen's thickness in raw units."""
-        xy = self.to_absolute()[:, :2]
-        low, high = xy.amin(0) - pen, xy.amax(0) + pen
-        (x, y), (w, h) = low.tolist(), (high - low).tolist()
-        paths = []
-        for stroke in self.polylines():
-            points = " ".join(f"{px:g} {py:g}" for px, py in stroke)
-            paths.append(f"M{points}" if len(stroke) > 1 else f"M{points}h0")  # a round cap makes a dot of it
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{max(1, round(width * h / w))}" '
-            f'viewBox="{x:g} {y:g} {w:g} {h:g}" role="img" aria-label="{escape(self.text or "handwriting")}">'
-            f'<path d="{"".join(paths)}" fill="none" stroke="{escape(color, quote=True)}" stroke-width="{pen:g}" '
-            'stroke-linecap="round" stroke-linejoin="round"/></svg>'
+
+# -- Pictures and files --
+_PIXELS = 2**25  # of one picture at most: 134 MB while it is drawn
+
+
+def _frame(
+    who: str, strokes: list[np.ndarray], width: int | None, pen: float
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+    """Upper left corner and size in raw units, and size in pixels."""
+    whole = isinstance(width, int | np.integer) and not isinstance(width, bool)
+    if width is not None and not (whole and width >= 1):
+        raise ValueError(
+            f"{who}: width is {width!r}, expected whole pixels, 1 or more, or None for a tenth of a pixel per unit"
         )
+    number = isinstance(pen, int | float) and not isinstance(pen, bool)
+    if not (number and 0 < pen <= 1000):
+        raise ValueError(f"{who}: pen is {pen!r}, expected 0 < pen <= 1000")
+    points = np.concatenate(strokes).astype(np.float64)
+    low, high = points.min(0) - pen, points.max(0) + pen
+    w, h = high - low
+    across = max(1, round(w / 10)) if width is None else int(width)
+    return low, high - low, (across, max(1, round(across * h / w)))
 
-    def __len__(self) -> int:
-        return len(self.offsets)
 
-    def __eq__(self, other) -> bool:
-        if not isinstance(other, Strokes):
-            return NotImplemented
-        index = [s.char_index for s in (self, other)]
-        same_index = index[0] is index[1] or (
-            None not in map(type, index) and all(i is not None for i in index) and torch.equal(*index)
+# -- Pictures and files --
+
+# what no XML may hold, not even escaped
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _attribute(text: str) -> str:
+    """A text as it may stand between the quotes of an XML attribute."""
+    return escape(_NOT_XML.sub("\ufffd", text), quote=True)
+
+
+def _svg_path(strokes: list[np.ndarray]) -> str:
+    """The `d` of an SVG path: every stroke has a length, dots too."""
+    paths = []
+    for stroke in strokes:
+        places = [f"{x:.10g} {y:.10g}" for x, y in stroke.round(2) + 0.0]
+        if len(set(places)) == 1:
+            x, y = stroke[0] - (0.5, 0)
+            places = [f"{x:.10g} {y:.10g}h1"]
+        paths.append("M" + " ".join(places))
+    return "".join(paths)
+
+
+# -- Pictures and files --
+def _svg(
+    strokes: list[np.ndarray],
+    words: str,
+    width: int | None,
+    color: str,
+    pen: float,
+) -> str:
+    """An SVG picture that says its words to those who cannot see it."""
+    low, size, pixels = _frame("Strokes.svg", strokes, width, pen)
+    box = " ".join(f"{v:.10g}" for v in [*low, *size])
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" '
+        f'width="{pixels[0]}" height="{pixels[1]}" viewBox="{box}" '
+        f'role="img" aria-label="{_attribute(words)}">'
+        f'<path d="{_svg_path(strokes)}" fill="none" '
+        f'stroke="{_attribute(color)}" stroke-width="{pen:g}" '
+        'stroke-linecap="round" stroke-linejoin="round"/></svg>'
+    )
+
+
+# -- Pictures and files --
+def _png(strokes: list[np.ndarray], width: int | None, color: str, pen: float) -> bytes:
+    """A picture in pixels, ink on white."""
+    low, size, (across, down) = _frame("Strokes.save", strokes, width, pen)
+    if across * down > _PIXELS or max(across, down) >= 2**16:
+        raise ValueError(
+            f"Strokes.save: {across} x {down} pixels; at most {_PIXELS:,} in "
+            "all, and 65,535 on a side, are drawn: give a smaller width"
         )
-        return (
-            (self.text, self.source) == (other.text, other.source)
-            and torch.equal(self.offsets, other.offsets)
-            and same_index
-        )
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.colors import is_color_like
+        from matplotlib.figure import Figure
+    except ImportError as err:
+        why = "a .png needs Matplotlib: pip install matplotlib"
+        raise ImportError(f"Strokes.save: {why}; .svg needs nothing") from err
+    if not is_color_like(color):
+        raise ValueError(f"Strokes.save: {color!r} is no colour")
+    inches = ((across + 0.01) / 100, (down + 0.01) / 100)
+    figure = Figure(figsize=inches, dpi=100, facecolor="white")
+    ax = figure.add_axes((0, 0, 1, 1))
+    _draw(ax, strokes, color, pen * across / size[0] * 72 / 100)
+    x, y = low + size
+    ax.set(xlim=(low[0], x), ylim=(y, low[1]), aspect="auto")
+    file = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(file)
+    return file.getvalue()
 
-    __hash__ = None
 
-    def __repr__(self) -> str:
-        pens = int(self.offsets[:, 2].sum())
-        return f"Strokes({self.text!r}, {len(self)} points, {pens} strokes, source={self.source!r})"
+# -- Pictures and files --
+_WANTED = 'expected {"text": "...", "offsets": [[dx, dy, end], ...]}'
 
 
-# -- A line of ink is a list of steps --
+def _from_json(stored: str | bytes | Mapping) -> Mapping:
+    """What a JSON text holds, with rows of three numbers within bounds."""
+    who = "Strokes.from_json"
+    if isinstance(stored, str | bytes | bytearray):
+        if isinstance(stored, str):
+            stored = stored.removeprefix("\ufeff")
+        try:
+            stored = json.loads(stored)  # bytes: by their byte order mark
+        except (ValueError, RecursionError) as err:
+            raise ValueError(f"{who}: not JSON: {err}; {_WANTED}") from err
+    if not isinstance(stored, Mapping):
+        kind = type(stored).__name__
+        raise ValueError(f"{who}: this is a {kind}; {_WANTED}")
+    if "offsets" not in stored:
+        raise ValueError(f"{who}: it has no 'offsets'; {_WANTED}")
+    rows = stored["offsets"]
+    rows = rows.tolist() if isinstance(rows, Tensor | np.ndarray) else rows
+    for k, row in enumerate(rows if isinstance(rows, list) else [rows]):
+        three = isinstance(row, list | tuple) and len(row) == 3
+        if not three or any(type(v) not in (int, float) for v in row):
+            raise ValueError(f"{who}: row {k} is {reprlib.repr(row)}; {_WANTED}")
+        if any(abs(v) > 1_000_000 for v in row):
+            raise ValueError(f"{who}: row {k} moves over 1,000,000 units")
+    return {**stored, "offsets": rows}
+
+
+# -- Pictures and files --
+def _short(value: np.float32) -> float | int:
+    """The shortest number that is this one again as a float32."""
+    number = float(str(value))
+    return int(number) if number.is_integer() else number
+
+
+# -- Pictures and files --
+class Strokes(_Paper):
+    """One written line: the steps of a pen, raw units, y pointing down.
+
+    Args:
+        offsets: shape (T, 3), copied as float32: dx, dy, end. Row t moves
+            the pen to point t; end is 1 if it lifts after that point. Row 0
+            is the starting point, dx = dy = 0. The last end is 1.
+        text: what is written, "" if unknown.
+        source: where the line comes from.
+        char_index: shape (T,), the index into `text` of the character that
+            each point belongs to, or None.
+
+    Raises:
+        ValueError: if the offsets are empty, of another shape, not finite,
+            or break the conventions above.
+        TypeError: if they are no numbers, or the text is none.
+
+    Source: Graves (2013), section 4: x_t in R x R x {0, 1}.
+    """
+
+    def svg(
+        self,
+        width: int | None = None,
+        color: str = "currentColor",
+        pen: float = 8.0,
+    ) -> str:
+        """The line as an SVG picture.
+
+        Args:
+            width: in pixels; None keeps letters the same size in every
+                picture, ten raw units to the pixel.
+            color: of the ink, as in CSS.
+            pen: its thickness, in raw units.
+        """
+        words = self.text or "handwriting"
+        return _svg(self.polylines(), words, width, str(color), pen)
+
+    def to_json(self, **notes: Any) -> str:
+        """Text, source, offsets and char_index as JSON, with `notes`."""
+        x = self.offsets.cpu().numpy()
+        stored = {"text": self.text, "source": self.source, **notes}
+        stored["offsets"] = [[_short(value) for value in row] for row in x]
+        if self.char_index is not None:
+            stored["char_index"] = self.char_index.tolist()
+        return json.dumps(stored, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, stored: str | bytes | Mapping) -> Self:
+        """Read what `to_json` wrote: a text, the bytes of a file, a dict.
+
+        Raises:
+            ValueError: if it is not JSON, or not that of a line.
+        """
+        stored = _from_json(stored)
+        keep = {"text", "source", "offsets", "char_index"} & set(stored)
+        try:
+            return cls(**{key: stored[key] for key in keep})
+        except TypeError as err:
+            raise ValueError(f"Strokes.from_json: {err}") from err
+
+    def save(
+        self,
+        path: str | os.PathLike,
+        width: int | None = None,
+        color: str = "black",
+        pen: float = 8.0,
+    ) -> None:
+        """Write a .json, .svg or .png file, whole or not at all.
+
+        Args:
+            path: its ending says the kind.
+            width, color, pen: of a picture, as in `svg`.
+
+        Raises:
+            ValueError: for another ending, or a picture too large.
+            OSError: if the file cannot be written.
+        """
+        kind = Path(path).suffix.lower()
+        if kind == ".json":
+            data = self.to_json().encode()
+        elif kind == ".svg":
+            data = self.svg(width, color, pen).encode()
+        elif kind == ".png":
+            data = _png(self.polylines(), width, color, pen)
+        else:
+            raise ValueError(f"Strokes.save: {str(path)!r} ends in {kind or 'nothing'}, expected .json, .svg or .png")
+        with atomic_write(path) as beside:
+            beside.write_bytes(data)
+
+
+# -- A batch is a box --
+def _lines(who: str, lines: Any) -> list[Strokes]:
+    """These lines as a list, or a sentence if they are none."""
+    if isinstance(lines, Strokes):
+        raise TypeError(f"{who}: got one line; put it into a list")
+    try:
+        found = list(lines)
+    except TypeError:
+        found = [lines]
+    for k, line in enumerate(found):
+        if not isinstance(line, Strokes):
+            kind = type(line).__name__
+            raise TypeError(f"{who}: entry {k} is {kind}, expected Strokes")
+    if not found:
+        raise ValueError(f"{who}: no lines; expected at least one line")
+    return found
+
+
 def pad(lines: Sequence[Strokes]) -> tuple[Tensor, Tensor]:
-    """Stack lines of different lengths into one batch, time first, zeros behind the shorter ones.
+    """Stack lines into one batch, time first, zeros behind shorter ones.
 
     Args:
         lines: B lines.
 
     Returns:
-        x (T, B, 3), the offsets, T that of the longest line; lengths (B,), the points of each line, int64.
+        x (T, B, 3), the offsets, T that of the longest line; lengths (B,),
+        the points of each line, int64.
 
     Raises:
         ValueError: if there are no lines.
+        TypeError: if one of them is no Strokes.
     """
-    if len(lines) == 0:
-        raise ValueError("pad: no lines; a batch has at least one")
-    x = torch.nn.utils.rnn.pad_sequence([line.offsets for line in lines])  # (T, B, 3)
-    return x, torch.tensor([len(line) for line in lines])
+    lines = _lines("pad", lines)
+    x = nn.utils.rnn.pad_sequence([line.offsets for line in lines])
+    return x, torch.tensor([len(line) for line in lines])  # (T, B, 3), (B,)
+
+
+# -- A heap of lines in numbers --
+def _shares(values: Tensor, width: int) -> list[float]:
+    """Shares in 40 bins of `width` around 0; the outer ones take the rest."""
+    bins = (values / width).floor().clamp(-20, 19).long() + 20
+    counts = torch.bincount(bins, minlength=40).tolist()
+    return [round(n / max(1, len(values)), 5) for n in counts]
+
+
+def _histograms(steps: Tensor, width: int) -> dict[str, list[float]]:
+    """Of the two columns dx and dy, (T, 2)."""
+    return {a: _shares(steps[:, i], width) for i, a in enumerate(("dx", "dy"))}
+
+
+# -- A heap of lines in numbers --
+def _rates(lines: list[Strokes]) -> dict:
+    """Points, and how often this and that occurs."""
+    characters = sum(len(line.text) for line in lines)
+    points = sum(len(line) for line in lines)
+    strokes = [stroke for line in lines for stroke in line.polylines()]
+    dots = sum(len(stroke) == 1 for stroke in strokes)
+    return {
+        "points": points,
+        "points_per_character": round(points / characters, 2),
+        "strokes_per_character": round(len(strokes) / characters, 3),
+        "end_rate": round(len(strokes) / points, 4),
+        "dot_share": round(dots / len(strokes), 4),
+    }
+
+
+def _steps(lines: list[Strokes]) -> dict:
+    """How long the steps are."""
+    x = torch.cat([line.offsets[:, :2] for line in lines]).double()
+    steps = torch.cat([line.offsets[1:, :2] for line in lines])
+    lifted = torch.cat([line.offsets[:-1, 2] for line in lines]) == 1
+    return {
+        "mean": [round(v, 2) for v in x.mean(0).tolist()],
+        "std": [round(v, 2) for v in x.std(0, correction=0).tolist()],
+        "pen_down": _histograms(steps[~lifted], 4),
+        "pen_up": _histograms(steps[lifted], 40),
+    }
 
 
 # -- A heap of lines in numbers --
 def stroke_statistics(lines: Sequence[Strokes]) -> dict:
-    """What a heap of lines looks like in numbers, for comparing one source with another.
+    """What a heap of lines looks like in numbers.
 
     Args:
         lines: at least one line, each with its text.
 
     Returns:
-        lines, points: how many. points_per_character, strokes_per_character. mean, std: of dx and dy over all rows.
-        end_rate: share of points after which the pen lifts. dot_share: share of strokes that are one point.
-        pen_down: {dx, dy}, shares of the steps on the paper in bins of 4 units around -78, -74, ..., 78 (the last ones
-        take what is beyond); pen_up: the same for jumps, in bins of 40 units around -780 to 780.
+        lines, points: how many. points_per_character, strokes_per_character.
+        mean, std: of dx and dy over all rows. end_rate: share of points
+        after which the pen lifts. dot_share: share of strokes that are one
+        point. pen_down: {dx, dy}, shares of the steps on the paper in bins
+        of 4 units around -78, -74, ..., 78 (the outer ones take what is
+        beyond); pen_up: the same for jumps, in bins of 40 units.
 
     Raises:
         ValueError: if there are no lines, or one has no text.
+        TypeError: if one of them is no Strokes.
     """
-    if len(lines) == 0 or not all(line.text for line in lines):
-        raise ValueError("stroke_statistics: expected at least one line, and every line with its text")
-    characters = sum(len(line.text) for line in lines)
-    x = torch.cat([line.offsets for line in lines]).double()
-    steps = torch.cat([line.offsets[1:] for line in lines])
-    after_lift = torch.cat([line.offsets[:-1, 2] for line in lines]) == 1
-    strokes = int(x[:, 2].sum())
-    dots = sum(sum(len(stroke) == 1 for stroke in line.polylines()) for line in lines)
-
-    def shares(values: Tensor, width: int) -> list[float]:
-        bins = (values / width).floor().clamp(-20, 19).long() + 20
-        return [round(n / max(1, len(values)), 5) for n in torch.bincount(bins, minlength=40).tolist()]
-
-    return {
-        "lines": len(lines),
-        "points": len(x),
-        "points_per_character": round(len(x) / characters, 2),
-        "strokes_per_character": round(strokes / characters, 3),
-        "mean": [round(v, 2) for v in x[:, :2].mean(0).tolist()],
-        "std": [round(v, 2) for v in x[:, :2].std(0, correction=0).tolist()],
-        "end_rate": round(strokes / len(x), 4),
-        "dot_share": round(dots / strokes, 4),
-        "pen_down": {axis: shares(steps[~after_lift, i], 4) for i, axis in enumerate(("dx", "dy"))},
-        "pen_up": {axis: shares(steps[after_lift, i], 40) for i, axis in enumerate(("dx", "dy"))},
-    }
+    lines = _lines("stroke_statistics", lines)
+    if not all(line.text for line in lines):
+        raise ValueError("stroke_statistics: expected every line with its text")
+    return {"lines": len(lines), **_rates(lines), **_steps(lines)}
