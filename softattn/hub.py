@@ -254,7 +254,7 @@ def _sweep(folder: Path) -> None:
                 os.unlink(entry.path)
 
 
-def _read(path: Path, limit: int | None = None) -> bytes:
+def read_file(path: Path, limit: int | None = None) -> bytes:
     """Read a regular file: a pipe would wait for ever, a device has no end.
 
     Raises:
@@ -533,7 +533,7 @@ def _checked(name: str, path: Path, card: Mapping[str, Any]) -> bytes:
     again = "install the package again" if path.parent == WEIGHTS else "save it again"
     if not path.exists():
         raise ValueError(f"weights {name!r}: the card is here, {path.name} is not; {again}")
-    data = _read(path, max(card["bytes"], path.stat().st_size if path.is_file() else 0))
+    data = read_file(path, max(card["bytes"], path.stat().st_size if path.is_file() else 0))
     if len(data) != card["bytes"]:
         raise ValueError(
             f"weights {name!r}: {path.name} holds {len(data)} bytes, its card says {card['bytes']}; "
@@ -606,7 +606,7 @@ def _card(path: Path) -> dict[str, Any]:
             "softattn.hub.save_weights writes both"
         )
     try:
-        card = json.loads(_read(path, _CARD_BYTES).decode("utf-8"))
+        card = json.loads(read_file(path, _CARD_BYTES).decode("utf-8"))
     except (ValueError, RecursionError) as err:  # no JSON, no UTF-8, a number of thousands of digits, too deep
         raise ValueError(f"weights {name!r}: the card {path.name} is not JSON: {err}") from err
     if not isinstance(card, dict):

@@ -357,7 +357,7 @@ def load_iam(
             if clean:
                 dropped[name] = fault
                 continue
-        lines.append(Strokes.from_numpy(offsets, text, f"iam-ondb/{name}"))
+        lines.append(Strokes(offsets, text, f"iam-ondb/{name}"))
     absent = tuple(form for form in forms if form not in rows)
     return lines, IamReport(split, len(lines), len(forms) - len(absent), absent, dropped, faulty)
 

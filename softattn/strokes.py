@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from softattn.hub import atomic_write
+from softattn.hub import atomic_write, real, whole
 
 __all__ = ["Strokes", "pad", "stroke_statistics"]
 
@@ -29,13 +29,15 @@ __all__ = ["Strokes", "pad", "stroke_statistics"]
 # -- A record that checks itself --
 def _numbers(who: str, values: Any, dtype: torch.dtype) -> Tensor:
     """A tensor of one's own with these values, or a TypeError."""
-    if isinstance(values, Tensor) and not values.is_complex():
+    if isinstance(values, Tensor):
+        if values.is_complex():
+            raise TypeError(f"{who} came as complex numbers")
         return values.detach().to(dtype, copy=True)
     try:
         array = np.array(values)
     except (TypeError, ValueError, RuntimeError) as err:
         raise TypeError(f"{who}: {err}; expected rows of numbers") from err
-    if isinstance(values, Tensor) or array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{who} came as {type(values).__name__} of {array.dtype}, expected a tensor or an array of numbers"
         )
@@ -45,10 +47,10 @@ def _numbers(who: str, values: Any, dtype: torch.dtype) -> Tensor:
 # -- A record that checks itself --
 def _check_offsets(offsets: Tensor) -> None:
     """Raise ValueError unless these are the steps of one line."""
+    if offsets.ndim > 0 and len(offsets) == 0:
+        raise ValueError("Strokes: no points; a line has at least one")
     if offsets.ndim != 2 or offsets.shape[1] != 3:
         raise ValueError(f"Strokes: offsets have shape {tuple(offsets.shape)}, expected (T, 3): dx, dy, end of stroke")
-    if len(offsets) == 0:
-        raise ValueError("Strokes: no points; a line has at least one")
     bad = (~torch.isfinite(offsets)).any(1)
     if bad.any():
         row = int(bad.nonzero()[0])
@@ -201,8 +203,10 @@ class _Paper(_Steps):
                 other shapes.
             TypeError: if they are no numbers.
         """
-        offsets = _offsets(points, ends)
-        return cls(offsets, text, source, char_index)
+        index = char_index
+        if index is not None:
+            index = _numbers("Strokes: char_index", index, torch.float64)
+        return cls(_offsets(points, ends), text, source, index)
 
     def to_absolute(self) -> Tensor:
         """Positions: x, y, end, (T, 3), float32; the pen starts at 0, 0."""
@@ -235,19 +239,18 @@ def _frame(
     who: str, strokes: list[np.ndarray], width: int | None, pen: float
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
     """Upper left corner and size in raw units, and size in pixels."""
-    whole = isinstance(width, int | np.integer) and not isinstance(width, bool)
-    if width is not None and not (whole and width >= 1):
-        raise ValueError(
-            f"{who}: width is {width!r}, expected whole pixels, 1 or more, or None for a tenth of a pixel per unit"
-        )
-    number = isinstance(pen, int | float) and not isinstance(pen, bool)
-    if not (number and 0 < pen <= 1000):
-        raise ValueError(f"{who}: pen is {pen!r}, expected 0 < pen <= 1000")
+    if width is not None:
+        width = whole(who, "width", width, 1)
+    pen = real(who, "pen", pen, 0.01, 1000)
     points = np.concatenate(strokes).astype(np.float64)
     low, high = points.min(0) - pen, points.max(0) + pen
     w, h = high - low
-    across = max(1, round(w / 10)) if width is None else int(width)
-    return low, high - low, (across, max(1, round(across * h / w)))
+    scale = 0.1 if width is None else width / w  # pixels per unit
+    return (
+        low,
+        high - low,
+        (max(1, round(scale * w)), max(1, round(scale * h))),
+    )
 
 
 # -- Pictures and files --
@@ -295,6 +298,20 @@ def _svg(
 
 
 # -- Pictures and files --
+def _canvas(inches: tuple[float, float], color: str) -> Any:
+    """An empty white figure of 100 pixels to the inch."""
+    try:
+        from matplotlib.colors import is_color_like
+        from matplotlib.figure import Figure
+    except ImportError as err:
+        why = "a .png needs Matplotlib: pip install matplotlib"
+        raise ImportError(f"Strokes.save: {why}; .svg needs nothing") from err
+    if not is_color_like(color):
+        raise ValueError(f"Strokes.save: {color!r} is no colour")
+    return Figure(figsize=inches, dpi=100, facecolor="white")
+
+
+# -- Pictures and files --
 def _png(strokes: list[np.ndarray], width: int | None, color: str, pen: float) -> bytes:
     """A picture in pixels, ink on white."""
     low, size, (across, down) = _frame("Strokes.save", strokes, width, pen)
@@ -303,23 +320,14 @@ def _png(strokes: list[np.ndarray], width: int | None, color: str, pen: float) -
             f"Strokes.save: {across} x {down} pixels; at most {_PIXELS:,} in "
             "all, and 65,535 on a side, are drawn: give a smaller width"
         )
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.colors import is_color_like
-        from matplotlib.figure import Figure
-    except ImportError as err:
-        why = "a .png needs Matplotlib: pip install matplotlib"
-        raise ImportError(f"Strokes.save: {why}; .svg needs nothing") from err
-    if not is_color_like(color):
-        raise ValueError(f"Strokes.save: {color!r} is no colour")
     inches = ((across + 0.01) / 100, (down + 0.01) / 100)
-    figure = Figure(figsize=inches, dpi=100, facecolor="white")
+    figure = _canvas(inches, color)
     ax = figure.add_axes((0, 0, 1, 1))
     _draw(ax, strokes, color, pen * across / size[0] * 72 / 100)
     x, y = low + size
     ax.set(xlim=(low[0], x), ylim=(y, low[1]), aspect="auto")
     file = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(file)
+    figure.savefig(file, format="png")
     return file.getvalue()
 
 
@@ -342,7 +350,13 @@ def _from_json(stored: str | bytes | Mapping) -> Mapping:
         raise ValueError(f"{who}: this is a {kind}; {_WANTED}")
     if "offsets" not in stored:
         raise ValueError(f"{who}: it has no 'offsets'; {_WANTED}")
-    rows = stored["offsets"]
+    return {**stored, "offsets": _rows(stored["offsets"])}
+
+
+# -- Pictures and files --
+def _rows(rows: Any) -> list:
+    """Rows of three bounded numbers, or a sentence."""
+    who = "Strokes.from_json"
     rows = rows.tolist() if isinstance(rows, Tensor | np.ndarray) else rows
     for k, row in enumerate(rows if isinstance(rows, list) else [rows]):
         three = isinstance(row, list | tuple) and len(row) == 3
@@ -350,7 +364,7 @@ def _from_json(stored: str | bytes | Mapping) -> Mapping:
             raise ValueError(f"{who}: row {k} is {reprlib.repr(row)}; {_WANTED}")
         if any(abs(v) > 1_000_000 for v in row):
             raise ValueError(f"{who}: row {k} moves over 1,000,000 units")
-    return {**stored, "offsets": rows}
+    return rows
 
 
 # -- Pictures and files --
@@ -409,11 +423,7 @@ class Strokes(_Paper):
 
     @classmethod
     def from_json(cls, stored: str | bytes | Mapping) -> Self:
-        """Read what `to_json` wrote: a text, the bytes of a file, a dict.
-
-        Raises:
-            ValueError: if it is not JSON, or not that of a line.
-        """
+        """What `to_json` wrote, as text, bytes or dict; else ValueError."""
         stored = _from_json(stored)
         keep = {"text", "source", "offsets", "char_index"} & set(stored)
         try:
@@ -438,6 +448,8 @@ class Strokes(_Paper):
             ValueError: for another ending, or a picture too large.
             OSError: if the file cannot be written.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"Strokes.save: path is {path!r}, not a path")
         kind = Path(path).suffix.lower()
         if kind == ".json":
             data = self.to_json().encode()
@@ -469,6 +481,7 @@ def _lines(who: str, lines: Any) -> list[Strokes]:
     return found
 
 
+# -- A batch is a box --
 def pad(lines: Sequence[Strokes]) -> tuple[Tensor, Tensor]:
     """Stack lines into one batch, time first, zeros behind shorter ones.
 

@@ -339,6 +339,10 @@ class Handwriting(Strokes):
             row += len(phi)
         return whole
 
+    def to_json(self, **notes: Any) -> str:
+        """As that of Strokes, with the seed and the redraws."""
+        return super().to_json(seed=self.seed, redraws=self.redraws, **notes)
+
 
 class Draft(NamedTuple):
     """One attempt at a line, before anyone has judged it.
@@ -602,10 +606,7 @@ def styles() -> dict[str, Strokes]:
         name -> Strokes with their text.
     """
     stored = json.loads((resources.files("softattn") / "data" / "styles.json").read_text("utf-8"))
-    return {
-        name: Strokes.from_numpy(np.array(line["offsets"], dtype=np.float32), line["text"], f"style {name}")
-        for name, line in stored["styles"].items()
-    }
+    return {name: Strokes(line["offsets"], line["text"], f"style {name}") for name, line in stored["styles"].items()}
 
 
 # -- Your own hand --

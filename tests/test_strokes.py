@@ -1,9 +1,11 @@
 """The chapter `strokes`: the class, its files, the batch, the statistics."""
 
+import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import matplotlib
+import matplotlib.image
 import numpy as np
 import pytest
 import torch
@@ -68,7 +70,7 @@ points_and_ends = st.lists(
 def test_absolute_and_back_is_exact(points):
     points = torch.tensor(points)
     line = Strokes.from_absolute(points[:, :2], points[:, 2], "x")
-    assert line == Strokes.from_absolute(points, text="x") == Strokes.from_numpy(line.numpy(), "x")
+    assert line == Strokes.from_absolute(points, text="x") == Strokes(line.offsets.numpy(), "x")
     back = line.to_absolute()
     assert back.shape == (len(points), 3)
     assert torch.equal(back[:, :2].long(), points[:, :2] - points[0, :2])
@@ -109,14 +111,43 @@ def test_equality():
         hash(line)
 
 
-def test_numpy_is_a_copy():
-    line = Strokes(PLUS)
-    line.numpy()[:] = 7
-    assert torch.equal(line.offsets, PLUS)
-    array = PLUS.numpy().copy()
-    line = Strokes.from_numpy(array)
-    array[:] = 7
-    assert torch.equal(line.offsets, PLUS)
+def test_nothing_is_shared_with_the_caller():
+    tensor, array, index = PLUS.clone(), PLUS.numpy().copy(), torch.zeros(5, dtype=torch.int64)
+    lines = [Strokes(tensor, "+", char_index=index), Strokes(array), Strokes.from_absolute(tensor)]
+    kept = [line.offsets.clone() for line in lines]
+    tensor[:], array[:], index[:] = 7, 7, 7
+    assert all(torch.equal(line.offsets, before) for line, before in zip(lines, kept, strict=True))
+    assert lines[0].char_index.tolist() == [0] * 5
+
+
+@pytest.mark.parametrize(
+    "offsets",
+    [None, "abc", b"abc", 3j, {}, {"a": 1}, object(), [[0, 0, 0], [1]], [["0", "0", "1"]], [[0, 0, 10**400]], [["a"]],
+     torch.zeros(2, 3, dtype=torch.complex64), np.zeros((2, 3), complex), np.array([[None, 0, 1]])],
+)  # fmt: skip
+def test_what_is_no_numbers_gets_a_sentence(offsets):
+    for make in (Strokes, Strokes.from_absolute):
+        with pytest.raises((TypeError, ValueError), match="^Strokes") as error:
+            make(offsets)
+        assert len(str(error.value)) > 30
+
+
+@pytest.mark.parametrize("array", [np.zeros((1, 3), ">f4"), np.zeros((3, 3), "f2")[::-2], np.zeros((1, 3), "u2")])
+def test_any_kind_of_array(array):
+    array = array.copy() if len(array) == 1 else array
+    array[-1, 2] = 1
+    assert Strokes(array).offsets[-1].tolist() == [0, 0, 1]
+
+
+def test_text_and_char_index_are_what_they_say():
+    for wrong in ({"text": None}, {"text": 3}, {"source": b"x"}):
+        with pytest.raises(TypeError, match="^Strokes: (text|source) is .*, not a str"):
+            Strokes(PLUS, **wrong)
+    for index in ([0, 0, 0, 0.5, 0], [0, 0, 0, float("nan"), 0]):
+        with pytest.raises(ValueError, match="char_index holds fractions or NaN"):
+            Strokes(PLUS, "++", char_index=index)
+    with pytest.raises(TypeError, match="char_index came as str"):
+        Strokes(PLUS, "+", char_index="00000")
 
 
 def test_plot_is_upright():
@@ -137,9 +168,136 @@ def test_svg():
     assert root.get("aria-label") == '<a href="x">&' and root.get("role") == "img"
     assert root.get("viewBox") == "-4 -4 58 108" and root.get("width") == "300" and root.get("height") == "559"
     path = root[0]
-    assert path.get("d") == "M0 0 0 100M50 0h0"  # y grows downwards in SVG too; the dot is a dot
+    assert path.get("d") == "M0 0 0 100M49.5 0h1"  # y grows downwards in SVG too; the dot has a length
     assert path.get("stroke") == "#123456" and path.get("stroke-linecap") == "round"
     ET.fromstring(Strokes(rows((0, 0, 1))).svg())
+
+
+def test_svg_keeps_every_dot_and_no_stroke_collapses():
+    """A stroke of several points at one place is a dot too, also far out where few digits are left."""
+    line = Strokes(rows((0, 0, 0), (0, 0, 1), (123456, 0, 0), (0.001, 0, 1), (0.5, 0, 0), (0.25, 0, 1)), "...")
+    d = ET.fromstring(line.svg())[0].get("d")
+    assert d == "M-0.5 0h1M123455.5 0h1M123456.5 0 123456.75 0"
+
+
+@pytest.mark.parametrize("text", ["a\0", "\x1b[31m", "\ud800", "\ufffe", "ok\ttab", "\U0001f600", "'\"<>&"])
+def test_svg_is_xml_whatever_the_text(text):
+    label = ET.fromstring(Strokes(PLUS, text).svg(color="a\0<'"))
+    assert label[0].get("stroke") == "a\ufffd<'"
+    wanted = text if text in ("\U0001f600", "'\"<>&") else None
+    assert label.get("aria-label") == wanted or wanted is None
+
+
+def test_letters_keep_their_size():
+    short = Strokes(rows((0, 0, 0), (0, 300, 1)), "l")
+    for line in (short, Strokes(torch.cat([short.offsets, rows((3000, -300, 0), (0, 300, 1))]), "l l")):
+        root = ET.fromstring(line.svg())
+        assert int(root.get("height")) == 32
+        assert abs(float(root.get("viewBox").split()[2]) / int(root.get("width")) - 10) < 2.5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"width": 0}, "width is 0"), ({"width": 1.5}, "width is 1.5"), ({"width": True}, "width is True"),
+     ({"pen": float("nan")}, "pen is nan"), ({"pen": 0}, "pen is 0"), ({"pen": "8"}, "pen is '8'")],
+)  # fmt: skip
+def test_bad_pictures(options, message, tmp_path):
+    for path in ("a.svg", "a.png"):
+        with pytest.raises((ValueError, TypeError), match=f"^Strokes.*{message}"):
+            Strokes(PLUS).save(tmp_path / path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_save(tmp_path):
+    line = Strokes(PLUS, "+", "here", torch.zeros(5))
+    for name in ("a.json", "a.SVG", "a.png"):
+        line.save(tmp_path / name)
+        line.save(str(tmp_path / name), width=30)
+    assert Strokes.from_json((tmp_path / "a.json").read_bytes()) == line
+    assert ET.fromstring((tmp_path / "a.SVG").read_text()).get("width") == "30"
+    pixels = matplotlib.image.imread(tmp_path / "a.png")
+    assert pixels.shape[:2] == (round(30 * 96 / 76), 30) and pixels[0, 0].min() == 1 and pixels[..., 0].min() < 0.5
+    with pytest.raises(ValueError, match="'.*a.gif' ends in .gif, expected .json, .svg or .png"):
+        line.save(tmp_path / "a.gif")
+    with pytest.raises(ValueError, match="ends in nothing"):
+        line.save(tmp_path / "a")
+    with pytest.raises(TypeError, match="^Strokes.save: path is 3"):
+        line.save(3)
+    with pytest.raises(FileNotFoundError, match="the folder .*nowhere does not exist"):
+        line.save(tmp_path / "nowhere" / "a.svg")
+    with pytest.raises(ValueError, match="'mauvish' is no colour"):
+        line.save(tmp_path / "b.png", color="mauvish")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.SVG", "a.json", "a.png"]
+
+
+def test_save_keeps_links_and_modes(tmp_path):
+    (tmp_path / "real.svg").write_text("old")
+    (tmp_path / "real.svg").chmod(0o600)
+    (tmp_path / "link.svg").symlink_to("real.svg")
+    Strokes(PLUS).save(tmp_path / "link.svg")
+    assert (tmp_path / "link.svg").is_symlink() and (tmp_path / "real.svg").read_text().startswith("<svg")
+    assert (tmp_path / "real.svg").stat().st_mode & 0o777 == 0o600
+
+
+def test_pixels_are_counted_before_they_are_made(tmp_path):
+    tall = Strokes(rows((0, 0, 0), (0, 300, 1)), "l")
+    for width in (8000, 65_536):
+        with pytest.raises(ValueError, match=f"^Strokes.save: {width} x .*give a smaller width"):
+            tall.save(tmp_path / "l.png", width=width)
+    assert not list(tmp_path.iterdir())
+
+
+def test_png_without_matplotlib(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"^Strokes.save: a .png needs Matplotlib"):
+        Strokes(PLUS).save(tmp_path / "a.png")
+
+
+numbers = st.floats(-1e5, 1e5, width=32)
+
+
+@given(st.lists(st.tuples(numbers, numbers, st.integers(0, 1)), max_size=20), st.text(max_size=8), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_json_and_back_is_exact(points, text, letters):
+    offsets = torch.tensor([(0, 0, 0), *points], dtype=torch.float32)
+    offsets[-1, 2] = 1
+    index = torch.zeros(len(offsets)) if letters and text else None
+    line = Strokes(offsets, text, "here", index)
+    stored = line.to_json()
+    assert Strokes.from_json(stored) == Strokes.from_json(json.loads(stored)) == line
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"):
+        assert Strokes.from_json(stored.encode(encoding)) == line
+    assert Strokes.from_json("\ufeff" + stored) == line
+
+
+def test_json_is_short_and_takes_notes():
+    stored = json.loads(Strokes(PLUS, "+").to_json(seed=3))
+    assert stored == {"text": "+", "source": "", "seed": 3, "offsets": PLUS.int().tolist()}
+    assert Strokes(rows((0, 0, 0), (0.1, 1, 1))).to_json().endswith("[0.1, 1, 1]]}")
+    assert Strokes.from_json({"offsets": PLUS}) == Strokes.from_json({"offsets": PLUS.numpy()}) == Strokes(PLUS)
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ("{", "not JSON"), (b"\xff\xfe{", "not JSON"), (b"\xff", "not JSON"), ("[" * 100_000, "not JSON"),
+        ("1" * 5000, "not JSON"), ("[]", "this is a list"), (None, "this is a NoneType"), (3, "this is a int"),
+        ('{"text": "a"}', "it has no 'offsets'"), ('{"offsets": 3}', "row 0 is 3"),
+        ('{"offsets": [[0, 0]]}', r"row 0 is \[0, 0\]"), ('{"offsets": [[0, 0, true]]}', "row 0 is"),
+        ('{"offsets": [[0, 0, "1"]]}', "row 0 is"), ('{"offsets": []}', "no points"),
+        ('{"offsets": [[0, 0, 0], [%s, 0, 1]]}' % ("9" * 400), "row 1 moves over 1,000,000 units"),
+        ('{"offsets": [[0, 0, 0], [1e300, 0, 1]]}', "row 1 moves over"),
+        ('{"offsets": [[0, 0, 0], [NaN, 0, 1]]}', "every number must be finite"),
+        ('{"offsets": [[0, 0, 1]], "text": 3}', "text is 3, not a str"),
+        ('{"offsets": [[0, 0, 1]], "text": "a", "char_index": ["x"]}', "char_index came as list"),
+    ],
+)  # fmt: skip
+def test_json_from_strangers(stored, message):
+    with pytest.raises(ValueError, match=message) as error:
+        Strokes.from_json(stored)
+    assert str(error.value).startswith("Strokes") and len(str(error.value)) < 500
 
 
 def test_pad():
@@ -149,8 +307,10 @@ def test_pad():
     assert lengths.tolist() == [5, 1, 2]
     assert torch.equal(x[:, 0], PLUS) and torch.equal(x[:1, 1], dot.offsets)
     assert not x[1:, 1].any() and not x[2:, 2].any()
-    with pytest.raises(ValueError, match="pad: no lines"):
-        pad([])
+    for wrong, message in (([], "^pad: no lines"), (dot, "^pad: got one line"), ("ab", "^pad: entry 0 is str"),
+                           (3, "^pad: entry 0 is int"), ([dot, None], "^pad: entry 1 is NoneType")):  # fmt: skip
+        with pytest.raises((ValueError, TypeError), match=message):
+            pad(wrong)
 
 
 def test_statistics_by_hand():
@@ -169,6 +329,6 @@ def test_statistics_by_hand():
     }
     up = {i - 20: v for i, v in enumerate(found["pen_up"]["dy"]) if v}
     assert up == {-2: 0.5, -5: 0.5}
-    for bad in ([], [Strokes(PLUS)]):
-        with pytest.raises(ValueError, match="every line with its text"):
-            stroke_statistics(bad)
+    for wrong, message in (([], "no lines"), ([Strokes(PLUS)], "every line with its text"), ("a", "entry 0 is str")):
+        with pytest.raises((ValueError, TypeError), match=f"^stroke_statistics: .*{message}"):
+            stroke_statistics(wrong)
