@@ -84,9 +84,10 @@ def whole(who: str, name: str, value: Any, least: int | None = None, most: int |
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{who}: {name} is {_shown(value)}, expected a whole number{_between(least, most)}")
-    if (least is not None and value < least) or (most is not None and value > most):
+    number = int(value)
+    if (least is not None and number < least) or (most is not None and number > most):
         raise ValueError(f"{who}: {name} is {_shown(value)}, expected a whole number{_between(least, most)}")
-    return int(value)
+    return number
 
 
 def real(who: str, name: str, value: Any, least: float | None = None, most: float | None = None) -> float:

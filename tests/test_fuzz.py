@@ -206,7 +206,7 @@ def _table() -> None:
         input_size=(3, whole(1)), hidden_size=(5, whole(1)), peephole=(True, flag()), forget_bias=(1.0, real())
     )
     for kind in (lstm.LSTMCell, lstm.PeepholeLSTM):
-        call(f"lstm.{kind.__name__}", kind, **sizes, forget_bias=(1.0, real()))
+        call(f"lstm.{kind.__name__}", kind, **sizes)
     cell, net = lstm.LSTMCell(3, 5), lstm.PeepholeLSTM(3, 5)
     call("lstm.LSTMCell.forward", cell, x=(x[0], tensor()), state=(state, anything()))
     call("lstm.PeepholeLSTM.forward", net, x=(x, tensor()), state=(state, anything()))
