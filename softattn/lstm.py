@@ -11,7 +11,12 @@ import math
 import torch
 from torch import Tensor, nn
 
+# for chapters that have not moved yet
+from softattn.fused_lstm import close_gates as _close_gates  # noqa: F401
 from softattn.fused_lstm import lstm_sequence
+from softattn.fused_lstm import no_autocast as _no_autocast  # noqa: F401
+from softattn.fused_lstm import open_gates as _open_gates  # noqa: F401
+from softattn.fused_lstm import sigmoid_slope as _sigmoid_slope  # noqa: F401
 from softattn.hub import real, whole
 from softattn.training import use_fused
 
@@ -141,18 +146,27 @@ def chrono_(bias: Tensor, longest: float, generator: torch.Generator | None = No
 
     Source: Tallec, Ollivier (2018): b_f = log U(1, longest - 1), b_i = -b_f.
     """
-    shape = getattr(bias, "shape", type(bias).__name__)
-    if not isinstance(bias, Tensor) or len(shape) != 1 or len(bias) % 4 != 0:
+    shape = tuple(bias.shape) if isinstance(bias, Tensor) else type(bias)
+    rows = shape[0] if type(shape) is tuple and len(shape) == 1 else 0
+    if rows < 4 or rows % 4:
         raise ValueError(f"chrono_: bias is {shape}, expected (4H,)")
     longest = real("chrono_", "longest", longest, 3)
     where = bias.device if generator is None else generator.device
-    H, kind = len(bias) // 4, torch.float64
+    H, kind = rows // 4, torch.float64
     u = torch.rand(H, generator=generator, device=where, dtype=kind)
     forget = torch.log(1 + (longest - 2) * u).to(bias)  # (H,)
     with torch.no_grad():
         bias[H : 2 * H] = forget
         bias[:H] = -forget
     return bias
+
+
+# -- Backpropagation through time by hand --
+def _make_parameters(module, input_size, hidden_size, peephole, forget_bias):
+    cell = LSTMCell(input_size, hidden_size, peephole, forget_bias)
+    module.input_size, module.hidden_size = input_size, hidden_size
+    for name, parameter in cell._parameters.items():
+        module.register_parameter(name, parameter)
 
 
 # -- Over whole sequences --

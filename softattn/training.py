@@ -276,6 +276,8 @@ def _overridden(part: nn.Module, kind: type[nn.Module], but: str = "") -> str:
 # -- Two ways to one answer --
 def _why_plain(module: nn.Module, kind: type[nn.Module], inputs: tuple[Tensor, ...], parts: dict) -> str:
     """Say why the fused way does not hold for this module and these inputs; "" if it does."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return "a transform of PyTorch (export, compile, vmap, grad) looks inside"
     for name, (part, wanted) in {"": (module, kind), **parts}.items():
         what = f"its part {name}" if name else "it"
         if not isinstance(part, wanted):
@@ -287,8 +289,6 @@ def _why_plain(module: nn.Module, kind: type[nn.Module], inputs: tuple[Tensor, .
     kinds = {(x.dtype, x.device.type) for x in inputs}
     if any(not dtype.is_floating_point or device not in ("cpu", "cuda", "meta") for dtype, device in kinds):
         return f"the inputs are {sorted(f'{dtype} on {device}' for dtype, device in kinds)}"
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return "a transform of PyTorch (export, compile, vmap, grad) looks inside"
     return ""
 
 

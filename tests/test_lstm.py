@@ -388,7 +388,7 @@ def test_wrong_resets():
 @pytest.mark.parametrize("size", [(0, 4), (3, 0), (-1, 4)])
 @pytest.mark.parametrize("module", [LSTMCell, PeepholeLSTM])
 def test_wrong_sizes(module, size):
-    assert "at least 1" in message(lambda: module(*size)) and module.__name__ in message(lambda: module(*size))
+    assert "number from 1" in message(lambda: module(*size)) and module.__name__ in message(lambda: module(*size))
 
 
 @pytest.mark.parametrize("extra", [{"num_layers": 2}, {"bidirectional": True}, {"proj_size": 2}, {"batch_first": True}])
