@@ -3,6 +3,7 @@
 import html
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 from tools import toc
@@ -527,11 +528,13 @@ class Bibliography:
         return f"{who}{year} *{_words(fields.get('title', key))}*." + (f" {_words(venue)}." if venue else "") + end
 
 
+@cache
 def _words(text: str) -> str:
-    """LaTeX of a bibliography as Markdown text."""
+    """LaTeX of a bibliography as Markdown text. Kept: pybtex looks through all installed packages at each call."""
+    from pybtex.backends.plaintext import Backend
     from pybtex.richtext import Text
 
-    words = Text.from_latex(text).render_as("text")
+    words = Text.from_latex(text).render(Backend())
     return html.escape(re.sub(r"([*_`\[\]])", r"\\\1", words), quote=False)
 
 
