@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -78,12 +79,12 @@ def test_gradient_equals_autograd_through_torch_distributions(device, floor):
     assert ((single.grad - plain.grad).abs() / plain.grad.abs().amax(1, keepdim=True)).max() < 1e-4
 
 
-def test_many_points_pass_the_chunks_in_order(device):
+def test_each_row_has_its_own_gradient(device):
     raw, stroke = draw(7_001, 2, seed=2, device=device)
     raw.requires_grad_()
     whole = StrokeMixture(raw).log_prob(stroke)
     (gradient,) = torch.autograd.grad((whole * torch.arange(7_001, device=device)).sum(), raw)
-    for i in (0, 3_199, 3_200, 7_000):
+    for i in (0, 3_499, 7_000):
         one = raw[i].detach().requires_grad_()
         value = StrokeMixture(one).log_prob(stroke[i])
         torch.testing.assert_close(whole[i], value)
@@ -418,29 +419,157 @@ def test_last_dimension_must_be_6m_plus_1(shape):
 
 
 def test_raw_must_be_floating_point():
-    with pytest.raises(ValueError, match=r"floating point, got torch.int64; call .float"):
+    with pytest.raises(ValueError, match=r"floating point tensor, got torch.int64; call .float"):
         StrokeMixture(torch.zeros(7, dtype=torch.int64))
 
 
-@pytest.mark.parametrize("floor", [-0.1, (0.1, -0.2), (0.1,), (0.1, 0.2, 0.3), math.nan, math.inf])
+@pytest.mark.parametrize("raw", [None, 1.0, [0.0] * 7, np.zeros(7)])
+def test_raw_must_be_a_tensor(raw):
+    with pytest.raises(ValueError, match=r"StrokeMixture: raw must be a floating point tensor, got \w+; call .float"):
+        StrokeMixture(raw)
+
+
+WRONG_FLOORS = [-0.1, (0.1, -0.2), (0.1,), (), (0.1, 0.2, 0.3), math.nan, math.inf, 1e300, True, "0.1", None, 1j]
+WRONG_FLOORS += [[0.1, [0.2]], np.zeros(3), np.array([0.1, -0.1]), torch.tensor(-1.0), torch.tensor([0.1, math.nan])]
+WRONG_FLOORS += [torch.zeros(3), torch.zeros(1), torch.tensor([[0.1, 0.2]]), torch.tensor(True), {"x": 1}]
+
+
+@pytest.mark.parametrize("floor", WRONG_FLOORS, ids=str)
 def test_floor_must_be_one_or_two_numbers_from_zero(floor):
-    with pytest.raises(ValueError, match=r"floor must be a number >= 0 or two of them \(x, y\), got"):
+    with pytest.raises(ValueError, match=r"^StrokeMixture: floor must be a number from 0 to 1e15 or a pair of them"):
         StrokeMixture(torch.zeros(7), floor)
 
 
-def test_floor_tensor_must_have_one_or_two_entries():
-    with pytest.raises(ValueError, match=r"floor tensor must have shape \(\) or \(2,\), got \(3,\)"):
-        StrokeMixture(torch.zeros(7), torch.zeros(3))
+@pytest.mark.parametrize("floor", [0.25, np.float32(0.25), np.float64(0.25), np.array(0.25), torch.tensor(0.25)])
+def test_numbers_of_every_kind_are_floors(floor):
+    want = StrokeMixture(torch.zeros(7), 0.25).floor
+    assert torch.equal(StrokeMixture(torch.zeros(7), floor).floor, want)
+    for one, two in ((1, 2), (np.int64(1), np.float32(2))):
+        for pair in ((one, two), [one, two], np.array([one, two]), torch.tensor([1, 2])):
+            assert StrokeMixture(torch.zeros(7), pair).floor.tolist() == [1, 2]
 
 
 def test_strokes_and_offsets_must_fit():
     mixture = StrokeMixture(torch.zeros(5, 7))
-    with pytest.raises(ValueError, match=r"strokes are \(dx, dy, end of stroke\), shape \(..., 3\), got \(5, 2\)"):
-        mixture.log_prob(torch.zeros(5, 2))
-    with pytest.raises(ValueError, match=r"offsets are \(dx, dy\), shape \(..., 2\), got \(5, 3\)"):
-        mixture.density(torch.zeros(5, 3))
-    with pytest.raises(ValueError, match=r"strokes of shape \(4, 3\) do not fit raw outputs of shape \(5, 7\)"):
-        mixture.log_prob(torch.zeros(4, 3))
+    for call, points, words in (
+        (mixture.log_prob, torch.zeros(5, 2), r"strokes \(dx, dy, end\) of shape \(5, 2\) .* and the last 3"),
+        (mixture.log_prob, torch.zeros(4, 3), r"of shape \(4, 3\) do not fit raw outputs of shape \(5, 7\)"),
+        (mixture.log_prob, torch.zeros(()), "strokes"),
+        (mixture.density, torch.zeros(5, 3), r"offsets \(dx, dy\) of shape \(5, 3\) .* and the last 2"),
+        (mixture.log_prob_offset, torch.zeros(()), "offsets"),
+        (mixture.log_prob_end, torch.zeros(4), r"end bits of shape \(4,\) do not fit"),
+    ):
+        with pytest.raises(ValueError, match=f"^StrokeMixture: .*{words}"):
+            call(points)
+    for call in (mixture.log_prob, mixture.log_prob_offset, mixture.density, mixture.log_prob_end):
+        with pytest.raises(TypeError, match=r"StrokeMixture: .* must be a tensor.*, got list"):
+            call([[0.0, 0.0, 0.0]])
+    assert mixture.log_prob_end(1).shape == (5,), "a number is a tensor without dimensions"
+
+
+def test_integer_strokes_are_promoted():
+    raw, _ = draw(5, 2, seed=24)
+    whole = torch.tensor([[1, -2, 1]] * 5)
+    want = StrokeMixture(raw).log_prob(whole.double())
+    assert torch.equal(StrokeMixture(raw).log_prob(whole), want)
+    assert torch.equal(StrokeMixture(raw).log_prob_end(whole[:, 2]), StrokeMixture(raw).log_prob_end(whole[:, 2] * 1.0))
+
+
+@pytest.mark.parametrize("column", range(7))
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_nothing_is_drawn_from_nan_or_infinity(column, value):
+    raw = torch.zeros(3, 7)
+    raw[1, column] = value
+    if (column, value) == (0, math.inf):  # e = sigmoid(-inf) = 0: a pen that never lifts
+        assert (StrokeMixture(raw).sample()[1, 2] == 0).all()
+        return
+    with pytest.raises(ValueError, match=r"^StrokeMixture.sample: raw, bias or noise hold NaN or infinite numbers"):
+        StrokeMixture(raw).sample()
+
+
+def test_bias_noise_and_generator_must_fit():
+    mixture = StrokeMixture(torch.zeros(5, 7))
+    for bias in (math.nan, math.inf, 1e300, torch.tensor(math.nan)):
+        with pytest.raises(ValueError, match=r"^StrokeMixture.sample: raw, bias or noise hold NaN"):
+            mixture.sample(bias)
+    for bias in (torch.zeros(4), torch.zeros(2, 5)):
+        with pytest.raises(ValueError, match=r"^StrokeMixture: bias of shape"):
+            mixture.sample(bias)
+    for noise in (torch.zeros(5, 3), torch.zeros(4, 4), torch.zeros(2, 5, 4)):
+        with pytest.raises(ValueError, match=r"^StrokeMixture: noise of shape"):
+            mixture.sample(noise=noise)
+    for bias in ("1", None, [0.0]):
+        with pytest.raises(TypeError, match=r"^StrokeMixture: bias must be a tensor or a number, got \w+"):
+            mixture.sample(bias)
+    with pytest.raises(TypeError, match=r"^StrokeMixture.sample: generator = 7; give torch.Generator"):
+        mixture.sample(generator=7)
+    assert torch.equal(
+        mixture.sample(np.float32(0.5), noise=torch.full((5, 4), 0.5))[0],
+        mixture.sample(torch.full((5,), 0.5), noise=torch.full((5, 4), 0.5))[0],
+    )
+
+
+# -- transforms of PyTorch ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("floor", [0.0, (0.2, 0.7), torch.tensor([0.2, 0.7])])
+def test_under_grad_vmap_and_jacobians(floor):
+    raw, stroke = draw(6, 2, seed=25)
+    raw[0] = 0.0  # where a formula with |rho^| has a kink
+
+    def nats(r, s):
+        return StrokeMixture(r, floor).log_prob(s)
+
+    leaf = raw.clone().requires_grad_()
+    want_value = nats(leaf, stroke)
+    (want,) = torch.autograd.grad(want_value.sum(), leaf)
+    close = dict(rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(torch.func.grad(lambda r: nats(r, stroke).sum())(raw), want, **close)
+    torch.testing.assert_close(torch.func.vmap(nats)(raw, stroke), want_value, **close)
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(nats))(raw, stroke), want, **close)
+    for jacobian in (torch.func.jacrev, torch.func.jacfwd):
+        torch.testing.assert_close(torch.func.vmap(jacobian(nats))(raw, stroke), want, **close)
+    ahead = [torch.func.jacrev(torch.func.grad(nats)), torch.func.hessian(nats)]
+    by_hand = torch.stack(
+        [torch.autograd.functional.hessian(lambda r: nats(r, s), r) for r, s in zip(raw, stroke, strict=True)]
+    )
+    for second in ahead:
+        torch.testing.assert_close(torch.func.vmap(second)(raw, stroke), by_hand, **close)
+    noise = torch.rand(6, 4, dtype=torch.float64)
+    drawn = torch.func.vmap(lambda r, n: StrokeMixture(r, floor).sample(0.5, noise=n))(raw, noise)
+    torch.testing.assert_close(drawn, StrokeMixture(raw, floor).sample(0.5, noise=noise), **close)
+
+
+@pytest.mark.parametrize("floor", [0.0, (0.2, 0.7)])
+def test_twice_backward_equals_finite_differences(floor):
+    raw, stroke = draw(4, 2, seed=26)
+    raw[0] = 0.0
+    raw.requires_grad_()
+    stroke.requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda r: StrokeMixture(r, floor).log_prob(stroke.detach()), raw)
+    assert torch.autograd.gradgradcheck(lambda r, s: StrokeMixture(r, floor).log_prob_offset(s[:, :2]), (raw, stroke))
+
+
+def test_a_subclass_with_another_formula_is_honoured():
+    class Wider(StrokeMixture):
+        @property
+        def sigma(self):
+            return 2 * super().sigma
+
+    raw, stroke = draw(5, 2, seed=27)
+    wide = raw.clone()
+    wide[:, 7:11] += math.log(2)
+    torch.testing.assert_close(Wider(raw).log_prob(stroke), StrokeMixture(wide).log_prob(stroke))
+
+
+def test_exports_and_compiles_in_principle():
+    class Score(torch.nn.Module):
+        def forward(self, raw, stroke):
+            return StrokeMixture(raw, 0.1).log_prob(stroke)
+
+    raw, stroke = draw(5, 2, seed=28)
+    program = torch.export.export(Score(), (raw, stroke))
+    torch.testing.assert_close(program.module()(raw, stroke), StrokeMixture(raw, 0.1).log_prob(stroke))
 
 
 # -- the demo computes the same ----------------------------------------------------------------------------------------
