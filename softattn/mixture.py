@@ -9,6 +9,7 @@ The chapter book/mixture.md builds this module and explains each line.
 import math
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,7 +52,7 @@ def readable(x: Tensor) -> bool:
 
 def floor_like(floor, raw: Tensor) -> Tensor:
     """The floor as (2,) beside raw, or a ValueError."""
-    pair: Sequence[float] = ()
+    pair: Any = ()
     if isinstance(floor, Tensor) and not readable(floor):
         fine = floor.shape in ((), (2,))
     else:

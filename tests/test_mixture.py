@@ -531,7 +531,7 @@ def test_under_grad_vmap_and_jacobians(floor):
         torch.testing.assert_close(torch.func.vmap(jacobian(nats))(raw, stroke), want, **close)
     ahead = [torch.func.jacrev(torch.func.grad(nats)), torch.func.hessian(nats)]
     by_hand = torch.stack(
-        [torch.autograd.functional.hessian(lambda r: nats(r, s), r) for r, s in zip(raw, stroke, strict=True)]
+        [torch.autograd.functional.hessian(lambda r, s=s: nats(r, s), r) for r, s in zip(raw, stroke, strict=True)]
     )
     for second in ahead:
         torch.testing.assert_close(torch.func.vmap(second)(raw, stroke), by_hand, **close)
