@@ -16,7 +16,7 @@ import time
 
 import torch
 
-from softattn.attention import DateTranslator, calendar_days, date_batch, date_loss, date_pairs, exact_share
+from softattn.alignment import DateTranslator, calendar_days, date_batch, date_loss, date_pairs, exact_share
 from softattn.training import cosine, fit
 
 

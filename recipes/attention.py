@@ -1,4 +1,4 @@
-"""Make what the chapter `attention` loads: learning curves of ten seeds, and two networks that translate dates.
+"""Make what `attention` and `alignment` load: learning curves of ten seeds, two networks that translate dates.
 
     python -m recipes.attention seeds      writes softattn/data/attention-seeds.json
     python -m recipes.attention dates      writes softattn/weights/dates.safetensors
@@ -21,17 +21,8 @@ from pathlib import Path
 
 import torch
 
-from softattn.attention import (
-    WAYS,
-    DateTranslator,
-    calendar_days,
-    clutter_line,
-    date_batch,
-    date_loss,
-    date_pairs,
-    exact_share,
-    learn_to_look,
-)
+from softattn.alignment import DateTranslator, calendar_days, date_batch, date_loss, date_pairs, exact_share
+from softattn.attention import ESTIMATORS, clutter_line, learn_to_look
 from softattn.hub import atomic_write, save_weights
 from softattn.training import cosine, device, fit
 
@@ -71,18 +62,18 @@ def seeds(options: argparse.Namespace) -> None:
     cells, place, digit = clutter_line(2000, 16, torch.Generator().manual_seed(1_000_001))
     for pace, settings in PACES.items():
         settings = {**settings, "steps": min(settings["steps"], options.steps or settings["steps"])}
-        for way in WAYS:
+        for name in ESTIMATORS:
             for seed in range(options.seeds):
-                reader, curve = learn_to_look(way, torch.Generator().manual_seed(seed), **settings)
+                reader, curve = learn_to_look(name, torch.Generator().manual_seed(seed), **settings)
                 with torch.no_grad():
                     marked = reader(cells)[0].exp().gather(1, place[:, None])[:, 0]
                 by_digit = [round(marked[digit == k].mean().item(), 2) for k in range(10)]
                 steps[pace] = [row[0] for row in curve]
                 columns = {"found": 1, "picked": 2, "blend": 3}
-                rows = {name: [round(row[k], 3) for row in curve] for name, k in columns.items()}
-                runs.append({"pace": pace, "way": way, "seed": seed, **rows, "by_digit": by_digit})
+                rows = {key: [round(row[k], 3) for row in curve] for key, k in columns.items()}
+                runs.append({"pace": pace, "estimator": name, "seed": seed, **rows, "by_digit": by_digit})
             ends = " ".join(f"{run['found'][-1]:.2f}" for run in runs[-options.seeds :])
-            print(f"{pace} {way}: weight on the mark at the end {ends}", flush=True)
+            print(f"{pace} {name}: weight on the mark at the end {ends}", flush=True)
     head = {
         "source": "made by recipes/attention.py seeds",
         "columns": "found: mean weight of the marked cell; picked, blend: share of digits right when one cell is "
@@ -135,7 +126,7 @@ def dates(options: argparse.Namespace, attention: bool, arguments: list[str]) ->
     with torch.no_grad():
         nats = date_loss(rounded, date_batch(check, 50, torch.Generator().manual_seed(0))).item()
     card = {
-        "class": "softattn.attention.DateTranslator",
+        "class": "softattn.alignment.DateTranslator",
         "config": config,
         "summary": f"Translates written dates into ISO dates, {words}.",
         "data": f"made by the chapter: {options.pool} lists each of 1, 2 and 3 dates; four in five days of 1900-2099",

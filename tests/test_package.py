@@ -350,14 +350,14 @@ def flags(*shape: int) -> torch.Tensor:
 
 # class -> [(arguments of the constructor, inputs of forward)]: a new network joins this table
 NETWORKS = {
-    "attention.AdditiveAttention": [
+    "alignment.AdditiveAttention": [
         ((I, H, 4), lambda: (empty(B, I), empty(B, 6, H))),
         ((I, H, 4), lambda: (empty(B, I), empty(B, 6, H), flags(B, 6))),
     ],
     "attention.CellReader": [
         ((), lambda: (empty(B, 6, 18),)),
     ],
-    "attention.DateTranslator": [
+    "alignment.DateTranslator": [
         ((True, I, H, 4, 3), lambda: (empty(B, 6).long(), empty(B, T).long())),
         ((False, I, H, 4), lambda: (empty(B, 6).long(), empty(B, T).long())),
     ],
