@@ -102,6 +102,23 @@ def rasterise(
     return _ink(a + shift, b + shift, thickness, size)
 
 
+# -- Refusals that help --
+def told(x: object) -> str:
+    """What came, in a few words: type and shape, or type and value."""
+    if isinstance(x, (Tensor, np.ndarray)):
+        return f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
+    return f"{type(x).__name__} {x!r:.60}"
+
+
+def whole(name: str, least: int = 1, /, **numbers: Any) -> None:
+    """Raise ValueError unless each is a whole number, `least` to 10^7."""
+    for what, number in numbers.items():
+        kind = isinstance(number, (int, np.integer))
+        flag = isinstance(number, (bool, np.bool_))
+        if flag or not kind or not least <= number <= 10_000_000:
+            raise ValueError(f"{name}: {what}={number!r:.60}, expected a whole number from {least} to 10,000,000")
+
+
 # -- One class for pictures --
 @dataclass(frozen=True, eq=False, repr=False)
 class Images:
