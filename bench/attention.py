@@ -9,13 +9,13 @@ seeds. Run it while nothing else runs; seconds of the processor stand beside tho
 something else ran. It judges nothing.
 """
 
-import argparse
 import statistics
 import sys
 import time
 
 import torch
 
+from bench._result import Result, parser
 from softattn.alignment import DateTranslator, calendar_days, date_batch, date_loss, date_pairs, exact_share
 from softattn.training import cosine, fit
 
@@ -44,18 +44,18 @@ def train(seed: int, steps: int, batch: int, attention: bool) -> tuple[float, fl
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one seed, 60 steps")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--fixed", action="store_true", help="the rival without attention too")
-    options = parser.parse_args()
+    parse = parser(__doc__)
+    parse.add_argument("--seeds", type=int, default=3, help="trainings, whose median counts")
+    parse.add_argument("--steps", type=int, default=300)
+    parse.add_argument("--batch", type=int, default=128)
+    parse.add_argument("--threads", type=int, default=2)
+    parse.add_argument("--fixed", action="store_true", help="the rival without attention too")
+    options = parse.parse_args()
     if options.quick:
         options.seeds, options.steps = 1, 60
     torch.set_num_threads(options.threads)
-    print(f"torch {torch.__version__}, threads {options.threads}, {options.steps} steps of {options.batch} dates")
+    result = Result("attention", options.threads, options.seeds)
+    print(f"threads {options.threads}, {options.steps} steps of {options.batch} dates")
     for attention in [True] + [False] * options.fixed:
         runs = [train(seed, options.steps, options.batch, attention) for seed in range(options.seeds)]
         name = "attention" if attention else "one summary"
@@ -63,6 +63,12 @@ def main() -> int:
             print(f"  {name}, seed {seed}: {exact:.2%} exact, {clock:.1f} s by the clock, {cpu:.1f} s of the processor")
         exact, clock, cpu = (statistics.median(column) for column in zip(*runs, strict=True))
         print(f"{name}: median {exact:.2%} exact, {clock:.1f} s by the clock, {cpu:.1f} s of the processor")
+        what = f"{name}: median of {options.seeds} seeds, {options.steps} steps of {options.batch} single dates"
+        key = name.replace(" ", "_")
+        result.figure(f"{key}_exact", exact, "share", f"{what}; exact on 2,000 of held-out days")
+        result.figure(f"{key}_seconds", clock, "s", f"{what}; seconds of training by the clock")
+        result.figure(f"{key}_processor_seconds", cpu, "s", f"{what}; seconds of the processor")
+    result.finish(options)
     return 0
 
 

@@ -14,20 +14,21 @@ one image goes before it, so that what PyTorch itself takes is not counted.
 Run it while nothing else runs. It judges nothing.
 """
 
-import argparse
 import copy
 import statistics
 import subprocess
 import sys
 import time
+from argparse import SUPPRESS
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from bench.lstm import milliseconds, table
+from bench._result import FEWEST, ROOT, Result, milliseconds, parser
 from softattn.draw import BOUND, DRAW
 from softattn.images import binarise, embedded_digits
 
@@ -54,7 +55,7 @@ class Port(nn.Module):
             for cell in (self.encoder, self.decoder):
                 cell.bias_hh.zero_()
 
-    def pairs(self, model: DRAW) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def pairs(self, model: DRAW) -> Iterator[tuple[torch.Tensor, Any]]:
         """Each parameter and where its numbers come from."""
         yield from ((self.canvas, model.canvas.flatten()), (self.start, model.start))
         for mine, its in ((self.encoder, model.encoder), (self.decoder, model.decoder)):
@@ -161,7 +162,7 @@ def growth(which, quick, low):
     return resident("VmHWM") - before
 
 
-def train(args):
+def train(args, result):
     models, x, noise = prepared(args.quick)
     apart = compare(models, x, noise)
     print(f"float32: bound and gradients agree to {apart:.1e}, relative\n")
@@ -169,25 +170,39 @@ def train(args):
     rows = []
     for threads in args.threads:
         for words, low in (("float32", False), ("bfloat16", True)):
-            runs = {name: (model, x, noise, low) for name, model in models.items()}
+            runs: dict[str, tuple] = {name: (model, x, noise, low) for name, model in models.items()}
             ms = milliseconds(step, runs, threads, args.rounds)
+            what = f"training step by that of a plain port, {words}, threads: {threads}; noise {list(noise.shape)}"
+            result.figure(f"train_{words}_{threads}", ms["ours"] / ms["port"], "ratio", what)
             rows.append([threads, words, f"{ms['ours'] / ms['port']:.2f}", *(f"{ms[name]:.0f}" for name in runs)])
-    table(["threads", "training step", "ours / port", *(f"{name}, ms" for name in models)], rows)
+    result.table(
+        "a training step", ["threads", "training step", "ours / port", *(f"{name}, ms" for name in models)], rows
+    )
 
 
-def memory(args):
+def memory(args, result):
     rows = []
     for words, low in (("float32", False), ("bfloat16", True)):
         sizes = []
         for name in ("ours", "port"):
-            command = [sys.executable, __file__, "--grow", name, *(["--quick"] if args.quick else [])]
+            command = [sys.executable, "-m", "bench.draw", "--grow", name, *(["--quick"] if args.quick else [])]
             command += ["--low"] if low else []
-            sizes.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+            grown = [
+                float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
+                for _ in range(1 if args.quick else FEWEST)
+            ]
+            sizes.append(statistics.median(grown))
+            result.figure(
+                f"memory_{words}_{name}",
+                sizes[-1],
+                "MiB",
+                f"growth of the memory in one training step, {name}, {words}",
+            )
         rows.append([words, f"{sizes[0] / max(sizes[1], 1e-9):.2f}", *(f"{size:.0f}" for size in sizes)])
-    table(["memory of a step", "ours / port", "ours, MiB", "port, MiB"], rows)
+    result.table("memory of a training step", ["memory of a step", "ours / port", "ours, MiB", "port, MiB"], rows)
 
 
-def write(args):
+def write(args, result):
     models, *_ = prepared(args.quick)
     rows = []
     for threads in args.threads:
@@ -197,30 +212,33 @@ def write(args):
             start = time.perf_counter()
             models["ours"].generate(64, torch.Generator().manual_seed(seed))
             seconds.append(time.perf_counter() - start)
+        what = f"seconds to generate 64 digits in {models['ours'].steps} steps, threads: {threads}"
+        result.figure(f"write_64_{threads}", statistics.median(seconds[1:]), "s", what)
         rows.append([threads, models["ours"].steps, f"{statistics.median(seconds[1:]):.3f}"])
-    table(["threads", "T", "64 digits generated, s"], rows)
+    result.table("writing", ["threads", "T", "64 digits generated, s"], rows)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options = parser(__doc__)
     parts = {"train": train, "memory": memory, "write": write}
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all if none is named")
-    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
-    parser.add_argument("--threads", type=int, nargs="+", help="thread counts to try (default: 2 and 1; quick: 1)")
-    parser.add_argument("--rounds", type=int, help="how often each is timed (default: 7; quick: 3)")
-    parser.add_argument("--grow", choices=["ours", "port"], help=argparse.SUPPRESS)
-    parser.add_argument("--low", action="store_true", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    options.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all if none is named")
+    options.add_argument("--threads", type=int, nargs="+", help="thread counts to try (default: 2 and 1; quick: 1)")
+    options.add_argument("--grow", choices=["ours", "port"], help=SUPPRESS)
+    options.add_argument("--low", action="store_true", help=SUPPRESS)
+    args = options.parse_args()
     if args.grow:
         print(growth(args.grow, args.quick, args.low))
         return
     args.threads = args.threads or ([1] if args.quick else [2, 1])
     args.rounds = args.rounds or (3 if args.quick else 7)
     if unknown := set(args.parts) - set(parts):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
-    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}\n")
+        options.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    if args.write and args.parts:
+        options.error("--write stores a whole run: name no parts")
+    result = Result("draw", args.threads, args.rounds)
     for name in args.parts or parts:
-        parts[name](args)
+        parts[name](args, result)
+    result.finish(args)
 
 
 if __name__ == "__main__":

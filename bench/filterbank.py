@@ -10,12 +10,10 @@ without. grid_sample reads bilinearly (four pixels a point, whatever sigma says)
 both. "port" is what one writes first: a Gaussian, divided by its sum, for each axis, and torch.matmul. Run it alone.
 """
 
-import argparse
-
 import torch
 from torch.nn.functional import grid_sample
 
-from bench.lstm import milliseconds
+from bench._result import Result, milliseconds, parser
 from softattn.filterbank import Filterbank
 
 
@@ -64,18 +62,17 @@ def step(call, bank, value, raw, backward):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one setting, few rounds")
-    parser.add_argument("--threads", type=int, nargs="+", help="thread counts to try (default: 2 and 1; quick: 1)")
-    parser.add_argument("--rounds", type=int, help="how often each is timed (default: 9; quick: 3)")
-    args = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--threads", type=int, nargs="+", help="thread counts to try (default: 2 and 1; quick: 1)")
+    args = options.parse_args()
     settings = [(128, 2, 28, 2), (128, 1, 28, 5), (128, 1, 100, 12), (128, 3, 54, 12)][: 1 if args.quick else None]
     rounds = args.rounds or (3 if args.quick else 9)
-    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}; milliseconds, medians\n")
-    for threads in args.threads or ([1] if args.quick else [2, 1]):
+    counts = args.threads or ([1] if args.quick else [2, 1])
+    result = Result("filterbank", counts, rounds)
+    for threads in counts:
+        rows = []
         head = ["threads", "B", "C", "image", "N", "read+write / sampled x 2", "read / sampled", "port / ours, both"]
         head += ["read", "write", "sampled", "port read", "port write", "read fwd", "sampled fwd"]
-        print(" | ".join(head))
         for B, C, size, n in settings:
             torch.manual_seed(0)
             bank = Filterbank(size, size, n)
@@ -106,8 +103,18 @@ def main():
                 ms["read"] / ms["sampled"],
                 (ms["port read"] + ms["port write"]) / both,
             ]
+            setting = f"{B} images of {size} x {size}, channels: {C}, N = {n}, threads: {threads}"
+            for key, value, words in zip(
+                ("both_by_sampled", "read_by_sampled", "port_by_ours"),
+                ratios,
+                ("read and write by twice grid_sample", "read by grid_sample", "a plain port's read and write by ours"),
+                strict=True,
+            ):
+                result.figure(f"{key}_{C}x{size}_{n}_{threads}", value, "ratio", f"{words}, {setting}")
             cells = [threads, B, C, f"{size} x {size}", n, *(f"{r:.2f}" for r in ratios)]
-            print(" | ".join(map(str, cells + [f"{v:.3f}" for v in ms.values()])), flush=True)
+            rows.append(cells + [f"{v:.3f}" for v in ms.values()])
+        result.table(f"threads: {threads}; milliseconds, medians", head, rows)
+    result.finish(args)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 
 import softattn
+from bench._result import Result, parser
 from softattn.iam import load_iam
 from softattn.pen import PRINTABLE
 from softattn.prediction import plain_text
@@ -160,6 +161,11 @@ def interval(ours: np.ndarray, real: np.ndarray, centre, draws: int = 2000) -> t
 # -- Diversity ---------------------------------------------------------------------------------------------------------
 
 
+def key_of(name: str) -> str:
+    """A name as a part of a figure's key: "bias 0.75" as bias_0.75."""
+    return name.replace(" ", "_").replace("/", "_per_")
+
+
 def measures(line: Strokes) -> list[float]:
     """Slant (tangent), height (raw units), points per character, raw units across per character."""
     x = line.to_absolute()[:, 0]
@@ -167,13 +173,17 @@ def measures(line: Strokes) -> list[float]:
     return [slant(line), height(line), len(line) / len(line.text), across / len(line.text)]
 
 
-def diversity(groups: dict[str, list[Strokes]]) -> None:
+def diversity(groups: dict[str, list[Strokes]], result: Result) -> None:
     """Print mean and spread of each measure, and the spread by that of real lines."""
     print("\nspread: standard deviation between lines, and by that of the real lines")
     names = ("slant", "height", "points/char", "width/char")
     values = {name: np.array([measures(line) for line in lines]) for name, lines in groups.items()}
     print(f"{'':14s}" + "".join(f"{name:>30s}" for name in names))
     for name, rows in values.items():
+        for k, measure in enumerate(names):
+            key = f"{key_of(name)}_{key_of(measure)}_spread_by_real"
+            what = f"spread between lines of {measure}, {name}, by that of real lines"
+            result.figure(key, rows[:, k].std() / values["real"][:, k].std(), "ratio", what)
         cells = [
             f"{rows[:, k].mean():.3g} +- {rows[:, k].std():.3g} ({rows[:, k].std() / values['real'][:, k].std():.2f})"
             for k in range(len(names))
@@ -189,6 +199,7 @@ def legibility(args: argparse.Namespace) -> None:
     if not os.environ.get("SOFTATTN_DATA"):
         raise NotHere("SOFTATTN_DATA is not set; it compares with the real lines of val1 (IAM-OnDB)")
     reader, model = Reader(args.threads), load_model(args)
+    result = Result("legibility", args.threads, None)
     corpus, _ = load_iam(split="val1", clean=True)
     corpus = [line for line in corpus if set(line.text) <= set(PRINTABLE) - {"#"} and len(line.text) > 4]
     real = [corpus[i] for i in np.linspace(0, len(corpus) - 1, min(args.lines, len(corpus))).astype(int)]
@@ -204,6 +215,9 @@ def legibility(args: argparse.Namespace) -> None:
     print(f"\n{len(texts)} texts; character error rate without case and spaces (as they are)")
     for name, rate in rates.items():
         strict = error_rates(said[name], texts, plain)
+        what = f"character error rate of a recogniser without case and spaces, {name}, {len(texts)} texts of val1"
+        result.figure(f"{key_of(name)}_mean", rate.mean(), "share", f"mean {what}")
+        result.figure(f"{key_of(name)}_median", float(np.median(rate)), "share", f"median {what}")
         print(
             f"{name:10s} median {np.median(rate):.3f} ({np.median(strict):.3f})  "
             f"mean {rate.mean():.3f} ({strict.mean():.3f})",
@@ -214,11 +228,16 @@ def legibility(args: argparse.Namespace) -> None:
             continue
         for word, centre in (("median", np.median), ("mean", np.mean)):
             low, high = interval(rate, rates["real"], centre)
+            ratio, what = centre(rate) / max(centre(rates["real"]), 1e-9), f"{word} error rate, {name}, by real lines'"
+            result.figure(f"{key_of(name)}_{word}_by_real", float(ratio), "ratio", what)
+            result.figure(f"{key_of(name)}_{word}_by_real_low", low, "ratio", f"{what}: 2.5 % of bootstrap draws below")
+            result.figure(f"{key_of(name)}_{word}_by_real_high", high, "ratio", f"{what}: 97.5 % below")
             print(
                 f"  {word} / real {centre(rate) / max(centre(rates['real']), 1e-9):.2f} [{low:.2f}, {high:.2f}]", end=""
             )
         print()
-    diversity(groups)
+    diversity(groups, result)
+    result.finish(args)
     if args.save:
         save(args.save, groups, said, texts, rates)
 
@@ -284,6 +303,7 @@ def acceptance(args: argparse.Namespace) -> None:
         for bias in args.bias[:1]:
             first_attempts(write_lines(model, texts, bias, args.seed, tries=1)[0], bias)
         return
+    result = Result("acceptance", args.threads, None)
     for bias in args.bias[:1]:
         drafts, wrong = write_lines(model, texts, bias, args.seed)
         final = [faults(draft, judged_by(model)) for draft in drafts]
@@ -296,24 +316,26 @@ def acceptance(args: argparse.Namespace) -> None:
             f"{sum('ran on' in f for f in first)} ran on, {sum('passed over' in f for f in first)} skipped, "
             f"{sum('order' in f for f in first)} out of order); drawn {sum(map(len, wrong)) + len(texts)} times in all"
         )
+        result.figure("redrawn", len(first) / len(texts), "share", f"of {len(texts)} texts drawn more than once")
+        result.figure("faulty", sum(map(bool, final)) / len(texts), "share", "of what is returned has a fault")
         for i, faulty in enumerate(wrong):
             if faulty:
                 print(f"  {texts[i]!r}: {'; '.join(f[:90] for f in faulty[:3])}" + " ..." * (len(faulty) > 3))
+    result.finish(args)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--acceptance", action="store_true", help="texts of all kinds instead of val1; reads nothing")
-    parser.add_argument("--lines", type=int, default=500)
-    parser.add_argument("--bias", type=float, nargs="+", default=[0.75, 0.0])
-    parser.add_argument("--weights", default="synthesis")
-    parser.add_argument("--state", type=Path, help="a training state of recipes/synthesis.py instead of weights")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--save", type=Path, help="folder for the pictures and for what was read")
-    parser.add_argument("--drafts", action="store_true", help="judge first attempts, accepted or not")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="20 lines")
-    args = parser.parse_args()
+    options = parser(__doc__, raw=True)
+    options.add_argument("--acceptance", action="store_true", help="texts of all kinds instead of val1; reads nothing")
+    options.add_argument("--lines", type=int, default=500)
+    options.add_argument("--bias", type=float, nargs="+", default=[0.75, 0.0])
+    options.add_argument("--weights", default="synthesis")
+    options.add_argument("--state", type=Path, help="a training state of recipes/synthesis.py instead of weights")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--save", type=Path, help="folder for the pictures and for what was read")
+    options.add_argument("--drafts", action="store_true", help="judge first attempts, accepted or not")
+    options.add_argument("--threads", type=int, default=1)
+    args = options.parse_args()
     args.lines = 20 if args.quick else args.lines
     torch.set_num_threads(args.threads)
     start = time.time()

@@ -9,7 +9,6 @@ stands in them as a number (`manual_seed(0)`, `seed=0`); cells that define what 
 assertion in them is counted, not obeyed, and what a comparison measures is shown from its lowest to its highest value.
 """
 
-import argparse
 import ast
 import contextlib
 import io
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from bench._result import Result, parser
 from tools import exercises, toc
 
 
@@ -84,27 +84,31 @@ def repeat(path: Path, seeds: range) -> tuple[dict[str, list], float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("chapters", nargs="*", help="names of chapters (default: all that have such cells)")
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 (default: 3)")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="thread counts to try (default: 1)")
-    parser.add_argument("--quick", action="store_true", help="one seed")
-    args = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("chapters", nargs="*", help="names of chapters (default: all that have such cells)")
+    options.add_argument("--seeds", type=int, default=3, help="how many, from 0 (default: 3)")
+    options.add_argument("--threads", type=int, nargs="+", default=[1], help="thread counts to try (default: 1)")
+    args = options.parse_args()
     paths = {c.name: c.path for c in toc.chapters() if any("seeds" in cell.tags for cell in toc.read(c.path).cells)}
     if unknown := sorted(set(args.chapters) - set(paths)):
-        parser.error(f"no cell with the tag seeds in {', '.join(unknown)}; there are some in {', '.join(paths)}")
+        options.error(f"no cell with the tag seeds in {', '.join(unknown)}; there are some in {', '.join(paths)}")
     seeds = range(1 if args.quick else args.seeds)
     if not seeds:
-        parser.error("--seeds: give at least 1")
+        options.error("--seeds: give at least 1")
+    result = Result("seeds", args.threads, len(seeds))
     for threads in args.threads:
         torch.set_num_threads(threads)
         for name in args.chapters or paths:
             claims, seconds = repeat(paths[name], seeds)
             print(f"{name}, seeds 0 to {seeds[-1]}, threads: {threads}, {seconds:.1f} s a seed", flush=True)
-            for words, found in claims.items():
+            for k, (words, found) in enumerate(claims.items()):
+                what = f"{name}: share of {len(found)} seeds in which `{words}` held, threads: {threads}"
+                held = sum(fits for fits, _ in found) / len(found)
+                result.figure(f"{name}_{k}_{threads}", held, "share", what)
                 numbers = [number for _, number in found if number is not None]
                 values = f"   [{min(numbers):.4g} to {max(numbers):.4g}]" if numbers else ""
                 print(f"  {sum(held for held, _ in found):3d} of {len(found)}  {words}{values}", flush=True)
+    result.finish(args)
     return 0
 
 

@@ -14,7 +14,6 @@ seconds, its preparations included. All lines are ended at 650 points, so that n
 Run it while nothing else runs. Ratios first; it judges nothing.
 """
 
-import argparse
 import statistics
 import time
 
@@ -22,7 +21,7 @@ import torch
 from torch import nn
 
 import softattn
-from bench.lstm import milliseconds, table
+from bench._result import Result, milliseconds, parser
 from softattn import synthesis
 from softattn.mixture import StrokeMixture
 from softattn.pen import PRINTABLE
@@ -62,7 +61,7 @@ def batch(T, B, U, generator):
     return points[0], points[1], text
 
 
-def train(args, size):
+def train(args, size, result):
     """Ours beside the plain stack, in float32 and bfloat16."""
     T, B, U, H = size["T"], size["B"], size["U"], size["H"]
     generator = torch.Generator().manual_seed(0)
@@ -72,21 +71,22 @@ def train(args, size):
     print(f"training step: T={T} B={B} U={U} H={H}, K=10, M=20")
     for threads in args.threads:
         rows = []
-        for words, low, backward in (
-            ("float32", False, True),
-            ("bfloat16 products", True, True),
-            ("float32, no backward", False, False),
+        for key, words, low, backward in (
+            ("float32", "float32", False, True),
+            ("bfloat16", "bfloat16 products", True, True),
+            ("float32_forward", "float32, no backward", False, False),
         ):
             runs = {"ours": (ours, (x, text), target, low, backward), "plain": (plain, (wide,), target, low, backward)}
             ms = milliseconds(step, runs, threads, args.rounds)
+            what = f"training step by that of 3 nn.LSTM layers, {words}, threads: {threads}; T={T} B={B} U={U} H={H}"
+            result.figure(f"train_{key}_{threads}", ms["ours"] / ms["plain"], "ratio", what)
             rows.append([words, f"{ms['ours'] / ms['plain']:.2f}", f"{ms['ours']:.0f}", f"{ms['plain']:.0f}"])
-        print(f"threads: {threads}")
-        table(["", "ours / plain", "ours, ms", "plain, ms"], rows)
+        result.table(f"training step, threads: {threads}", ["", "ours / plain", "ours, ms", "plain, ms"], rows)
 
 
-def length(args, size):
+def length(args, size, result):
     """The cost of a step of the recurrence as lines grow."""
-    print("cost per step as T grows, float32, forward, loss and backward; flat = linear in T")
+    title = "cost per step as T grows, float32, forward, loss and backward; flat = linear in T"
     generator, rows = torch.Generator().manual_seed(0), []
     ours = HandwritingSynthesizer(size["H"], 3)
     lengths = (25, 50, 100) if args.quick else (100, 200, 400, 800, 1600)
@@ -94,13 +94,15 @@ def length(args, size):
     for T in lengths:
         x, target, text = batch(T, size["B"] if args.quick else 16, size["U"], generator)
         runs[T] = (ours, (x, text), target, False, True)
-    ms = milliseconds(step, runs, args.threads[-1], max(2, args.rounds - 2))
+    ms = milliseconds(step, runs, args.threads[-1], args.rounds - 2)
     for T in lengths:
         rows.append([T, f"{ms[T] / T:.3f}", f"{ms[T] / T / (ms[lengths[0]] / lengths[0]):.2f}"])
-    table(["T", "ms a step", "by that of the first"], rows)
+    result.table(title, ["T", "ms a step", "by that of the first"], rows)
+    growth = ms[lengths[-1]] / lengths[-1] / (ms[lengths[0]] / lengths[0])
+    result.figure("growth", growth, "ratio", f"cost of a step at T = {lengths[-1]} by that at T = {lengths[0]}")
 
 
-def write(args, size):
+def write(args, size, result):
     """Points per second through softattn.synthesis.draw, on one thread."""
     torch.set_num_threads(1)
     try:
@@ -134,30 +136,33 @@ def write(args, size):
         synthesis.graves_end = rule
     for (n, low), rates in times.items():
         wall, busy = (statistics.median(rate) for rate in zip(*rates, strict=True))
+        what = f"points a second, lines at once: {n}, {'bfloat16' if low else 'float32'}, {whose}, one thread"
+        result.figure(f"write_{n}_{'bfloat16' if low else 'float32'}", wall, "points a second", what)
         rows.append([f"{n} at once, {'bfloat16' if low else 'float32'}", f"{wall:,.0f}", f"{busy:,.0f}"])
-    table(["", "points a second", "of processor time"], rows)
+    result.table("writing", ["", "points a second", "of processor time"], rows)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", help="train, length, write; all of them when none is named")
-    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
-    parser.add_argument(
+    options = parser(__doc__, raw=True)
+    options.add_argument("parts", nargs="*", help="train, length, write; all of them when none is named")
+    options.add_argument(
         "--threads", type=int, nargs="+", help="thread counts of the training step (default: 2; quick: 1)"
     )
-    parser.add_argument("--rounds", type=int, help="how often each is timed (default: 5; quick: 2)")
-    parser.add_argument("--weights", default="synthesis")
-    args = parser.parse_args()
+    options.add_argument("--weights", default="synthesis")
+    args = options.parse_args()
     parts = {"train": train, "length": length, "write": write}
     if unknown := set(args.parts) - set(parts):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are: {', '.join(parts)}")
+        options.error(f"no part {', '.join(sorted(unknown))}; there are: {', '.join(parts)}")
     args.threads = args.threads or ([1] if args.quick else [2])
-    args.rounds = args.rounds or (2 if args.quick else 5)
+    args.rounds = args.rounds or (3 if args.quick else 5)
     size = dict(T=40, B=8, U=10, H=40, I=120) if args.quick else dict(T=300, B=64, U=30, H=400, I=480)
-    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}\n")
+    if args.write and args.parts:
+        options.error("--write stores a whole run: name no parts")
+    result = Result("synthesis", args.threads, args.rounds)
     for name, part in parts.items():
         if not args.parts or name in args.parts:
-            part(args, size)
+            part(args, size, result)
+    result.finish(args)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@
 Run it while nothing else runs: on two cores one busy neighbour makes the numbers worthless. It judges nothing.
 """
 
-import argparse
 import time
 
 import torch
 from torch import nn
 from torch.utils.benchmark import Timer
 
-from bench.lstm import milliseconds, step, table
+from bench._result import Result, milliseconds, parser
+from bench.lstm import step
 from softattn.lstm import LSTMCell, PeepholeLSTM
 from softattn.window import SoftWindow, WindowLSTM
 
@@ -62,14 +62,14 @@ def networks(B, I, H, A, K, U):
     }
 
 
-def subnormal(n: int) -> None:
+def subnormal(result: Result, n: int) -> None:
     """Time exp where the result is an ordinary number, subnormal, or zero."""
-    print(f"exp of {n:,} float32 numbers, nanoseconds each, and times as long as the first row")
+    title = f"exp of {n:,} float32 numbers, nanoseconds each, and times as long as the first row"
     rows, first = [], None
-    for words, low, high in (
-        ("-60 to 0: ordinary", -60, 0),
-        ("-103 to -88: subnormal", -103, -88),
-        ("-300 to -110: zero", -300, -110),
+    for key, words, low, high in (
+        ("ordinary", "-60 to 0: ordinary", -60, 0),
+        ("subnormal", "-103 to -88: subnormal", -103, -88),
+        ("zero", "-300 to -110: zero", -300, -110),
     ):
         x = torch.empty(n).uniform_(low, high)
         out = torch.empty_like(x)
@@ -77,47 +77,58 @@ def subnormal(n: int) -> None:
         timer = Timer(code, globals=names, num_threads=1, timer=time.process_time)
         nano = 1e9 * timer.blocked_autorange(min_run_time=0.3).median / n
         first = first or nano
+        result.figure(
+            f"exp_{key}", nano / first, "ratio", f"time of an exp whose argument is {words}, by that of the first"
+        )
         rows.append([words, f"{nano:.2f}", f"{nano / first:.1f}"])
-    table(["exponent", "ns", "ratio"], rows)
+    result.table(title, ["exponent", "ns", "ratio"], rows)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
-    parser.add_argument("--threads", type=int, nargs="+", help="thread counts to try (default: 2 and 1; quick: 1)")
-    parser.add_argument("--rounds", type=int, help="how often each is timed (default: 5; quick: 3)")
-    args = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--threads", type=int, nargs="+", help="thread counts to try (default: 2 and 1; quick: 1)")
+    args = options.parse_args()
     T, B, I, H, A, K, U = (60, 16, 3, 40, 30, 4, 12) if args.quick else (300, 64, 3, 400, 96, 10, 30)
     lengths = (25, 50, 100) if args.quick else (100, 200, 400, 800, 1600)
     rounds = args.rounds or (3 if args.quick else 5)
     models = networks(B, I, H, A, K, U)
-    capability = torch.backends.cpu.get_cpu_capability()
-    print(f"torch {torch.__version__}, {capability}; T={T} B={B} I={I} H={H} A={A} K={K} U={U}\n")
+    counts = args.threads or ([1] if args.quick else [2, 1])
+    result = Result("window", counts, rounds)
+    sizes = f"T={T} B={B} I={I} H={H} A={A} K={K} U={U}"
+    print(sizes + "\n")
     x = torch.randn(T, B, I)
-    for threads in args.threads or ([1] if args.quick else [2, 1]):
+    for threads in counts:
         rows = []
-        for words, low, backward in (
-            ("float32", False, True),
-            ("float32, forward only", False, False),
-            ("bfloat16", True, True),
-            ("bfloat16, forward only", True, False),
+        for key, words, low, backward in (
+            ("float32", "float32", False, True),
+            ("float32_forward", "float32, forward only", False, False),
+            ("bfloat16", "bfloat16", True, True),
+            ("bfloat16_forward", "bfloat16, forward only", True, False),
         ):
             runs = {name: (model, x, low, backward) for name, model in models.items()}
             ms = milliseconds(step, runs, threads, rounds)
+            for short, other in (("torch", "nn.LSTM"), ("peephole", "PeepholeLSTM"), ("loop", "loop")):
+                what = f"time of WindowLSTM by that of {other}, {words}, threads: {threads}; {sizes}"
+                result.figure(f"{short}_{key}_{threads}", ms["WindowLSTM"] / ms[other], "ratio", what)
             ratios = [f"{ms['WindowLSTM'] / ms[other]:.2f}" for other in ("nn.LSTM", "PeepholeLSTM", "loop")]
             rows.append([words, *ratios, *(f"{ms[name]:.0f}" for name in models)])
-        print(f"threads: {threads}; WindowLSTM's time over that of")
-        table(["", "nn.LSTM", "PeepholeLSTM", "loop", *(f"{name}, ms" for name in models)], rows)
+        title = f"threads: {threads}; WindowLSTM's time over that of"
+        result.table(title, ["", "nn.LSTM", "PeepholeLSTM", "loop", *(f"{name}, ms" for name in models)], rows)
 
-    print("cost per step as T grows, float32, forward and backward; flat = linear in T")
-    rows = []
+    title = "cost per step as T grows, float32, forward and backward; flat = linear in T"
+    rows, some, ms, first = [], {}, {}, {}
     for length in lengths:
         data = torch.randn(length, B, I)
         some = {name: (model, data, False, True) for name, model in models.items() if name != "loop"}
-        ms = milliseconds(step, some, 1, max(2, rounds - 3))
+        ms = milliseconds(step, some, 1, rounds - 2)
+        first = first or {name: ms[name] / length for name in some}
         rows.append([length, *(f"{ms[name] / length:.3f}" for name in some)])
-    table(["T", *(f"{name}, ms a step" for name in some)], rows)
-    subnormal(20_000 if args.quick else 200_000)
+    result.table(title, ["T", *(f"{name}, ms a step" for name in some)], rows)
+    growth = ms["WindowLSTM"] / lengths[-1] / first["WindowLSTM"]
+    what = f"WindowLSTM: cost of a step at T = {lengths[-1]} by that at T = {lengths[0]}"
+    result.figure("growth", growth, "ratio", what)
+    subnormal(result, 20_000 if args.quick else 200_000)
+    result.finish(args)
 
 
 if __name__ == "__main__":

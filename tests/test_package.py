@@ -275,7 +275,13 @@ def expected(root: Path) -> set[str]:
     found = {f"softattn/{path.name}" for path in package.glob("*.py")} | {"softattn/py.typed"}
     for pattern in ("demos/*.js", "weights/*.safetensors", "weights/*.json", "data/*.txt", "data/*.json"):
         found |= {path.relative_to(root).as_posix() for path in package.glob(pattern)}
+    found |= {f"softattn/results/{path.name}" for path in (root / "bench" / "results").iterdir()}
     return found | {"softattn/weights/LICENSE"}
+
+
+def source_of(name: str, root: Path) -> Path:
+    """Where a file of the package lies in the repository: the benchmarks' results lie beside the benchmarks."""
+    return root / name.replace("softattn/results/", "bench/results/")
 
 
 @pytest.mark.slow
@@ -287,7 +293,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         info = {name.split(".dist-info/")[1]: wheel.read(name) for name in wheel.namelist() if ".dist-info/" in name}
         assert names == expected(checkout)
-        assert not [name for name in names if wheel.read(name) != (checkout / name).read_bytes()]
+        assert not [name for name in names if wheel.read(name) != source_of(name, checkout).read_bytes()]
     assert {"METADATA", "RECORD", "WHEEL", "entry_points.txt"} <= set(info)
     assert {"licenses/LICENSE", "licenses/THIRD_PARTY.md"} <= set(info)
     assert b"softattn = softattn.__main__:main" in info["entry_points.txt"]
@@ -306,7 +312,9 @@ def test_the_sdist_builds_and_holds_no_more_than_it_needs(built):
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
         sizes = sum(member.size for member in archive)
-    assert expected(checkout) | {"pyproject.toml", "README.md", "LICENSE", "THIRD_PARTY.md"} <= names
+    needed = {source_of(name, checkout).relative_to(checkout).as_posix() for name in expected(checkout)}
+    assert needed | {"pyproject.toml", "README.md", "LICENSE", "THIRD_PARTY.md"} <= names
+    names -= {name for name in names if name.startswith("bench/results/")} | {"bench/"}
     for folder in ("book/", "notebooks/", "recipes/", "bench/", "_build/", ".venv/"):
         assert not [name for name in names if name.startswith(folder)], folder
     assert sizes < 40e6

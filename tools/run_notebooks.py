@@ -65,6 +65,7 @@ def build_wheel(python: Path, work: Path, root: Path = ROOT) -> Path:
     for name in SOURCES:
         shutil.copy(root / name, source / name)
     shutil.copytree(root / "softattn", source / "softattn", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "bench" / "results", source / "bench" / "results")
     pip = [python, "-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
     call([*pip, "-w", work / "wheel", source], cwd=work)
     (wheel,) = (work / "wheel").glob("softattn-*.whl")

@@ -242,6 +242,11 @@ def weights(name: str, root: Path = ROOT) -> list[str]:
     return sorted(w for w in _called(name, root, "load") if (root / "softattn" / "weights" / f"{w}.json").exists())
 
 
+def results(name: str, root: Path = ROOT) -> list[str]:
+    """Names of the benchmarks whose stored figures a chapter reads: `bench/results/NAME.json`."""
+    return sorted(r for r in _called(name, root, "results") if (root / "bench" / "results" / f"{r}.json").exists())
+
+
 def dependencies(name: str, root: Path = ROOT) -> list[str]:
     """Modules of softattn that a chapter imports, directly or through another module.
 

@@ -26,6 +26,7 @@ def inputs(name: str, root: Path) -> list[Path]:
     files |= {package / f"{module}.py" for module in [*toc.dependencies(name, root), name]}
     files |= {package / "demos" / f"{demo}.js" for demo in toc.demos(name, root)}
     files |= {package / "weights" / f"{w}{end}" for w in toc.weights(name, root) for end in (".safetensors", ".json")}
+    files |= {root / "bench" / "results" / f"{result}.json" for result in toc.results(name, root)}
     if (package / "data").is_dir() and package / "hub.py" in files | {package / "prediction.py"}:
         files |= {path for path in (package / "data").iterdir() if path.is_file()}
     return sorted(path for path in files if path.is_file())

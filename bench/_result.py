@@ -1,0 +1,154 @@
+"""What every benchmark shares: how it times, what it prints, and the record that pages read.
+
+A benchmark compares side by side in one process; each figure is a median of at least three calls, and what is compared
+takes turns, so that a slow minute hits all of it. With `--write` the figures go to bench/results/NAME.json, which
+`softattn.hub.results(NAME)` reads, in the repository and from the installed package:
+
+    {"figures": {KEY: {"value": 1.43, "unit": "ratio", "what": "..."}}, "tables": [{"title", "head", "rows"}],
+     "command", "processor", "threads", "rounds", "load", "torch", "date", "commit"}
+
+`load` is what else ran when the benchmark began, in busy processors: above 0.7 do not trust a figure.
+"""
+
+import argparse
+import datetime
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.benchmark import Timer
+
+from softattn.hub import atomic_write
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+FEWEST = 3  # calls behind a median
+
+
+def parser(doc: str | None, raw: bool = False) -> argparse.ArgumentParser:
+    """The options that all benchmarks know; `raw` prints the whole docstring as help."""
+    text = doc or ""
+    kind = argparse.RawDescriptionHelpFormatter if raw else argparse.HelpFormatter
+    made = argparse.ArgumentParser(description=text if raw else text.splitlines()[0], formatter_class=kind)
+    made.add_argument("--quick", action="store_true", help="small sizes, few rounds; nothing of it is stored")
+    made.add_argument("--rounds", type=_rounds, help=f"how often each is timed, {FEWEST} times at least")
+    made.add_argument("--write", action="store_true", help="store the figures in bench/results/")
+    return made
+
+
+def _rounds(text: str) -> int:
+    if (number := int(text)) < FEWEST:
+        raise argparse.ArgumentTypeError(f"{number} is too few: each figure is a median of at least {FEWEST} calls")
+    return number
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def commit() -> str:
+    """The commit that is measured; a "+" says that the tree differs from it."""
+    head, changed = (
+        subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+        for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "-uno"])
+    )
+    return (head or "unknown") + "+" * bool(head and changed)
+
+
+class Result:
+    """Figures of one run of a benchmark: printed as they come, stored at the end when `--write` is given."""
+
+    def __init__(self, name: str, threads: int | Sequence[int], rounds: int | None):
+        self.name = name
+        self.figures: dict[str, dict[str, Any]] = {}
+        self.tables: list[dict[str, Any]] = []
+        self.facts = {
+            "command": " ".join(["python -m", f"bench.{name}", *sys.argv[1:]]),
+            "processor": processor(),
+            "threads": threads if isinstance(threads, int) else list(threads),
+            "rounds": rounds,
+            "load": round(os.getloadavg()[0], 2),
+            "torch": torch.__version__.split("+")[0],
+            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+            "commit": commit(),
+        }
+        capability = torch.backends.cpu.get_cpu_capability()
+        busy = ": something else runs, do not trust this" if self.facts["load"] > 0.7 else ""
+        print(
+            f"{self.facts['processor']}, {capability}, torch {self.facts['torch']}; load {self.facts['load']}{busy}\n"
+        )
+
+    def figure(self, key: str, value: float, unit: str, what: str) -> float:
+        """Note one number under a key that pages use; `what` says in words what it is."""
+        if key in self.figures:
+            raise ValueError(f"figure: {key!r} is noted twice; give each figure a key of its own")
+        if not math.isfinite(value):
+            return value  # this machine could not measure it
+        self.figures[key] = {"value": float(f"{value:.4g}"), "unit": unit, "what": what}
+        return value
+
+    def table(self, title: str, head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
+        """Print a table, right-aligned, and keep it for the page."""
+        cells = [[str(cell) for cell in row] for row in rows]
+        self.tables.append({"title": title, "head": [str(cell) for cell in head], "rows": cells})
+        print(title)
+        table(head, rows)
+
+    def finish(self, args: argparse.Namespace) -> None:
+        """Store the record if `--write` is given."""
+        if not args.write:
+            return
+        if args.quick:
+            raise SystemExit("--quick measures other sizes than the pages speak of: nothing was stored")
+        RESULTS.mkdir(exist_ok=True)
+        record = {"name": self.name, "figures": self.figures, "tables": self.tables, **self.facts}
+        with atomic_write(RESULTS / f"{self.name}.json") as beside:
+            beside.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        print(f"bench/results/{self.name}.json: {len(self.figures)} figures")
+
+
+def milliseconds(
+    step: Callable[..., Any], runs: Mapping[Any, tuple], threads: int, rounds: int, calls: int = 1
+) -> dict[Any, float]:
+    """Median milliseconds of step(*run) for each run. The runs take turns, so that a slow minute hits all of them.
+
+    NaN for what PyTorch cannot run on this processor, as nn.LSTM in bfloat16 without a gradient on some.
+    """
+    timers = {
+        name: Timer("step(*run)", globals={"step": step, "run": run}, num_threads=threads) for name, run in runs.items()
+    }
+    times: dict[Any, list[float]] = {name: [] for name in runs}
+    for name, timer in list(timers.items()):
+        try:
+            timer.timeit(calls)  # warm up
+        except RuntimeError as error:
+            if "could not create a primitive" not in str(error):
+                raise
+            times[name].append(math.nan)
+            del timers[name]
+    for _ in range(max(FEWEST, rounds)):
+        for name, timer in timers.items():
+            times[name].append(1000 * timer.timeit(calls).median)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def table(head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows under a head, right-aligned."""
+    widths = [max(len(str(row[k])) for row in [head, *rows]) for k in range(len(head))]
+    for row in [head, ["-" * w for w in widths], *rows]:
+        print("  ".join(str(cell).rjust(w) for cell, w in zip(row, widths, strict=True)))
+    print()

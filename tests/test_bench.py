@@ -1,0 +1,75 @@
+"""The benchmarks' record, and the comparison of two checkouts; what they measure is judged by people."""
+
+import argparse
+import json
+import math
+import re
+import subprocess
+import sys
+
+import pytest
+
+from bench import _result
+from softattn import hub
+
+
+def options(**more) -> argparse.Namespace:
+    return argparse.Namespace(**{"write": True, "quick": False, **more})
+
+
+def test_a_result_is_stored_and_read_by_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_result, "RESULTS", tmp_path)
+    result = _result.Result("lstm", [2, 1], 5)
+    result.figure("torch_float32_1", 1.23456789, "ratio", "time of PeepholeLSTM by that of nn.LSTM")
+    result.figure("torch_bfloat16_1", math.nan, "ratio", "what this machine cannot run is left out")
+    result.table("a table", ["T", "ms"], [[25, "0.5"]])
+    result.finish(options())
+    record = json.loads((tmp_path / "lstm.json").read_text(encoding="utf-8"))
+    assert record["figures"] == {
+        "torch_float32_1": {"value": 1.235, "unit": "ratio", "what": "time of PeepholeLSTM by that of nn.LSTM"}
+    }
+    assert record["tables"] == [{"title": "a table", "head": ["T", "ms"], "rows": [["25", "0.5"]]}]
+    assert record["command"].startswith("python -m bench.lstm") and record["threads"] == [2, 1]
+    assert record["rounds"] == 5 and record["processor"] and re.fullmatch(r"[0-9a-f]{7,}\+?", record["commit"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", record["date"]) and record["load"] >= 0
+    assert "0.5" in capsys.readouterr().out
+
+
+def test_quick_sizes_are_never_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(_result, "RESULTS", tmp_path)
+    with pytest.raises(SystemExit, match="nothing was stored"):
+        _result.Result("lstm", 1, 3).finish(options(quick=True))
+    _result.Result("lstm", 1, 3).finish(options(write=False))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_figure_has_one_meaning_and_a_median_three_calls(capsys):
+    result = _result.Result("lstm", 1, 3)
+    result.figure("a", 1.0, "s", "one")
+    with pytest.raises(ValueError, match="'a' is noted twice"):
+        result.figure("a", 2.0, "s", "two")
+    with pytest.raises(SystemExit):
+        _result.parser("A bench.").parse_args(["--rounds", "2"])
+    assert "2 is too few: each figure is a median of at least 3 calls" in capsys.readouterr().err
+    calls = []
+    assert set(_result.milliseconds(calls.append, {"a": (1,), "b": (2,)}, threads=1, rounds=1)) == {"a", "b"}
+    turns = [call for call, before in zip(calls, [0, *calls], strict=False) if call != before]
+    assert turns[-6:] == [1, 2, 1, 2, 1, 2], "the runs take turns"
+
+
+def test_the_stored_results_say_what_they_are(root):
+    for path in sorted((root / "bench" / "results").glob("*.json")):
+        record = hub.results(path.stem)
+        assert record["name"] == path.stem and (root / "bench" / f"{record['command'].split()[2][6:]}.py").exists()
+        assert {"processor", "threads", "rounds", "load", "date", "commit", "torch", "tables"} <= set(record)
+        for figure in record["figures"].values():
+            assert set(figure) == {"value", "unit", "what"} and math.isfinite(figure["value"])
+
+
+@pytest.mark.slow
+def test_a_checkout_against_itself(root):
+    command = [sys.executable, "-m", "bench.against", str(root), "mixture", "write1", "--quick", "--rounds", "3"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for part in ("mixture", "write1"):
+        assert re.search(rf"^{part} +\d+\.\d{{3}} +[\d.]+ +[\d.]+$", done.stdout, re.M), done.stdout
