@@ -17,39 +17,10 @@ from softattn.fused_lstm import lstm_sequence
 from softattn.fused_lstm import no_autocast as _no_autocast  # noqa: F401
 from softattn.fused_lstm import open_gates as _open_gates  # noqa: F401
 from softattn.fused_lstm import sigmoid_slope as _sigmoid_slope  # noqa: F401
-from softattn.hub import real, whole
+from softattn.hub import real, shaped, whole
 from softattn.training import use_fused
 
 __all__ = ["LSTMCell", "PeepholeLSTM", "chrono_"]
-
-
-# -- The LSTM: five equations, gate by gate --
-def _check_input(name: str, x: Tensor, shape: str, size: int) -> None:
-    """Raise ValueError unless `x` holds real numbers in this shape."""
-    if not isinstance(x, Tensor) or x.is_complex():
-        what = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"{name}: x is {what}, expected a real tensor")
-    if x.dim() != shape.count(",") + 1 or x.shape[-1] != size:
-        wanted = f"{shape} = {shape.replace('I', str(size))}"
-        hint = ": time first" if "T" in shape else ""
-        raise ValueError(f"{name}: x has shape {tuple(x.shape)}, expected {wanted}{hint}")
-
-
-# -- The LSTM: five equations, gate by gate --
-def _check_state(name: str, state, batch: int, hidden: int) -> None:
-    """Raise ValueError unless `state` is (h, c), each (batch, hidden)."""
-    if not (isinstance(state, (tuple, list)) and len(state) == 2):
-        raise ValueError(f"{name}: the state is {type(state).__name__}, expected a pair (h, c); None starts from zeros")
-    for letter, v in zip("hc", state, strict=True):
-        if not isinstance(v, Tensor) or v.is_complex():
-            what = v.dtype if isinstance(v, Tensor) else type(v).__name__
-            raise ValueError(f"{name}: state {letter} is {what}, not a tensor")
-        if tuple(v.shape) != (batch, hidden):
-            raise ValueError(
-                f"{name}: state {letter} has shape {tuple(v.shape)}, expected "
-                f"(B, H) = ({batch}, {hidden}); pass the state that the last "
-                "call returned, or None to start from zeros"
-            )
 
 
 # -- The LSTM: five equations, gate by gate --
@@ -63,15 +34,15 @@ class LSTMCell(nn.Module):
         input_size: I, numbers per input.
         hidden_size: H, number of memory cells.
         peephole: whether the gates see the cell.
-        forget_bias: where the forget gate's bias starts; 1.0 keeps about
-            three quarters of the cell at each step.
+        forget_bias: where the forget gate's bias starts; 1.0 keeps about 3/4.
 
     Raises:
         TypeError, ValueError: if a size is no whole number of at least 1.
 
-    Source: Graves (2013), eq. 7-11; slide 8. Gate order i, f, g, o;
-    `peephole` (3, H) holds those of i, f and o.
+    Source: Graves (2013), eq. 7-11; slide 8. Gates in the order i, f, g, o.
     """
+
+    peephole: nn.Parameter | None  # (3, H): of i, f, o
 
     def __init__(
         self,
@@ -90,9 +61,10 @@ class LSTMCell(nn.Module):
         self.weight_h = nn.Parameter(start(H, 4 * H))
         self.bias = nn.Parameter(torch.zeros(4 * H))
         with torch.no_grad():
-            self.bias[H : 2 * H] = real(name, "forget_bias", forget_bias)
-        peepholes = nn.Parameter(torch.zeros(3, H)) if peephole else None
-        self.register_parameter("peephole", peepholes)
+            b = real(name, "forget_bias", forget_bias, -1e4, 1e4)
+            self.bias[H : 2 * H] = b
+        p = nn.Parameter(torch.zeros(3, H)) if peephole else None
+        self.register_parameter("peephole", p)
 
     def gates(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Open the gates: z (B, 4H) and the old c (B, H) to the new (h, c)."""
@@ -115,25 +87,29 @@ class LSTMCell(nn.Module):
             The new h and c, each (B, H). Gates and c are float32 at least.
 
         Raises:
-            ValueError: if a shape or a type does not fit.
+            TypeError, ValueError: if a type or a shape does not fit.
         """
-        _check_input(type(self).__name__, x, "(B, I)", self.input_size)
+        shaped(type(self).__name__, "x", x, "B", self.input_size)
         h, c = self._state(state, len(x))
         z = x.to(h.dtype) @ self.weight_x + h @ self.weight_h + self.bias
         return self.gates(z, c)
 
     def _state(self, state, batch: int) -> tuple[Tensor, Tensor]:
         """Check (h, c), or start from zeros; h in the weights' format."""
+        name, H = type(self).__name__, self.hidden_size
         if state is None:
-            state = (self.weight_h.new_zeros(batch, self.hidden_size),) * 2
-        _check_state(type(self).__name__, state, batch, self.hidden_size)
-        dtype = self.weight_h.dtype
-        exact = torch.promote_types(dtype, torch.float32)
-        return state[0].to(dtype), state[1].to(exact)
+            state = (self.weight_h.new_zeros(batch, H),) * 2
+        if not isinstance(state, (tuple, list)) or len(state) != 2:
+            what = type(state).__name__
+            raise ValueError(f"{name}: state is {what}, not a pair (h, c)")
+        shaped(name, "h of the state", state[0], batch, H)
+        shaped(name, "c of the state", state[1], batch, H)
+        h, c = state[0].to(self.weight_h.dtype), state[1]
+        return h, c.to(torch.promote_types(h.dtype, torch.float32))
 
 
 # -- The forget bias: memory is a matter of where you start --
-def chrono_(bias: Tensor, longest: float, generator: torch.Generator | None = None) -> Tensor:
+def chrono_(bias: Tensor, longest: int, generator: torch.Generator | None = None) -> Tensor:
     """Set LSTM biases in place, so that memories last 2 to `longest` steps.
 
     Args:
@@ -146,11 +122,10 @@ def chrono_(bias: Tensor, longest: float, generator: torch.Generator | None = No
 
     Source: Tallec, Ollivier (2018): b_f = log U(1, longest - 1), b_i = -b_f.
     """
-    shape = tuple(bias.shape) if isinstance(bias, Tensor) else type(bias)
-    rows = shape[0] if type(shape) is tuple and len(shape) == 1 else 0
-    if rows < 4 or rows % 4:
-        raise ValueError(f"chrono_: bias is {shape}, expected (4H,)")
-    longest = real("chrono_", "longest", longest, 3)
+    shaped("chrono_", "bias", bias, "4H")
+    if (rows := len(bias)) % 4 or rows == 0:
+        raise ValueError(f"chrono_: bias has shape ({rows},), expected (4H,)")
+    longest = whole("chrono_", "longest", longest, 3, 2**53)
     where = bias.device if generator is None else generator.device
     H, kind = rows // 4, torch.float64
     u = torch.rand(H, generator=generator, device=where, dtype=kind)
@@ -162,6 +137,16 @@ def chrono_(bias: Tensor, longest: float, generator: torch.Generator | None = No
 
 
 # -- Backpropagation through time by hand --
+def _check_state(name, state, batch, hidden):
+    if not (isinstance(state, (tuple, list)) and len(state) == 2):
+        raise ValueError(f"{name}: the state is {type(state).__name__}, expected a pair (h, c)")
+    for letter, v in zip("hc", state, strict=True):
+        if tuple(v.shape) != (batch, hidden):
+            raise ValueError(
+                f"{name}: state {letter} has shape {tuple(v.shape)}, expected (B, H) = ({batch}, {hidden})"
+            )
+
+
 def _make_parameters(module, input_size, hidden_size, peephole, forget_bias):
     cell = LSTMCell(input_size, hidden_size, peephole, forget_bias)
     module.input_size, module.hidden_size = input_size, hidden_size
@@ -170,21 +155,6 @@ def _make_parameters(module, input_size, hidden_size, peephole, forget_bias):
 
 
 # -- Over whole sequences --
-def _check_reset(name: str, reset, T: int, B: int) -> None:
-    """Raise ValueError unless `reset` is None or bool, (T, B), not empty."""
-    if T == 0 or B == 0:
-        raise ValueError(f"{name}: x has T = {T} steps and B = {B} rows: an empty sequence; pass at least one step")
-    if reset is None:
-        return
-    if not isinstance(reset, Tensor):
-        what = type(reset).__name__
-        raise ValueError(f"{name}: reset is {what}, expected a tensor or None")
-    if reset.dtype != torch.bool or reset.shape != (T, B):
-        raise ValueError(
-            f"{name}: reset is {reset.dtype} of shape {tuple(reset.shape)}, expected bool of shape ({T}, {B})"
-        )
-
-
 def _check_torch_lstm(lstm: nn.LSTM) -> None:
     """Raise ValueError if `lstm` has what a PeepholeLSTM has not."""
     name = "PeepholeLSTM.from_torch"
@@ -222,13 +192,12 @@ class PeepholeLSTM(LSTMCell):
             ValueError: if `lstm` has what a PeepholeLSTM has not.
         """
         _check_torch_lstm(lstm)
-        new = cls(lstm.input_size, lstm.hidden_size).to(lstm.weight_ih_l0)
+        w_x, w_h, *biases = lstm.all_weights[0]
+        new = cls(lstm.input_size, lstm.hidden_size).to(w_x)
         with torch.no_grad():
-            new.weight_x.copy_(lstm.weight_ih_l0.t())
-            new.weight_h.copy_(lstm.weight_hh_l0.t())
-            new.bias.zero_()
-            if lstm.bias:
-                new.bias.copy_(lstm.bias_ih_l0 + lstm.bias_hh_l0)
+            new.weight_x.copy_(w_x.t())
+            new.weight_h.copy_(w_h.t())
+            new.bias.copy_(sum(biases, torch.zeros_like(new.bias)))
         return new
 
     def forward(
@@ -253,14 +222,16 @@ class PeepholeLSTM(LSTMCell):
             h is bfloat16 and c float32.
 
         Raises:
-            ValueError: if a shape or a type does not fit, the sequence is
-                empty, or `fused` is True and the module was changed.
+            TypeError, ValueError: if a type or a shape does not fit, there
+                is no step, or `fused` is True and the module was changed.
         """
         name = type(self).__name__
-        _check_input(name, x, "(T, B, I)", self.input_size)
-        _check_reset(name, reset, *x.shape[:2])
+        shaped(name, "x", x, "T", "B", self.input_size)
+        if x.numel() == 0:
+            raise ValueError(f"{name}: x has shape {tuple(x.shape)}: no step")
+        if reset is not None:
+            shaped(name, "reset", reset, *x.shape[:2], dtype=torch.bool)
         h, c = self._state(state, x.shape[1])
-        x = x if x.is_floating_point() else x.to(h.dtype)
         if use_fused(fused, self, PeepholeLSTM, x):  # the engine room
             weights = self.weight_x, self.weight_h, self.bias, self.peephole
             hs, h, c = lstm_sequence(x, h, c, *weights, reset)

@@ -174,7 +174,7 @@ def judge(call: Call, argument: str, value: Any, allowed: bool | None) -> str:
 
 
 # Modules whose wrong arguments still get errors from inside torch: to be emptied.
-PENDING = {"lstm", "window", "mixture", "filterbank", "vae", "draw", "prediction", "training"}
+PENDING = {"window", "mixture", "filterbank", "vae", "draw", "prediction", "training"}
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------

@@ -350,39 +350,127 @@ def test_nothing_is_kept_without_gradients():
     assert torch.allclose(lstm(x)[0], hs)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_inputs_take_the_format_of_the_weights(dtype):
+    lstm, cell, x = random_lstm(3, 4, torch.float32), LSTMCell(3, 4), randn(5, 2, 3, dtype=torch.float32)
+    x = x.bfloat16().to(torch.float16).float() if dtype != torch.float64 else x
+    for fused in (False, True):
+        want, got = (lstm(v, (h, h), fused=fused) for v, h in ((x, torch.ones(2, 4)), (x.to(dtype), torch.ones(2, 4))))
+        assert got[0].dtype == got[1][1].dtype == torch.float32
+        assert torch.allclose(got[0], want[0], atol=0.01 if dtype == torch.bfloat16 else 2e-3)
+    h, c = cell(x[0].to(dtype), (torch.ones(2, 4, dtype=dtype),) * 2)
+    assert h.dtype == c.dtype == torch.float32
+
+
+# -- two ways --
+
+
+class Open(PeepholeLSTM):
+    """Its output gate never closes."""
+
+    def gates(self, z, c):
+        _, c = super().gates(z, c)
+        return torch.tanh(c), c
+
+
+def test_a_changed_piece_changes_the_output():
+    plain, changed, x = random_lstm(3, 4), Open(3, 4).double(), randn(5, 2, 3)
+    changed.load_state_dict(plain.state_dict())
+    hs, (_, c) = changed(x)
+    assert (hs[0].abs() > plain(x)[0][0].abs()).all()
+    assert torch.allclose(hs[-1], torch.tanh(c))
+    assert "gates of its own" in message(lambda: changed(x, fused=True))
+    plain.gates = lambda z, c: (torch.zeros_like(c), c)
+    assert not plain(x)[0].any()
+    assert "gates of its own" in message(lambda: plain(x, fused=True))
+
+
+def test_hooks_are_called():
+    lstm, cell, x, seen = random_lstm(3, 4), LSTMCell(3, 4).double(), randn(5, 2, 3), []
+    lstm.register_forward_hook(lambda *_: seen.append("lstm"))
+    cell.register_forward_hook(lambda *_: seen.append("cell"))
+    lstm(x)
+    cell(x[0])
+    assert seen == ["lstm", "cell"]
+
+
+def test_the_plain_way_is_exported_outside_no_grad():
+    lstm, x = random_lstm(3, 4), randn(5, 2, 3)
+    program = torch.export.export(lstm, (x,))
+    assert torch.allclose(program.module()(x)[0], lstm(x)[0], atol=1e-12)
+    cell = LSTMCell(3, 4).double()
+    program = torch.export.export(cell, (x[0],))
+    assert torch.allclose(program.module()(x[0])[0], cell(x[0])[0], atol=1e-12)
+
+
+def test_under_transforms_and_twice_backward():
+    lstm, x = random_lstm(3, 4), randn(5, 2, 3)
+    weights = dict(lstm.named_parameters())
+
+    def total(weights, x):
+        return torch.func.functional_call(lstm, weights, (x,))[0].square().sum()
+
+    got = torch.func.grad(total)(weights, x)
+    want = torch.autograd.grad(total(weights, x), list(weights.values()))
+    assert_close([got[name] for name in weights], want, 1e-10)
+    rows = torch.func.vmap(lambda row: lstm(row[:, None])[0][:, 0], in_dims=1, out_dims=1)(x)
+    assert torch.allclose(rows, lstm(x)[0], atol=1e-12)
+    x.requires_grad_()
+    (slope,) = torch.autograd.grad(lstm(x, fused=False)[0].square().sum(), x, create_graph=True)
+    slope.square().sum().backward()
+    assert torch.isfinite(x.grad).all() and x.grad.any()
+
+
+def test_the_module_pickles_and_copies():
+    import copy
+    import pickle
+
+    lstm, x = random_lstm(3, 4), randn(5, 2, 3)
+    for other in (copy.deepcopy(lstm), pickle.loads(pickle.dumps(lstm))):
+        assert torch.equal(other(x)[0], lstm(x)[0])
+
+
 # -- errors --
 
 
-def message(call):
-    with pytest.raises(ValueError) as caught:
+def message(call, kind=ValueError):
+    with pytest.raises(kind) as caught:
         call()
     return str(caught.value)
 
 
 def test_wrong_inputs():
     lstm, cell = PeepholeLSTM(3, 4), LSTMCell(3, 4)
-    assert "(5, 2, 9)" in message(lambda: lstm(torch.zeros(5, 2, 9))) and "(T, B, 3)" in message(
-        lambda: lstm(torch.zeros(5, 3))
-    )
-    assert "empty sequence" in message(lambda: lstm(torch.zeros(0, 2, 3)))
-    assert "empty sequence" in message(lambda: lstm(torch.zeros(5, 0, 3)))
+    assert "(5, 2, 9)" in message(lambda: lstm(torch.zeros(5, 2, 9)))
+    assert "(T, B, 3)" in message(lambda: lstm(torch.zeros(5, 3)))
+    assert "no step" in message(lambda: lstm(torch.zeros(0, 2, 3)))
+    assert "no step" in message(lambda: lstm(torch.zeros(5, 0, 3)))
     assert "(2, 9)" in message(lambda: cell(torch.zeros(2, 9)))
 
 
 def test_wrong_states():
     lstm, cell, x = PeepholeLSTM(3, 4), LSTMCell(3, 4), torch.zeros(5, 2, 3)
     good, bad = torch.zeros(2, 4), torch.zeros(1, 2, 4)
-    assert "state h has shape (1, 2, 4), expected (B, H) = (2, 4)" in message(lambda: lstm(x, (bad, bad)))
-    assert "state c" in message(lambda: lstm(x, (good, bad)))
-    assert "state c" in message(lambda: cell(x[0], (good, bad)))
-    assert "expected a pair (h, c)" in message(lambda: lstm(x, good))
-    assert "expected a pair (h, c)" in message(lambda: lstm(x, (good,)))
+    assert "h of the state has shape (1, 2, 4), expected" in message(lambda: lstm(x, (bad, bad)))
+    assert "c of the state" in message(lambda: lstm(x, (good, bad)))
+    assert "c of the state" in message(lambda: cell(x[0], (good, bad)))
+    assert "not a pair (h, c)" in message(lambda: lstm(x, good))
+    assert "not a pair (h, c)" in message(lambda: lstm(x, (good,)))
 
 
 def test_wrong_resets():
     lstm, x = PeepholeLSTM(3, 4), torch.zeros(5, 2, 3)
-    assert "torch.float32" in message(lambda: lstm(x, reset=torch.zeros(5, 2)))
+    assert "torch.float32" in message(lambda: lstm(x, reset=torch.zeros(5, 2)), TypeError)
     assert "(2, 5)" in message(lambda: lstm(x, reset=torch.zeros(2, 5, dtype=torch.bool)))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.complex64])
+@pytest.mark.parametrize("fused", [None, False, True])
+def test_numbers_that_are_not_real_are_refused(dtype, fused):
+    lstm, cell, x = PeepholeLSTM(3, 4), LSTMCell(3, 4), torch.ones(5, 2, 3, dtype=dtype)
+    assert str(dtype) in message(lambda: lstm(x, fused=fused), TypeError)
+    assert str(dtype) in message(lambda: cell(x[0]), TypeError)
+    assert str(dtype) in message(lambda: cell(torch.ones(2, 3), (torch.ones(2, 4, dtype=dtype),) * 2), TypeError)
 
 
 @pytest.mark.parametrize("size", [(0, 4), (3, 0), (-1, 4)])
