@@ -10,6 +10,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 from collections import Counter
 from html import escape
 from importlib.resources import files
@@ -179,15 +180,60 @@ try {
 </script>"""
 
 
-# -- A demo without a kernel --
-_shown: Counter = Counter()  # how often each demo was shown in this process
+# -- One text, whatever it imports --
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', re.M)
+_EXPORT = re.compile(r"^export (?:async )?(?:function|const|class) (\w+)", re.M)
+
+
+def _inlined(name: str, done: dict[str, str]) -> str:
+    """A module's text with its imports read from `done`, filled first."""
+    path = files("softattn") / "demos" / f"{name}.js"
+    text = path.read_text(encoding="utf-8")
+    for _, other in _IMPORT.findall(text):
+        if other not in done:
+            inner = _inlined(other, done)
+            names = ", ".join(_EXPORT.findall(inner))
+            inner = re.sub(r"^export ", "", inner, flags=re.M)
+            done[other] = f"const ${other} = (() => {{\n{inner}\nreturn {{ {names} }};\n}})();\n"
+    text = _IMPORT.sub(r"const {\1} = $\2;", text)
+    if re.search(r"^import\b", text, re.M):
+        raise ValueError(f"{name}.js: only {{names}} of ./NAME.js are imported")
+    return text
+
+
+# -- One text, whatever it imports --
+HELPERS = ("kit", "net")  # modules that demos import, and no demos
+
+
+def demo_source(name: str) -> str:
+    """A demo as the text of one ES module that imports nothing.
+
+    Args:
+        name: of the demo, `softattn/demos/NAME.js`.
+
+    Raises:
+        ValueError: if there is no such demo.
+    """
+    folder = files("softattn") / "demos"
+    found = {p.name[:-3] for p in folder.iterdir() if p.name.endswith(".js")}
+    known = sorted(found - {*HELPERS})
+    if name not in known:
+        there = ", ".join(known)
+        raise ValueError(f"show: there is no demo {name!r}; there are {there}")
+    done: dict[str, str] = {}
+    text = _inlined(name, done)
+    return "".join(done.values()) + text
+
+
+# -- The state, as JSON --
+_shown: Counter[str] = Counter()  # how often each demo was shown here
 
 
 def _json(name: str, key: str, value: Any) -> str:
     """JSON of one value, with every `<` written as an escape."""
     try:
         text = json.dumps(value, allow_nan=False, default=lambda array: array.tolist())
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"show({name!r}): {key!r} cannot be sent to the page ({error}); "
             "give finite numbers, texts, lists, dicts, arrays or tensors"
@@ -195,37 +241,46 @@ def _json(name: str, key: str, value: Any) -> str:
     return text.replace("<", "\\u003c")
 
 
-def demo_html(name: str, picture: Any = None, alt: str = "", **state) -> str:
-    """The interactive demo `softattn/demos/NAME.js` as HTML that needs no kernel and no network.
+# -- The state, as JSON --
+def demo_html(name: str, picture: Any = None, alt: str = "", **state: Any) -> str:
+    """The interactive demo `softattn/demos/NAME.js` as HTML.
+
+    It needs no kernel and no network: style, static picture, module and
+    state are in it.
 
     Args:
         name: of the demo, without `.js`.
-        picture: a Matplotlib figure, what stands where scripts do not run; None for a line of text.
+        picture: a Matplotlib figure, what stands where scripts do not run;
+            None for a line of text.
         alt: what is seen in the picture; needed with a picture.
-        state: what the demo starts with; everything that JSON can hold, arrays and tensors.
-
-    Returns:
-        HTML with its own style, the static picture, the module and its state.
+        state: what the demo starts with; everything that JSON can hold,
+            arrays and tensors.
 
     Raises:
-        ValueError: if there is no such demo, `alt` is empty beside a picture, or a value is no finite JSON.
+        ValueError: if there is no such demo, `alt` is empty beside a
+            picture, or a value is no finite JSON.
     """
-    folder = files("softattn") / "demos"
-    known = sorted(path.name[:-3] for path in folder.iterdir() if path.name.endswith(".js"))
-    if name not in known:
-        raise ValueError(f"show: there is no demo {name!r}; there are {', '.join(known)}")
-    source = _json(name, "source", (folder / f"{name}.js").read_text(encoding="utf-8"))
-    values = "{" + ", ".join(f"{json.dumps(key)}: {_json(name, key, state[key])}" for key in sorted(state)) + "}"
-    uid = "demo-" + hashlib.sha256((name + source + values).encode()).hexdigest()[:10]
-    _shown[uid] += 1
-    words = escape(alt or "An interactive figure; it needs JavaScript.")
-    still = figure_html(picture, alt) if picture is not None else f'<p class="sa-note">{words}</p>'
+    source = _json(name, "source", demo_source(name))
+    pairs = [f"{_json(name, k, k)}: {_json(name, k, state[k])}" for k in sorted(state)]
+    values = "{" + ", ".join(pairs) + "}"
+    digest = hashlib.sha256((name + source + values).encode()).hexdigest()
+    _shown[digest] += 1
+    if picture is not None:
+        still = figure_html(picture, alt)
+    else:
+        words = escape(alt or "An interactive figure; it needs JavaScript.")
+        still = f'<p class="sa-note">{words}</p>'
     return Template(_PAGE).substitute(
-        style=_DEMO_STYLE, uid=f"{uid}-{_shown[uid]}", name=name, still=still, state=values, source=source
+        style=_DEMO_STYLE,
+        uid=f"demo-{digest[:10]}-{_shown[digest]}",
+        name=name,
+        still=still,
+        state=values,
+        source=source,
     )
 
 
-# -- A demo without a kernel --
+# -- The state, as JSON --
 _DEMO_STYLE = """
 .softattn-demo { --sa-text: #1f2328; --sa-muted: #57606a; --sa-line: #d0d7de; --sa-panel: #f3f5f7;
   --sa-background: #fff;
@@ -265,7 +320,7 @@ body[data-jp-theme-light="false"] .softattn-demo, body.vscode-dark .softattn-dem
 """
 
 
-# -- A demo without a kernel --
+# -- The state, as JSON --
 def show(name: str, picture: Any = None, alt: str = "", **state) -> None:
     """Put the interactive demo `softattn/demos/NAME.js` on the page, and close its static picture.
 

@@ -670,8 +670,10 @@ def writing_pad(text: str = "some other hand") -> Any:
     import anywidget
     import traitlets
 
+    from softattn.pictures import demo_source
+
     class Pad(anywidget.AnyWidget):
-        _esm = (resources.files("softattn") / "demos" / "pad.js").read_text("utf-8")
+        _esm = demo_source("pad")
         text = traitlets.Unicode("").tag(sync=True)
         trace = traitlets.List([]).tag(sync=True)
 

@@ -6,13 +6,14 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from softattn import pictures
-from softattn.pictures import COLORS, demo_html, figure, figure_html, show, show_figure
+from softattn.pictures import COLORS, demo_html, demo_source, figure, figure_html, show, show_figure
 
 plt = pytest.importorskip("matplotlib.pyplot")
 DEUTAN = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
@@ -194,6 +195,84 @@ def test_no_state_can_end_the_script(text):
     assert "<" not in body
     found = re.search(r'"remark": ("(?:[^"\\]|\\.)*")', body)[1]
     assert json.loads(found) == text
+
+
+@pytest.mark.parametrize("key", ["</script><script>alert(1)//", "<!--<script>", 'a"b', "__proto__", "\u2028"])
+def test_no_name_of_a_state_can_end_the_script(key):
+    html = demo_html("pictures", **STATE, **{key: "kept"})
+    page = Page(html)
+    assert len(page.scripts) == 1 and "<" not in page.scripts[0]
+    assert f'{json.dumps(key)}: "kept"'.replace("<", "\\u003c") in page.scripts[0]
+
+
+# ---- One text from several modules
+
+DEMOS = sorted(path.stem for path in (Path(pictures.__file__).parent / "demos").glob("*.js"))
+
+
+def test_helpers_are_no_demos():
+    for name in ("kit", "net", "../kit", "kit.js", ""):
+        with pytest.raises(ValueError, match="^show: there is no demo"):
+            demo_source(name)
+
+
+@pytest.mark.parametrize("name", [name for name in DEMOS if name not in pictures.HELPERS])
+def test_a_demo_imports_the_kit_and_makes_no_elements_of_its_own(name):
+    own = (Path(pictures.__file__).parent / "demos" / f"{name}.js").read_text("utf-8")
+    imports = re.findall(r'^import \{ (.*) \} from "\./(\w+)\.js";$', own, re.M)
+    assert imports and {other for _, other in imports} <= set(pictures.HELPERS)
+    for names, _ in imports:
+        assert names.split(", ") == sorted(names.split(", ")), "imports in the order of the alphabet"
+        for used in names.split(", "):
+            assert len(re.findall(rf"\b{used}\b", own)) > 1, f"{name}.js imports {used} and does not use it"
+    for theirs in (
+        "createElement",
+        "MutationObserver",
+        "setPointerCapture",
+        "matchMedia",
+        "dataset.numbers",
+        "innerHTML",
+    ):
+        assert theirs not in own, f"{name}.js: {theirs} is the kit's"
+    whole = demo_source(name)
+    assert not re.search(r"^\s*import\b", whole, re.M) and whole.count("export ") == 1 and "export default" in whole
+    assert whole.count("function make(") == 1
+
+
+def test_modules_that_import_each_other_are_packed_once(tmp_path, monkeypatch):
+    folder = tmp_path / "demos"
+    folder.mkdir()
+    (folder / "kit.js").write_text(
+        "export const two = 2;\nexport function half(v) { return v / two; }\nconst own = 1;\n"
+    )
+    (folder / "net.js").write_text('import { two } from "./kit.js";\n\nexport const four = two * two;\n')
+    (folder / "spin.js").write_text(
+        'import { half } from "./kit.js";\nimport { four } from "./net.js";\n'
+        "const own = half(four);\nexport default { own };\n"
+    )
+    (folder / "odd.js").write_text('import all from "./kit.js";\n')
+    monkeypatch.setattr(pictures, "files", lambda package: tmp_path)
+    whole = demo_source("spin")
+    assert whole.index("$kit = ") < whole.index("$net = ") < whole.index("const own = half")
+    assert whole.count("$kit = ") == 1 and "const { half } = $kit;" in whole
+    with pytest.raises(ValueError, match="^odd.js: only {names} of ./NAME.js"):
+        demo_source("odd")
+
+
+@pytest.mark.browser
+def test_the_text_of_a_demo_is_a_module_of_its_own(chromium):
+    """As an anywidget's _esm is: a text without neighbours."""
+    page = chromium.new_page()
+    for name in (name for name in DEMOS if name not in pictures.HELPERS):
+        kind = page.evaluate(
+            """async (text) => {
+              const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+              return typeof (await import(url)).default.render;
+            }""",
+            demo_source(name),
+        )
+        assert kind == "function", name
+    page.close()
 
 
 def test_arrays_and_tensors_become_lists():

@@ -233,7 +233,7 @@ def test_the_digest_knows_what_a_chapter_reads():
 
     root = ROOT
     files = {path.relative_to(root).as_posix() for path in cache_key.inputs("pictures", root)}
-    assert {"softattn/pictures.py", "softattn/demos/pictures.js", "requirements.lock"} <= files
+    assert {"softattn/pictures.py", "softattn/demos/pictures.js", "softattn/demos/kit.js", "requirements.lock"} <= files
     assert "softattn/lstm.py" not in files
     assert cache_key.digest("pictures", root) == cache_key.digest("pictures", root)
 

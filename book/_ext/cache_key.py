@@ -24,7 +24,8 @@ def inputs(name: str, root: Path) -> list[Path]:
     package = root / "softattn"
     files = {package / "__init__.py", root / "requirements.lock"}
     files |= {package / f"{module}.py" for module in [*toc.dependencies(name, root), name]}
-    files |= {package / "demos" / f"{demo}.js" for demo in toc.demos(name, root)}
+    shown = toc.demos(name, root)
+    files |= {package / "demos" / f"{demo}.js" for demo in [*shown, *(("kit", "net") if shown else ())]}
     files |= {package / "weights" / f"{w}{end}" for w in toc.weights(name, root) for end in (".safetensors", ".json")}
     files |= {root / "bench" / "results" / f"{result}.json" for result in toc.results(name, root)}
     if (package / "data").is_dir() and package / "hub.py" in files | {package / "prediction.py"}:

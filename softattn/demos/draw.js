@@ -2,38 +2,23 @@
 // State: films [{title, frames: T rows of rows * columns numbers 0..255 (probability of ink), write and read: T boxes
 // [centre x, centre y, width, height] in pixels from 0, or null, kl: T nats or null}], rows, columns; film and step (from 1), if given.
 
-const SVG = "http://www.w3.org/2000/svg", MARGIN = 2;
+import { button, clip, colour, make, menu, numbers, share, slider, still, sum, themed } from "./kit.js";
 
-const make = (tag, parent, attributes = {}, text = "") => {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text) node.textContent = text;
-  parent.append(node);
-  return node;
-};
-
-const draw = (tag, parent, attributes = {}) => {
-  const node = document.createElementNS(SVG, tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  parent.append(node);
-  return node;
-};
-
-const sum = (values) => values.reduce((a, b) => a + b, 0);
+const MARGIN = 2;
 
 export default {
   render({ model, el }) {
     const films = model.get("films"), rows = model.get("rows"), columns = model.get("columns");
     const film = () => films[state.film], last = () => film().frames.length;
     const state = { film: model.get("film") ?? 0, step: 1 };
-    state.step = Math.min(last(), Math.max(1, model.get("step") ?? last()));
+    state.step = clip(model.get("step") ?? last(), 1, last());
 
     const box = make("div", el);
     const frame = make("div", box, { style: "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: 0.6rem 1.4rem; align-items: start" });
     const zoom = Math.max(4, Math.floor(800 / (Math.max(rows, columns) + 2 * MARGIN)));    // device pixels for each pixel
     const canvas = make("canvas", frame, { role: "img", width: (columns + 2 * MARGIN) * zoom, height: (rows + 2 * MARGIN) * zoom });
     Object.assign(canvas.style, { width: "100%", maxWidth: "26rem", justifySelf: "center", display: "block" });
-    const small = document.createElement("canvas");
+    const small = make("canvas");
     [small.width, small.height] = [columns, rows];
     const side = make("div", frame);
 
@@ -47,30 +32,36 @@ export default {
     const writes = legend("solid var(--sa-orange)", "writes here"), reads = legend("dashed var(--sa-blue)", "looks here");
 
     const controls = make("div", side, { class: "sa-controls" });
-    let chooser = null;
-    if (films.length > 1) {
-      chooser = make("select", make("label", controls, {}, "film "), { style: "max-width: 100%" });
-      films.forEach((one, k) => make("option", chooser, { value: k }, one.title));
-      chooser.addEventListener("change", () => {
-        stop();
-        state.film = Number(chooser.value);
-        state.step = Math.min(state.step, last());
-        choose();
-      });
-    }
-    const label = make("label", controls, {}, "step ");
-    const value = make("b", label), slider = make("input", label, { type: "range", min: 1, step: 1 });
-    slider.addEventListener("input", () => go(Number(slider.value)));
+    const chooser = films.length < 2 ? null : menu(controls, "film", films.map((one, k) => [k, one.title]), (k) => {
+      stop();
+      state.film = Number(k);
+      state.step = Math.min(state.step, last());
+      choose();
+    });
+    const steps = slider(controls, "step", { min: 1, step: 1 }, (step) => go(step));
     const buttons = make("div", side, { class: "sa-row" });
-    const button = (text, name) => make("button", buttons, name ? { type: "button", "aria-label": name } : { type: "button" }, text);
-    const back = button("◀", "previous step"), on = button("▶", "next step"), play = button("Play");
+    const back = button(buttons, "◀", () => go(state.step - 1), { "aria-label": "previous step" });
+    const on = button(buttons, "▶", () => go(state.step + 1), { "aria-label": "next step" });
+    const play = button(buttons, "Play", () => {
+      if (timer !== null) return go(state.step);
+      if (still()) return go(last());                                                      // straight to the end
+      if (state.step === last()) state.step = 1;
+      play.textContent = "Stop";
+      note.setAttribute("aria-live", "off");                                               // no reader hears each frame
+      timer = setInterval(() => {
+        if (!el.isConnected) return stop();
+        state.step += 1;
+        if (state.step >= last()) return go(last());
+        return show();
+      }, clip(6000 / last(), 90, 400));
+      show();
+      return undefined;
+    });
     play.style.minWidth = "4.5rem";
-    back.addEventListener("click", () => go(state.step - 1));
-    on.addEventListener("click", () => go(state.step + 1));
 
     const nats = make("div", side);
     const title = make("div", nats, { class: "sa-note" });
-    const bars = draw("svg", nats, { role: "img", viewBox: "0 0 640 150", preserveAspectRatio: "none" });
+    const bars = make("svg", nats, { role: "img", viewBox: "0 0 640 150", preserveAspectRatio: "none" });
     Object.assign(bars.style, { width: "100%", height: "5.5rem", display: "block", cursor: "pointer" });
     const note = make("p", side, { class: "sa-note", role: "status" });
 
@@ -83,31 +74,15 @@ export default {
     }
     function go(step) {
       stop();
-      state.step = Math.min(last(), Math.max(1, step));
+      state.step = clip(step, 1, last());
       show();
     }
-    play.addEventListener("click", () => {
-      if (timer !== null) return go(state.step);
-      if (matchMedia("(prefers-reduced-motion: reduce)").matches) return go(last());      // straight to the end
-      if (state.step === last()) state.step = 1;
-      play.textContent = "Stop";
-      note.setAttribute("aria-live", "off");                                               // no reader hears each frame
-      timer = setInterval(() => {
-        if (!el.isConnected) return stop();
-        state.step += 1;
-        if (state.step >= last()) return go(last());
-        return show();
-      }, Math.min(400, Math.max(90, 6000 / last())));
-      show();
-      return undefined;
-    });
-
     let marks = [], pointer = null;
     const place = (t) => [(640 * t) / last(), 640 / last()];
     function choose() {
       const { kl, write, read } = film(), T = last();
-      slider.max = T;
-      slider.disabled = T === 1;
+      steps.input.max = T;
+      steps.input.disabled = T === 1;
       if (chooser) chooser.value = state.film;
       writes.style.display = write ? "inline-flex" : "none";
       reads.style.display = read ? "inline-flex" : "none";
@@ -116,19 +91,16 @@ export default {
       bars.replaceChildren();
       if (kl) {
         const most = Math.max(...kl, 1e-9);
-        draw("line", bars, { x1: 0, x2: 640, y1: 130, y2: 130, style: "stroke: var(--sa-line)" });
+        make("line", bars, { x1: 0, x2: 640, y1: 130, y2: 130, style: "stroke: var(--sa-line)" });
         marks = kl.map((nat, t) => {
           const [x, wide] = place(t), tall = (124 * Math.max(0, nat)) / most;
-          return draw("rect", bars, { x: x + 0.1 * wide, width: 0.8 * wide, y: 130 - tall, height: tall });
+          return make("rect", bars, { x: x + 0.1 * wide, width: 0.8 * wide, y: 130 - tall, height: tall });
         });
-        pointer = draw("path", bars, { style: "fill: var(--sa-text)" });
+        pointer = make("path", bars, { style: "fill: var(--sa-text)" });
       }
       show();
     }
-    bars.addEventListener("click", (event) => {
-      const r = bars.getBoundingClientRect();
-      go(1 + Math.floor(((event.clientX - r.left) / r.width) * last()));
-    });
+    bars.addEventListener("click", (event) => go(1 + Math.floor(share(bars, event)[0] * last())));
 
     function outline(g, [x, y, width, height], colour, dashed) {
       const at = [(x + 0.5 - width / 2 + MARGIN) * zoom, (y + 0.5 - height / 2 + MARGIN) * zoom, width * zoom, height * zoom];
@@ -142,18 +114,17 @@ export default {
 
     function show() {
       const { frames, kl, write, read, title: name } = film(), t = state.step - 1, T = last(), pixels = frames[t];
-      const css = getComputedStyle(el), g = canvas.getContext("2d"), s = small.getContext("2d");
+      const g = canvas.getContext("2d"), s = small.getContext("2d");
       const image = s.createImageData(columns, rows);
       pixels.forEach((level, p) => image.data.set([level, level, level, 255], 4 * p));
       s.putImageData(image, 0, 0);
-      g.fillStyle = css.getPropertyValue("--sa-panel");
+      g.fillStyle = colour(el, "panel");
       g.fillRect(0, 0, canvas.width, canvas.height);
       g.imageSmoothingEnabled = false;
       g.drawImage(small, MARGIN * zoom, MARGIN * zoom, columns * zoom, rows * zoom);
-      if (write) outline(g, write[t], css.getPropertyValue("--sa-orange"), false);
-      if (read) outline(g, read[t], css.getPropertyValue("--sa-blue"), true);
-      slider.value = state.step;
-      value.textContent = `${state.step} of ${T}`;
+      if (write) outline(g, write[t], colour(el, "orange"), false);
+      if (read) outline(g, read[t], colour(el, "blue"), true);
+      steps.show(state.step, `${state.step} of ${T}`);
       for (const [end, at] of [[back, t === 0], [on, state.step === T]]) {                  // disabled, a button would lose the focus
         end.setAttribute("aria-disabled", at);
         end.style.opacity = at ? 0.5 : 1;
@@ -172,15 +143,14 @@ export default {
       note.textContent = parts.join(" ");
       canvas.setAttribute("aria-label", `${name}: the canvas after step ${state.step} of ${T}.`
         + (write ? ` It wrote ${where(write[t])}.` : "") + (read ? ` It looked at ${where(read[t])}.` : ""));
-      el.dataset.numbers = JSON.stringify({
+      numbers(el, {
         film: state.film, title: name, step: state.step, steps: T, ink, kl: kl ? kl[t] : null, kl_so_far: told, kl_total: total,
         write: write ? write[t] : null, read: read ? read[t] : null, playing: timer !== null,
       });
     }
 
-    const watcher = new MutationObserver(show);
-    watcher.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "theme"] });
+    const unwatch = themed(show);
     choose();
-    return () => { stop(); watcher.disconnect(); };
+    return () => { stop(); unwatch(); };
   },
 };

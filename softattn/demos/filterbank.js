@@ -1,4 +1,5 @@
 // Five sliders aim a grid of Gaussian filters at a digit: the grid, the patch that it reads, the patch written back.
+import { clip, colour, drag, make, numbers, share, slider, sum, themed } from "./kit.js";
 
 // Rows of F: a softmax over pixels 1..length, as Filterbank.filters does it; exact outside the image too.
 function rows(g, delta, sigma, n, length) {
@@ -9,21 +10,13 @@ function rows(g, delta, sigma, n, length) {
       return (-off * (off + 2 * (near - mu))) / (2 * sigma * sigma);
     });
     const top = Math.max(...scores), weights = scores.map((v) => Math.exp(v - top));
-    const total = weights.reduce((a, b) => a + b, 0);
+    const total = sum(weights);
     return weights.map((w) => w / total);
   });
 }
 
-const multiply = (a, b) => a.map((row) => b[0].map((_, j) => row.reduce((sum, v, k) => sum + v * b[k][j], 0)));
+const multiply = (a, b) => a.map((row) => b[0].map((_, j) => row.reduce((total, v, k) => total + v * b[k][j], 0)));
 const transpose = (a) => a[0].map((_, j) => a.map((row) => row[j]));
-
-const make = (tag, parent, attributes = {}, text = "") => {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.textContent = text;
-  parent.append(node);
-  return node;
-};
 
 export default {
   render({ model, el }) {
@@ -52,17 +45,15 @@ export default {
       ["sigma", "width, σ", 0.1, 5, 0.05, 2],
       ["gamma", "strength, γ", 0.25, 4, 0.25, 2],
     ].map(([key, name, min, max, step, digits]) => {
-      const label = make("label", controls, {}, `${name} `);
-      const value = make("b", label), input = make("input", label, { type: "range", min, max, step });
-      input.addEventListener("input", () => { state[key] = Number(input.value); draw(); });
-      return () => { input.value = state[key]; value.textContent = state[key].toFixed(digits); };
+      const one = slider(controls, name, { min, max, step }, (v) => { state[key] = v; draw(); });
+      return () => one.show(state[key], state[key].toFixed(digits));
     });
 
     function paint(canvas, picture, top) {
       const g = canvas.getContext("2d"), h = picture.length, w = picture[0].length, cell = 336 / Math.max(h, w);
       for (let y = 0; y < h; y += 1) {
         for (let x = 0; x < w; x += 1) {
-          const level = Math.round(255 * Math.min(1, Math.max(0, picture[y][x] / top)));
+          const level = Math.round(255 * clip(picture[y][x] / top, 0, 1));
           g.fillStyle = `rgb(${level},${level},${level})`;
           g.fillRect(x * cell, y * cell, cell + 0.5, cell + 0.5);
         }
@@ -77,8 +68,7 @@ export default {
       const patch = multiply(multiply(Fy, image), transpose(Fx)).map((row) => row.map((v) => gamma * v));
       const written = multiply(multiply(transpose(Fy), patch), Fx).map((row) => row.map((v) => v / gamma));
       const [g, cell] = paint(canvases[0], image, 1);
-      const css = getComputedStyle(el);
-      g.fillStyle = g.strokeStyle = css.getPropertyValue("--sa-orange");
+      g.fillStyle = g.strokeStyle = colour(el, "orange");
       g.lineWidth = 1;
       for (let j = 0; j < n; j += 1) {
         for (let i = 0; i < n; i += 1) {
@@ -96,8 +86,8 @@ export default {
       const brightest = Math.max(...written.flat(), 1e-9);
       paint(canvases[1], patch, 1);
       paint(canvases[2], written, brightest);
-      const columns = Array.from({ length: size }, (_, a) => Fx.reduce((sum, row) => sum + row[a], 0));
-      const inkIn = patch.flat().reduce((a, b) => a + b, 0), inkOut = written.flat().reduce((a, b) => a + b, 0);
+      const columns = Array.from({ length: size }, (_, a) => sum(Fx.map((row) => row[a])));
+      const inkIn = sum(patch.flat()), inkOut = sum(written.flat());
       const ratio = sigma / delta;
       note.textContent = `Brightest pixel: image 1.00, patch ${Math.max(...patch.flat()).toFixed(2)}, written ${brightest.toFixed(2)} (shown as white). `
         + `Column sums of F_X from ${Math.min(...columns).toFixed(2)} to ${Math.max(...columns).toFixed(2)}. σ/δ = ${ratio.toFixed(2)}`
@@ -105,29 +95,23 @@ export default {
       canvases[0].setAttribute("aria-label", `A digit under a grid of ${n} by ${n} points, centre ${gx}, ${gy}, stride ${delta}, width ${sigma} pixels.`);
       canvases[1].setAttribute("aria-label", `The patch of ${n} by ${n} pixels that the grid reads.`);
       canvases[2].setAttribute("aria-label", "The patch written back into the image through the same grid.");
-      el.dataset.numbers = JSON.stringify({ ...state, patch, written, columns, ink_patch: inkIn, ink_written: inkOut });
+      numbers(el, { ...state, patch, written, columns, ink_patch: inkIn, ink_written: inkOut });
     }
 
-    let drag = null;
-    const place = (event) => {
-      const r = canvases[0].getBoundingClientRect();
-      return [((event.clientX - r.left) / r.width) * size + 0.5, ((event.clientY - r.top) / r.height) * size + 0.5];
-    };
-    canvases[0].addEventListener("pointerdown", (event) => {
-      const [x, y] = place(event);
-      drag = [state.gx - x, state.gy - y];
-      canvases[0].setPointerCapture(event.pointerId);
+    const place = (event) => share(canvases[0], event).map((v) => v * size + 0.5);
+    let held = [0, 0];
+    drag(canvases[0], {
+      begin(event) {
+        const [x, y] = place(event);
+        held = [state.gx - x, state.gy - y];
+      },
+      move(event) {
+        const [x, y] = place(event), keep = (v) => clip(Math.round(2 * v) / 2, -6, 35);
+        [state.gx, state.gy] = [keep(x + held[0]), keep(y + held[1])];
+        draw();
+      },
     });
-    canvases[0].addEventListener("pointermove", (event) => {
-      if (!drag) return;
-      const [x, y] = place(event), keep = (v) => Math.min(35, Math.max(-6, Math.round(2 * v) / 2));
-      [state.gx, state.gy] = [keep(x + drag[0]), keep(y + drag[1])];
-      draw();
-    });
-    for (const name of ["pointerup", "pointercancel"]) canvases[0].addEventListener(name, () => { drag = null; });
-    const watcher = new MutationObserver(draw);
-    watcher.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "theme"] });
     draw();
-    return () => watcher.disconnect();
+    return themed(draw);
   },
 };

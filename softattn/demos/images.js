@@ -1,4 +1,5 @@
 // The path of a pen becomes cells of ink: rasterise() of softattn.images, with sliders.
+import { clip, colour, make, numbers, slider, sum, themed } from "./kit.js";
 
 // Ink of the pieces [[ax, ay, bx, by], ...] on size x size cells; the nearest piece decides.
 function inkOf(pieces, thickness, size) {
@@ -8,10 +9,10 @@ function inkOf(pieces, thickness, size) {
       let nearest = Infinity;
       for (const [ax, ay, bx, by] of pieces) {
         const dx = bx - ax, dy = by - ay, length = Math.max(dx * dx + dy * dy, 1e-12);
-        const s = Math.min(1, Math.max(0, ((x - ax) * dx + (y - ay) * dy) / length));
+        const s = clip(((x - ax) * dx + (y - ay) * dy) / length, 0, 1);
         nearest = Math.min(nearest, (x - ax - s * dx) ** 2 + (y - ay - s * dy) ** 2);
       }
-      out[y * size + x] = Math.min(1, Math.max(0, thickness / 2 - Math.sqrt(nearest) + 0.5));
+      out[y * size + x] = clip(thickness / 2 - Math.sqrt(nearest) + 0.5, 0, 1);
     }
   }
   return out;
@@ -39,14 +40,6 @@ function rasterise(path, thickness, size) {
   return { pieces: moved, pixels: inkOf(moved, thickness, size) };
 }
 
-const make = (tag, parent, attributes = {}, text = "") => {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.textContent = text;
-  parent.append(node);
-  return node;
-};
-
 export default {
   render({ model, el }) {
     const paths = model.get("paths");
@@ -62,11 +55,8 @@ export default {
       ["slant", "slant", -0.5, 0.8, 0.05, (v) => v.toFixed(2)],
       ["size", "cells", 7, 56, 1, (v) => `${v} × ${v}`],
     ].map(([key, name, min, max, step, words]) => {
-      const label = make("label", controls, {}, `${name} `);
-      const value = make("b", label), input = make("input", label, { type: "range", min, max, step });
-      input.value = state[key];
-      input.addEventListener("input", () => { state[key] = Number(input.value); draw(); });
-      return () => { value.textContent = words(state[key]); };
+      const one = slider(controls, name, { min, max, step }, (v) => { state[key] = v; draw(); });
+      return () => one.show(state[key], words(state[key]));
     });
 
     function draw() {
@@ -75,12 +65,12 @@ export default {
       const leaning = paths[digit].map((line) => line.map(([x, y]) => [x - slant * y, y]));
       const pen = (thickness * size) / 28;   // the pen's thickness keeps its share of the picture
       const { pieces, pixels } = rasterise(leaning, pen, size);
-      const g = canvas.getContext("2d"), css = getComputedStyle(el), colour = (name) => css.getPropertyValue(name);
+      const g = canvas.getContext("2d");
       const side = 300, cell = side / size, at = (v) => (v + 0.5) * cell;
       g.clearRect(0, 0, 640, 310);
-      g.strokeStyle = colour("--sa-line");
+      g.strokeStyle = colour(el, "line");
       g.strokeRect(5.5, 5.5, side - 1, side - 1);
-      g.strokeStyle = colour("--sa-blue");
+      g.strokeStyle = colour(el, "blue");
       g.lineWidth = 2.5;
       g.lineCap = "round";
       for (const [ax, ay, bx, by] of pieces) {
@@ -95,15 +85,13 @@ export default {
         g.fillStyle = `rgb(${level},${level},${level})`;
         g.fillRect(335 + x, 5 + y, right - x, bottom - y);
       });
-      const mean = pixels.reduce((a, v) => a + v, 0) / pixels.length;
+      const mean = sum(pixels) / pixels.length;
       const grey = pixels.reduce((a, v) => a + (v > 0 && v < 1), 0), inked = pixels.reduce((a, v) => a + (v > 0), 0);
       note.textContent = `mean ink ${mean.toFixed(3)}; ${grey} of ${inked} inked cells are grey: there a coin would decide.`;
       canvas.setAttribute("aria-label", `Left the path of a pen that wrote ${digit}, right the same digit as ${size} by ${size} grey cells.`);
-      el.dataset.numbers = JSON.stringify({ ...state, pen, mean, grey, inked, pixels: [...pixels] });
+      numbers(el, { ...state, pen, mean, grey, inked, pixels: [...pixels] });
     }
-    const watcher = new MutationObserver(draw);
-    watcher.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "theme"] });
     draw();
-    return () => watcher.disconnect();
+    return themed(draw);
   },
 };

@@ -1,4 +1,5 @@
 // One cell of a peephole LSTM under the reader's sliders. The letters are the chapter's; the numbers are LSTMCell's.
+import { button, clip, make, numbers, slider } from "./kit.js";
 
 const STEPS = 40;
 const sigmoid = (z) => 1 / (1 + Math.exp(-z));
@@ -33,81 +34,54 @@ const EQUATIONS = [
   ["h", "h = o · tanh(c)"],
 ];
 
-const SVG = "http://www.w3.org/2000/svg";
-
-function make(tag, attributes = {}, text = "") {
-  const svg = ["svg", "path", "line", "circle", "text"].includes(tag);
-  const node = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
-  return node;
-}
-
 function render({ model, el }) {
-  const state = {};
-  const widgets = {};
+  const state = {}, sliders = {};
   let last = null;
 
-  const controls = make("div", { class: "sa-controls" });
-  for (const [name, words, low, high] of SLIDERS) {
-    const label = make("label", {}, words + " ");
-    const input = make("input", { type: "range", min: low, max: high, step: 0.1 });
-    const output = make("b");
-    state[name] = Number(model.get(name) ?? 0);
-    input.value = state[name];
-    input.addEventListener("input", () => {
-      state[name] = Number(input.value);
-      draw();
-    });
-    label.append(output, input);
-    controls.append(label);
-    widgets[name] = { input, output };
-  }
-
-  const equations = make("div", { class: "sa-equations" });
+  const equations = make("div", el, { class: "sa-equations" });
   const lines = {};
   for (const [name, words] of EQUATIONS) {
-    const row = make("div", { style: "display:flex;gap:.6em;align-items:center;padding:.1em .3em" });
-    const value = make("span", { style: "min-width:4em;text-align:right" });
-    const bar = make("span", { "aria-hidden": "true", style: "position:relative;flex:0 0 5em;height:.7em;border:1px solid var(--sa-line)" });
-    const fill = make("span", { style: "position:absolute;top:0;bottom:0;background:var(--sa-blue)" });
-    bar.append(fill);
-    row.append(make("span", { style: "flex:1 1 auto;white-space:nowrap" }, words), value, bar);
-    equations.append(row);
-    lines[name] = { row, value, fill };
+    const row = make("div", equations, { style: "display:flex;gap:.6em;align-items:center;padding:.1em .3em" });
+    make("span", row, { style: "flex:1 1 auto;white-space:nowrap" }, words);
+    const value = make("span", row, { style: "min-width:4em;text-align:right" });
+    const bar = make("span", row, { "aria-hidden": "true", style: "position:relative;flex:0 0 5em;height:.7em;border:1px solid var(--sa-line)" });
+    lines[name] = { row, value, fill: make("span", bar, { style: "position:absolute;top:0;bottom:0;background:var(--sa-blue)" }) };
   }
 
-  const row = make("div", { class: "sa-row" });
-  const next = make("button", { type: "button" }, "Take the step: c becomes the old c");
-  const reset = make("button", { type: "button" }, "Start again");
-  row.append(next, reset);
+  const row = make("div", el, { class: "sa-row" });
+  button(row, "Take the step: c becomes the old c", () => {
+    state.c = step(state, state.c).c;
+    draw();
+  });
+  button(row, "Start again", () => {
+    start();
+    draw();
+  });
 
-  const svg = make("svg", { viewBox: "0 0 480 200", role: "img" });
-  const zero = make("line", { x1: 50, x2: 470, style: "stroke:var(--sa-line)" });
-  const trace = make("path", { style: "fill:none;stroke:var(--sa-vermillion);stroke-width:3" });
-  const dot = make("circle", { r: 6, style: "fill:var(--sa-vermillion)" });
-  const texts = [
-    make("text", { x: 44, y: 26, "text-anchor": "end" }),
-    make("text", { x: 44, y: 186, "text-anchor": "end" }),
-  ];
-  svg.append(zero, trace, dot, ...texts);
+  const controls = make("div", el, { class: "sa-controls" });
+  for (const [name, words, min, max] of SLIDERS) {
+    sliders[name] = slider(controls, words, { min, max, step: 0.1 }, (v) => { state[name] = v; draw(); });
+  }
+  const start = () => { for (const [name] of SLIDERS) state[name] = Number(model.get(name) ?? 0); };
 
-  const note = make("p", { class: "sa-note" }, 
+  const svg = make("svg", el, { viewBox: "0 0 480 200", role: "img" });
+  const zero = make("line", svg, { x1: 50, x2: 470, style: "stroke:var(--sa-line)" });
+  const trace = make("path", svg, { style: "fill:none;stroke:var(--sa-vermillion);stroke-width:3" });
+  const dot = make("circle", svg, { r: 6, style: "fill:var(--sa-vermillion)" });
+  const texts = [26, 186].map((y) => make("text", svg, { x: 44, y, "text-anchor": "end" }));
+  make("p", el, { class: "sa-note" },
     `Lit: the equations that your last move changed. The line: the cell over the next ${STEPS} steps, if nothing else moves; ` +
     "the dot is the next step.");
-  el.append(equations, row, controls, svg, note);
 
   function draw() {
     const now = step(state, state.c);
-    for (const [name] of SLIDERS) {
-      widgets[name].output.textContent = state[name].toFixed(2);
-    }
+    for (const [name] of SLIDERS) sliders[name].show(state[name], state[name].toFixed(2));
     for (const [name] of EQUATIONS) {
       const { row, value, fill } = lines[name];
       value.textContent = now[name].toFixed(4);
       row.classList.toggle("sa-on", last !== null && last[name] !== now[name]);
       const reach = name === "c" ? 4 : 1;                       // c is unbounded; its bar ends at 4
-      const share = Math.max(-1, Math.min(1, now[name] / reach)) * 50;
+      const share = clip(now[name] / reach, -1, 1) * 50;
       fill.style.left = `${share < 0 ? 50 + share : 50}%`;
       fill.style.width = `${Math.abs(share)}%`;
     }
@@ -128,21 +102,10 @@ function render({ model, el }) {
     svg.setAttribute("aria-label",
       `Line of the cell over ${STEPS} steps: from ${path[0].toFixed(2)} to ${path[1].toFixed(2)} after one step ` +
       `and ${path[STEPS].toFixed(2)} at the end.`);
-    el.dataset.numbers = JSON.stringify({ ...now, old_c: state.c, trace: path });
+    numbers(el, { ...now, old_c: state.c, trace: path });
   }
 
-  next.addEventListener("click", () => {
-    state.c = step(state, state.c).c;
-    widgets.c.input.value = state.c;
-    draw();
-  });
-  reset.addEventListener("click", () => {
-    for (const [name] of SLIDERS) {
-      state[name] = Number(model.get(name) ?? 0);
-      widgets[name].input.value = state[name];
-    }
-    draw();
-  });
+  start();
   draw();
 }
 

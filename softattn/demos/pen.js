@@ -1,7 +1,8 @@
 // A pen goes through via points: overlapping minimum-jerk movements, as pen_path() of softattn.pen does it.
+import { clip, make, numbers, play, slider } from "./kit.js";
 
 const shareOf = (u) => {
-  const v = Math.min(1, Math.max(0, u));
+  const v = clip(u, 0, 1);
   return v * v * v * (10 + v * (6 * v - 15));
 };
 
@@ -33,13 +34,6 @@ function penPath(via, first, time, overlap) {
   return out;
 }
 
-const make = (name, attributes = {}, parent = null) => {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (parent) parent.append(node);
-  return node;
-};
-
 export default {
   render({ model, el }) {
     const via = model.get("via");
@@ -48,47 +42,30 @@ export default {
     const text = model.get("text");
     const state = { overlap: model.get("overlap"), pace: 1, slant: 0, shown: 100 };
 
-    const svg = make("svg", { viewBox: "0 0 640 190", role: "img" });
-    svg.style.width = "100%";
-    const ink = make("path", { fill: "none", "stroke-width": 2.5, "stroke-linecap": "round", "stroke-linejoin": "round" }, svg);
-    ink.style.stroke = "var(--sa-text)";
-    const air = make("path", { fill: "none", "stroke-width": 1.5, "stroke-dasharray": "4 5" }, svg);
-    air.style.stroke = "var(--sa-orange)";
-    const dots = make("g", {}, svg);
-    dots.style.fill = "var(--sa-blue)";
-    const lifts = make("g", { fill: "none", "stroke-width": 2 }, svg);
-    lifts.style.stroke = "var(--sa-vermillion)";
+    const svg = make("svg", el, { viewBox: "0 0 640 190", role: "img", style: "width: 100%" });
+    const round = { "stroke-linecap": "round", "stroke-linejoin": "round" };
+    const ink = make("path", svg, { fill: "none", "stroke-width": 2.5, ...round, style: "stroke: var(--sa-text)" });
+    const air = make("path", svg, { fill: "none", "stroke-width": 1.5, "stroke-dasharray": "4 5", style: "stroke: var(--sa-orange)" });
+    const dots = make("g", svg, { style: "fill: var(--sa-blue)" });
+    const lifts = make("g", svg, { fill: "none", "stroke-width": 2, style: "stroke: var(--sa-vermillion)" });
 
-    const controls = document.createElement("div");
-    controls.className = "sa-controls";
-    const sliders = {};
-    const add = (key, label, min, max, step, show) => {
-      const wrap = document.createElement("label");
-      const input = document.createElement("input");
-      const value = document.createElement("b");
-      Object.assign(input, { type: "range", min, max, step, value: state[key] });
-      wrap.append(`${label} `, value, input);
-      controls.append(wrap);
-      sliders[key] = { input, value, show };
-      input.addEventListener("input", () => {
-        state[key] = Number(input.value);
-        draw();
-      });
-    };
-    add("shown", "written", 1, 100, 1, (v) => `${v} %`);
-    add("overlap", "overlap of movements", 0, 10, 0.5, (v) => `${v} samples`);
-    add("pace", "time for each movement", 0.5, 2, 0.05, (v) => `x ${v.toFixed(2)}`);
-    add("slant", "slant", -0.3, 0.5, 0.05, (v) => v.toFixed(2));
-
-    const row = document.createElement("div");
-    row.className = "sa-row";
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "Write it";
-    const note = document.createElement("span");
-    note.className = "sa-note";
-    row.append(button, note);
-    el.append(svg, controls, row);
+    const controls = make("div", el, { class: "sa-controls" });
+    const updates = [
+      ["shown", "written", 1, 100, 1, (v) => `${v} %`],
+      ["overlap", "overlap of movements", 0, 10, 0.5, (v) => `${v} samples`],
+      ["pace", "time for each movement", 0.5, 2, 0.05, (v) => `x ${v.toFixed(2)}`],
+      ["slant", "slant", -0.3, 0.5, 0.05, (v) => v.toFixed(2)],
+    ].map(([key, words, min, max, step, reading]) => {
+      const one = slider(controls, words, { min, max, step }, (v) => { state[key] = v; draw(); });
+      return () => one.show(state[key], reading(state[key]));
+    });
+    const row = make("div", el, { class: "sa-row" });
+    const stop = play(row, "Write it", (ms) => {
+      state.shown = clip(Math.round(ms / 40), 1, 100);
+      draw();
+      return state.shown < 100;
+    });
+    const note = make("span", row, { class: "sa-note" });
 
     // One scale for the whole demo, so that the picture does not jump: room for every slant.
     const ys = via.map((p) => p[1]);
@@ -100,7 +77,7 @@ export default {
     const join = (ps) => `M${ps.map((p) => px(p).map((v) => v.toFixed(2)).join(" ")).join("L")}`;
 
     function draw() {
-      for (const [key, { value, show }] of Object.entries(sliders)) value.textContent = show(state[key]);
+      for (const update of updates) update();
       const slanted = via.map(([x, y]) => [x - state.slant * y, y]);
       const path = penPath(slanted, first, time.map((t) => t * state.pace), state.overlap);
       const count = Math.max(1, Math.round((path.length * state.shown) / 100));
@@ -113,8 +90,8 @@ export default {
       lifts.replaceChildren();
       for (const p of seen) {
         const [cx, cy] = px(p);
-        make("circle", { cx, cy, r: 2.4 }, dots);
-        if (p.end) make("circle", { cx, cy, r: 6.5 }, lifts);
+        make("circle", dots, { cx, cy, r: 2.4 });
+        if (p.end) make("circle", lifts, { cx, cy, r: 6.5 });
       }
       const ends = seen.reduce((n, p) => n + p.end, 0);
       note.textContent = `${count} of ${path.length} points, ${ends} pen lift${ends === 1 ? "" : "s"}`;
@@ -123,32 +100,13 @@ export default {
       for (let i = 1; i < path.length; i += 1) {
         if (!path[i - 1].end) fastest = Math.max(fastest, Math.hypot(path[i].x - path[i - 1].x, path[i].y - path[i - 1].y));
       }
-      el.dataset.numbers = JSON.stringify({
+      numbers(el, {
         ...state, points: path.length, written: count, ends, fastest,
         x: path.map((p) => p.x), y: path.map((p) => p.y),
       });
     }
 
-    let frame = 0;
-    button.addEventListener("click", () => {
-      cancelAnimationFrame(frame);
-      if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
-        state.shown = 100;
-        sliders.shown.input.value = 100;
-        draw();
-        return;
-      }
-      const begin = performance.now();
-      const tick = (now) => {
-        state.shown = Math.max(1, Math.min(100, (now - begin) / 40));
-        sliders.shown.input.value = state.shown;
-        state.shown = Number(sliders.shown.input.value);
-        draw();
-        if (state.shown < 100) frame = requestAnimationFrame(tick);
-      };
-      frame = requestAnimationFrame(tick);
-    });
     draw();
-    return () => cancelAnimationFrame(frame);
+    return stop;
   },
 };

@@ -1,12 +1,5 @@
 // Palettes as an eye without green receptors sees them. State: palettes, palette, matrix (3 x 3), severity.
-const SVG = "http://www.w3.org/2000/svg";
-
-function make(tag, attributes = {}, parent = null) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (parent) parent.append(node);
-  return node;
-}
+import { make, menu, numbers, slider } from "./kit.js";
 
 // '#rrggbb' -> light in [0, 1], three channels
 function light(colour) {
@@ -49,26 +42,17 @@ function closest(names, points) {
 }
 
 function render({ model, el }) {
-  const controls = document.createElement("div");
-  controls.className = "sa-controls";
-
-  const slider = document.createElement("input");
-  Object.assign(slider, { type: "range", min: 0, max: 1, step: 0.01, value: model.get("severity") });
-  const reading = document.createElement("b");
-  const sliderLabel = document.createElement("label");
-  sliderLabel.append("green receptors missing: ", reading, slider);
-
-  const choice = document.createElement("select");
-  for (const name of Object.keys(model.get("palettes"))) choice.append(new Option(name, name));
+  const controls = make("div", el, { class: "sa-controls" });
+  const put = (key) => (value) => {
+    model.set(key, value);
+    model.save_changes();
+  };
+  const missing = slider(controls, "green receptors missing:", { min: 0, max: 1, step: 0.01 }, put("severity"));
+  const choice = menu(controls, "palette", Object.keys(model.get("palettes")).map((name) => [name, name]), put("palette"));
+  choice.before(make("br"));
   choice.value = model.get("palette");
-  const choiceLabel = document.createElement("label");
-  choiceLabel.append("palette ", document.createElement("br"), choice);
-  controls.append(sliderLabel, choiceLabel);
-
-  const svg = make("svg", { viewBox: "0 0 640 300", role: "img" });
-  const verdict = document.createElement("p");
-  verdict.setAttribute("aria-live", "polite");
-  el.append(controls, svg, verdict);
+  const svg = make("svg", el, { viewBox: "0 0 640 300", role: "img" });
+  const verdict = make("p", el, { "aria-live": "polite" });
 
   function draw() {
     const palette = model.get("palettes")[model.get("palette")];
@@ -78,7 +62,7 @@ function render({ model, el }) {
     const [gap, one, other] = closest(names, colours.map(lab));
 
     svg.replaceChildren();
-    make("rect", { width: 640, height: 300, rx: 8, style: "fill: #fff" }, svg);
+    make("rect", svg, { width: 640, height: 300, rx: 8, style: "fill: #fff" });
     const step = 236 / (names.length - 1);
     names.forEach((name, k) => {
       const y = 44 + step * k;
@@ -87,24 +71,15 @@ function render({ model, el }) {
         const x = n / 80;
         d += `${n ? "L" : "M"}${16 + 450 * x} ${y + 13 * Math.cos(9) - 13 * Math.cos(9 * x)}`;
       }
-      make("path", { d, fill: "none", stroke: screen(colours[k]), "stroke-width": 8, "stroke-linecap": "round" }, svg);
-      const text = make("text", { x: 484, y: y + 8, style: "fill: #1f2328; font-size: 25px" }, svg);
-      text.textContent = name;
+      make("path", svg, { d, fill: "none", stroke: screen(colours[k]), "stroke-width": 8, "stroke-linecap": "round" });
+      make("text", svg, { x: 484, y: y + 8, style: "fill: #1f2328; font-size: 25px" }, name);
     });
     svg.setAttribute("aria-label", `${names.length} curves in the colours ${names.join(", ")}, as seen at severity ${severity.toFixed(2)}`);
-    reading.textContent = `${Math.round(100 * severity)} %`;
+    missing.show(severity, `${Math.round(100 * severity)} %`);
     verdict.textContent = `Hardest to tell apart: ${one} and ${other}, at distance ${gap.toFixed(1)}.`;
-    el.dataset.numbers = JSON.stringify({ severity, palette: model.get("palette"), distance: gap, pair: [one, other] });
+    numbers(el, { severity, palette: model.get("palette"), distance: gap, pair: [one, other] });
   }
 
-  slider.addEventListener("input", () => {
-    model.set("severity", Number(slider.value));
-    model.save_changes();
-  });
-  choice.addEventListener("change", () => {
-    model.set("palette", choice.value);
-    model.save_changes();
-  });
   model.on("change:severity", draw);
   model.on("change:palette", draw);
   draw();

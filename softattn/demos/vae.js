@@ -1,12 +1,5 @@
 // A map of two latent numbers: wander, and the decoder of softattn.vae writes what stands there.
-
-const make = (tag, parent, attributes = {}, text = "") => {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.textContent = text;
-  parent.append(node);
-  return node;
-};
+import { clip, colour, drag, make, numbers, share, slider, themed } from "./kit.js";
 
 export default {
   render({ model, el }) {
@@ -34,19 +27,17 @@ export default {
     chart.style.cursor = "crosshair";
     const controls = make("div", box, { class: "sa-controls" });
     const updates = [0, 1].map((axis) => {
-      const label = make("label", controls, {}, `z${"₁₂"[axis]} `);
-      const value = make("b", label), input = make("input", label, { type: "range", min: -SPAN, max: SPAN, step: 0.05 });
-      input.addEventListener("input", () => { z[axis] = Number(input.value); draw(); });
-      return () => { input.value = z[axis]; value.textContent = z[axis].toFixed(2); };
+      const one = slider(controls, `z${"₁₂"[axis]}`, { min: -SPAN, max: SPAN, step: 0.05 }, (v) => { z[axis] = v; draw(); });
+      return () => one.show(z[axis], z[axis].toFixed(2));
     });
     const note = make("p", box, { class: "sa-note", role: "status" });
     const px = (v) => ((v + SPAN) / (2 * SPAN)) * 448, py = (v) => 448 - px(v);
 
     function draw() {
       for (const update of updates) update();
-      const css = getComputedStyle(el), colour = (name) => css.getPropertyValue(name), g = chart.getContext("2d");
+      const g = chart.getContext("2d");
       g.clearRect(0, 0, 448, 448);
-      g.strokeStyle = colour("--sa-line");
+      g.strokeStyle = colour(el, "line");
       g.lineWidth = 1;
       for (let v = -SPAN; v <= SPAN; v += 1) {
         g.beginPath();
@@ -56,12 +47,12 @@ export default {
         g.lineTo(448, py(v));
         g.stroke();
       }
-      g.fillStyle = colour("--sa-text");
+      g.fillStyle = colour(el, "text");
       g.font = "22px sans-serif";
       g.textAlign = "center";
       g.textBaseline = "middle";
       places.forEach(([x, y], i) => g.fillText(labels[i], px(x), py(y)));
-      g.strokeStyle = colour("--sa-orange");
+      g.strokeStyle = colour(el, "orange");
       g.lineWidth = 5;
       g.beginPath();
       g.arc(px(z[0]), py(z[1]), 17, 0, 2 * Math.PI);
@@ -76,22 +67,17 @@ export default {
       note.textContent = `Numbers on the map: where the encoder puts test digits. ${Math.round(100 * sure)} % of the pixels are surer than 9 to 1.`;
       chart.setAttribute("aria-label", `A map of two latent numbers with test digits on it; you stand at ${z.map((v) => v.toFixed(2)).join(", ")}.`);
       picture.setAttribute("aria-label", `The picture that the decoder writes for ${z.map((v) => v.toFixed(2)).join(", ")}.`);
-      el.dataset.numbers = JSON.stringify({ z, pixels, sure });
+      numbers(el, { z, pixels, sure });
     }
 
-    let down = false;
     const go = (event) => {
-      const r = chart.getBoundingClientRect(), keep = (v) => Math.min(SPAN, Math.max(-SPAN, Math.round(20 * v) / 20));
-      z[0] = keep(((event.clientX - r.left) / r.width) * 2 * SPAN - SPAN);
-      z[1] = keep(SPAN - ((event.clientY - r.top) / r.height) * 2 * SPAN);
+      const [x, y] = share(chart, event), keep = (v) => clip(Math.round(20 * v) / 20, -SPAN, SPAN);
+      z[0] = keep(x * 2 * SPAN - SPAN);
+      z[1] = keep(SPAN - y * 2 * SPAN);
       draw();
     };
-    chart.addEventListener("pointerdown", (event) => { down = true; chart.setPointerCapture(event.pointerId); go(event); });
-    chart.addEventListener("pointermove", (event) => { if (down) go(event); });
-    for (const name of ["pointerup", "pointercancel"]) chart.addEventListener(name, () => { down = false; });
-    const watcher = new MutationObserver(draw);
-    watcher.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "theme"] });
+    drag(chart, { begin: go, move: go });
     draw();
-    return () => watcher.disconnect();
+    return themed(draw);
   },
 };
