@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from softattn import window as chapter
 from softattn.lstm import PeepholeLSTM
 from softattn.window import (
     BLIND,
-    FAR,
     LIMIT,
     SoftWindow,
     WindowLSTM,
+    WindowOutput,
     WindowState,
     alignment_curve,
     alignment_share,
@@ -49,6 +50,9 @@ def random_lstm(dtype=torch.float64, device="cpu", peephole=True):
         for weight in lstm.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
     return lstm.to(device, dtype)
+
+
+both_ways = pytest.mark.parametrize("fused", [False, True])
 
 
 def some_mask(device="cpu"):
@@ -265,7 +269,8 @@ def test_padding_is_not_seen():
 @pytest.mark.parametrize("peephole", [True, False])
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("packed", [False, True])
-def test_equals_the_plain_recurrence(device, peephole, reset, packed):
+@both_ways
+def test_equals_the_plain_recurrence(device, peephole, reset, packed, fused):
     lstm = random_lstm(device=device, peephole=peephole)
     x = randn(T, B, I, device=device, grad=True)
     chars = randn(N if packed else B, U, A, device=device, grad=True)
@@ -275,52 +280,51 @@ def test_equals_the_plain_recurrence(device, peephole, reset, packed):
         rows[1] = rows[0]  # steps at which no text changes share one copy
     flags = (torch.rand(T, B) < 0.2).to(device) if reset else None
     state = WindowState(*(randn(B, n, device=device).abs().requires_grad_() for n in (H, H, K, A)))
-    mine = flat(lstm(x, chars, mask, state, flags, rows))
+    mine = flat(lstm(x, chars, mask, state, flags, rows, fused))
     theirs = plain_recurrence(lstm, x, chars, mask, state, flags, rows)
     assert_close(mine, theirs, 1e-10)
     inputs = [x, chars, *state, *lstm.parameters()]
-    with_grad = [0, 1, 3, 4, 5, 6, 7]  # phi carries none
-    assert_close(
-        gradients([mine[k] for k in with_grad], inputs), gradients([theirs[k] for k in with_grad], inputs), 1e-10
-    )
+    assert_close(gradients(mine, inputs), gradients(theirs, inputs), 1e-10)
 
 
-@pytest.mark.parametrize("which", range(7))
-def test_gradient_when_one_output_alone_is_used(which):
-    pick = [0, 1, 3, 4, 5, 6, 7][which]
+@pytest.mark.parametrize("pick", range(8))
+@both_ways
+def test_gradient_when_one_output_alone_is_used(pick, fused):
     lstm, x, chars = random_lstm(), randn(T, B, I, grad=True), randn(B, U, A, grad=True)
     inputs = [x, chars, *lstm.parameters()]
-    mine, theirs = (gradients([out[pick]], inputs) for out in (flat(lstm(x, chars)), plain_recurrence(lstm, x, chars)))
-    for a, b in zip(mine, theirs, strict=True):
-        b = torch.zeros_like(a) if b is None else b
+    outputs = flat(lstm(x, chars, fused=fused)), plain_recurrence(lstm, x, chars)
+    for one, other, weight in zip(*(gradients([out[pick]], inputs) for out in outputs), inputs, strict=True):
+        a, b = (torch.zeros_like(weight) if v is None else v for v in (one, other))
         assert (a - b).abs().max() <= 1e-10 * max(1.0, b.abs().max())
 
 
-def test_equals_the_window_layer_step_by_step(device):
+@both_ways
+def test_equals_the_window_layer_step_by_step(device, fused):
     lstm = random_lstm(device=device)
     x, chars = randn(T, B, I, device=device), randn(B, U, A, device=device)
-    read, kappa = lstm(x, chars), x.new_zeros(B, K)
+    read, kappa = lstm(x, chars, fused=fused), x.new_zeros(B, K)
     for t in range(T):
         w, phi, kappa = lstm.window(read.h[t], kappa, chars)
         for mine, theirs in ((read.w[t], w), (read.phi[t], phi), (read.kappa[t], kappa)):
             assert torch.allclose(mine, theirs, atol=1e-12)
 
 
-def test_float32_against_float64(device):
+@both_ways
+def test_float32_against_float64(device, fused):
     lstm = random_lstm(device=device)
     x, chars = randn(T, B, I, device=device, grad=True), randn(B, U, A, device=device, grad=True)
-    keep = [0, 1, 3, 4, 5, 6, 7]
-    exact = flat(lstm(x, chars))
-    exact_grad = gradients([exact[k] for k in keep], [x, chars, *lstm.parameters()])
+    exact = flat(lstm(x, chars, fused=fused))
+    exact_grad = gradients(exact, [x, chars, *lstm.parameters()])
     lstm = lstm.float()
     x, chars = (v.detach().float().requires_grad_() for v in (x, chars))
-    single = flat(lstm(x, chars))
-    single_grad = gradients([single[k] for k in keep], [x, chars, *lstm.parameters()])
+    single = flat(lstm(x, chars, fused=fused))
+    single_grad = gradients(single, [x, chars, *lstm.parameters()])
     assert_close([v.double() for v in single], exact, 3e-6)
     assert_close([v.double() for v in single_grad], exact_grad, 1e-4)
 
 
-def test_gradcheck_with_state_reset_rows_and_mask():
+@both_ways
+def test_gradcheck_with_state_reset_rows_and_mask(fused):
     lstm = WindowLSTM(2, 3, 2, 2, pace=0.7).double()
     with torch.no_grad():
         for weight in lstm.parameters():
@@ -332,32 +336,34 @@ def test_gradcheck_with_state_reset_rows_and_mask():
 
     def run(x, chars, h, c, kappa, w, *weights):
         values = dict(zip(names, weights, strict=True))
-        read = torch.func.functional_call(lstm, values, (x, chars, mask, (h, c, kappa, w), reset, rows))
-        return read.h, read.w, read.kappa, *read.state
+        read = torch.func.functional_call(lstm, values, (x, chars, mask, (h, c, kappa, w), reset, rows, fused))
+        return read.h, read.w, read.phi, read.kappa, *read.state
 
     inputs = [randn(*s, grad=True) for s in ((4, 2, 2), (3, 3, 2), (2, 3), (2, 3), (2, 2), (2, 2))]
     assert torch.autograd.gradcheck(run, (*inputs, *lstm.parameters()))
 
 
-def test_weights_of_the_window_at_zero_leave_a_peephole_lstm(device):
+@both_ways
+def test_weights_of_the_window_at_zero_leave_a_peephole_lstm(device, fused):
     lstm = random_lstm(device=device)
     with torch.no_grad():
         lstm.weight_w.zero_()
     plain = PeepholeLSTM(I, H).to(device, torch.float64)
     plain.load_state_dict({name: value for name, value in lstm.state_dict().items() if name in plain.state_dict()})
     x, chars = randn(T, B, I, device=device, grad=True), randn(B, U, A, device=device)
-    read, (hs, (h, c)) = lstm(x, chars), plain(x)
+    read, (hs, (h, c)) = lstm(x, chars, fused=fused), plain(x)
     assert_close((read.h, read.state.h, read.state.c), (hs, h, c), 1e-12)
     weights = ("weight_x", "weight_h", "bias", "peephole")
     mine = gradients([read.h], [x, *(getattr(lstm, name) for name in weights)])
     assert_close(mine, gradients([hs], [x, *(getattr(plain, name) for name in weights)]), 1e-10)
 
 
-def test_chunks_give_the_whole():
+@both_ways
+def test_chunks_give_the_whole(fused):
     lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
-    whole, state, parts = lstm(x, chars), None, []
+    whole, state, parts = lstm(x, chars, fused=fused), None, []
     for piece in x.split([1, 3, 5]):
-        read = lstm(piece, chars, state=state)
+        read = lstm(piece, chars, state=state, fused=fused)
         state = read.state
         parts.append(read)
     for name in ("h", "w", "phi", "kappa"):
@@ -366,12 +372,13 @@ def test_chunks_give_the_whole():
         assert torch.allclose(one, other, atol=1e-12)
 
 
-def test_lines_in_one_row_are_lines_by_themselves():
+@both_ways
+def test_lines_in_one_row_are_lines_by_themselves(fused):
     lstm, x, chars = random_lstm(), randn(T, 1, I, grad=True), randn(2, U, A, grad=True)
     rows = torch.tensor([0] * 4 + [1] * 5)[:, None]
     reset = torch.zeros(T, 1, dtype=torch.bool)
     reset[4] = True
-    packed = lstm(x, chars, reset=reset, rows=rows)
+    packed = lstm(x, chars, reset=reset, rows=rows, fused=fused)
     first, second = lstm(x[:4], chars[:1]), lstm(x[4:], chars[1:])
     for name in ("h", "w", "phi", "kappa"):
         assert torch.allclose(getattr(packed, name), torch.cat([getattr(first, name), getattr(second, name)]))
@@ -381,23 +388,26 @@ def test_lines_in_one_row_are_lines_by_themselves():
     assert_close(mine, theirs, 1e-10)
 
 
-def test_reset_at_the_first_step_ignores_a_state_of_nan():
+@both_ways
+def test_reset_at_the_first_step_ignores_a_state_of_nan(fused):
     lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
     reset = torch.zeros(T, B, dtype=torch.bool)
     reset[0] = True
     bad = WindowState(*(torch.full((B, n), math.nan, dtype=torch.float64) for n in (H, H, K, A)))
-    assert torch.equal(lstm(x, chars, state=bad, reset=reset).w, lstm(x, chars).w)
+    assert torch.equal(lstm(x, chars, state=bad, reset=reset, fused=fused).w, lstm(x, chars, fused=fused).w)
 
 
-def test_what_is_masked_has_no_influence_and_no_gradient():
+@both_ways
+@pytest.mark.parametrize("hidden", [7.0, math.nan])
+def test_what_is_masked_has_no_influence_and_no_gradient(fused, hidden):
     lstm, x = random_lstm(), randn(T, B, I)
     mask = some_mask()[:B]
     chars = randn(B, U, A, grad=True)
-    other = torch.where(mask[..., None], chars.detach(), torch.full_like(chars, 7.0))
-    read = lstm(x, chars, mask)
-    assert torch.equal(read.w, lstm(x, other, mask).w)
+    other = torch.where(mask[..., None], chars.detach(), torch.full_like(chars, hidden))
+    read = lstm(x, chars, mask, fused=fused)
+    assert torch.equal(read.w, lstm(x, other, mask, fused=fused).w)
     assert (read.phi[:, ~mask] == 0).all() and (read.phi[:, mask] > 0).any()
-    (grad,) = torch.autograd.grad(read.w.sum(), chars)
+    (grad,) = torch.autograd.grad(read.w.sum() + read.phi.sum(), chars)
     assert (grad[~mask] == 0).all() and (grad[mask] != 0).all()
 
 
@@ -408,27 +418,21 @@ def test_places_only_grow_and_weights_stay_bounded():
     assert all(torch.isfinite(v).all() for v in flat(read)) and (read.phi >= 0).all()
 
 
-def test_a_window_that_ran_off_has_finite_gradients():
+@both_ways
+def test_a_window_that_ran_off_has_finite_gradients(fused):
     lstm = WindowLSTM(I, H, A, K, pace=50.0)
     x, chars = randn(40, B, I, dtype=torch.float32, grad=True), randn(B, U, A, dtype=torch.float32, grad=True)
-    read = lstm(x, chars)
+    read = lstm(x, chars, fused=fused)
     assert read.phi[5:].max() < 1e-20 and read.w[5:].abs().max() < 1e-20
     grads = torch.autograd.grad(read.w.sum() + read.h.sum(), [x, chars, *lstm.parameters()])
     assert all(torch.isfinite(g).all() for g in grads)
 
 
-def test_no_result_is_subnormal():
-    lstm = WindowLSTM(I, H, A, K, pace=1.0)
-    with torch.no_grad():
-        lstm.window.bias[K : 2 * K] = math.log(0.9)  # distances of some ten letters: exponents of about 90
-    read = lstm(randn(20, 1, I, dtype=torch.float32), torch.ones(1, 20, A))
-    assert read.phi.min() > 0.01 * math.exp(-FAR)
-
-
-def test_inputs_that_are_not_contiguous():
+@both_ways
+def test_inputs_that_are_not_contiguous(fused):
     lstm, x, chars = random_lstm(), randn(B, T, I).transpose(0, 1), randn(A, U, B).permute(2, 1, 0)
-    got = lstm(x, chars)
-    want = lstm(x.contiguous(), chars.contiguous())
+    got = lstm(x, chars, fused=fused)
+    want = lstm(x.contiguous(), chars.contiguous(), fused=not fused)
     assert torch.allclose(got.w, want.w) and torch.allclose(got.h, want.h)
 
 
@@ -438,7 +442,8 @@ def test_small_shapes(steps, batch, inputs, hidden, components, length):
     torch.manual_seed(steps + 7 * batch + 31 * inputs + 101 * hidden + 1009 * components)
     lstm = WindowLSTM(inputs, hidden, 2, components, pace=0.7).double()
     x, chars = randn(steps, batch, inputs, grad=True), randn(batch, length, 2, grad=True)
-    read, want = lstm(x, chars), plain_recurrence(lstm, x, chars)
+    read, want = lstm(x, chars, fused=True), plain_recurrence(lstm, x, chars)
+    assert_close(flat(lstm(x, chars, fused=False)), want, 1e-10)
     assert read.h.shape == (steps, batch, hidden) and read.phi.shape == (steps, batch, length)
     assert_close(flat(read), want, 1e-10)
     mine, theirs = gradients([read.h, read.w], [x, chars]), gradients(want[:2], [x, chars])
@@ -449,14 +454,16 @@ def test_small_shapes(steps, batch, inputs, hidden, components, length):
 # -- number formats --
 
 
-def test_autocast_keeps_place_and_weights_in_float32(device):
+@both_ways
+def test_autocast_keeps_place_and_weights_in_float32(device, fused):
     lstm = random_lstm(dtype=torch.float32, device=device)
     x, chars = (randn(*s, dtype=torch.float32, device=device, grad=True) for s in ((T, B, I), (B, U, A)))
     want = lstm(x, chars)
     want_grad = torch.autograd.grad(want.w.square().mean() + want.h.square().mean(), [x, chars, *lstm.parameters()])
     with torch.autocast(device.type, torch.bfloat16):
-        read = lstm(x, chars)
-    assert read.h.dtype == read.w.dtype == torch.bfloat16
+        read = lstm(x, chars, fused=fused)
+    if fused:
+        assert read.h.dtype == read.w.dtype == torch.bfloat16
     assert read.kappa.dtype == read.phi.dtype == read.state.c.dtype == torch.float32
     for mine, theirs in zip(flat(read), flat(want), strict=True):
         assert (mine.float() - theirs).abs().max() <= 0.05 * max(1.0, theirs.abs().max())
@@ -467,13 +474,14 @@ def test_autocast_keeps_place_and_weights_in_float32(device):
         assert (mine - theirs).norm() <= 0.1 * theirs.norm()
 
 
-def test_the_place_passes_sixteen_under_autocast():
+@both_ways
+def test_the_place_passes_sixteen_under_autocast(fused):
     lstm = WindowLSTM(1, 2, 2, 1, pace=1 / 21.7)
     with torch.no_grad():
         lstm.window.weight.zero_()
     with torch.autocast("cpu", torch.bfloat16):
-        read = lstm(torch.zeros(1000, 1, 1), torch.ones(1, 3, 2))
-        state = lstm(torch.zeros(1, 1, 1), torch.ones(1, 3, 2), state=read.state).state
+        read = lstm(torch.zeros(1000, 1, 1), torch.ones(1, 3, 2), fused=fused)
+        state = lstm(torch.zeros(1, 1, 1), torch.ones(1, 3, 2), state=read.state, fused=fused).state
     assert read.kappa[-1].item() == pytest.approx(1000 / 21.7, abs=0.01)
     assert state.kappa.dtype == torch.float32 and state.kappa.item() == pytest.approx(1001 / 21.7, abs=0.01)
 
@@ -489,26 +497,6 @@ def test_state_can_be_handed_on_under_autocast():
         second = lstm(x[4:], chars, state=first.state)
         whole = lstm(x, chars)
     assert (torch.cat([first.kappa, second.kappa]) - whole.kappa).abs().max() < 1e-5
-
-
-@pytest.mark.parametrize("low", [False, True])
-def test_no_memory_is_read_before_it_is_written(low):
-    # sizes at which a processor with AMX reads beyond a slice of bfloat16 rows: more than 32 rows, H no multiple of 32
-    lstm = WindowLSTM(8, 33, 7, 3)
-    x, chars = (randn(*s, dtype=torch.float32, grad=True) for s in ((6, 40, 8), (40, 10, 7)))
-    rows = torch.arange(40).repeat(6, 1)
-    reset = torch.zeros(6, 40, dtype=torch.bool)
-    reset[3, ::2] = True
-    torch.use_deterministic_algorithms(True)  # fills new memory with NaN
-    try:
-        assert torch.empty(3).isnan().all() and x.new_empty(3).isnan().all()
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            read = lstm(x, chars, reset=reset, rows=rows)
-        loss = sum(v.float().sum() for v in (read.h, read.w, read.kappa, *read.state))
-        grads = torch.autograd.grad(loss, [x, chars, *lstm.parameters()])
-    finally:
-        torch.use_deterministic_algorithms(False)
-    assert all(torch.isfinite(v).all() for v in (*flat(read), *grads))
 
 
 # -- the copying task --
@@ -613,38 +601,185 @@ def test_no_point_counts():
     assert alignment_curve(torch.ones(4, 1, 2), torch.full((4, 1), -1), lags=[0]).isnan().all()
 
 
+# -- a piece of one's own is honoured --
+
+
+class Peaked(SoftWindow):
+    def phi(self, alpha, beta, kappa, u):
+        return (alpha[..., None] * torch.exp(-beta[..., None] * (kappa[..., None] - u[..., None, :]).abs())).sum(-2)
+
+
+def with_window(lstm, kind):
+    new = kind(lstm.hidden_size, lstm.window.components).to(lstm.bias.dtype)
+    new.load_state_dict(lstm.window.state_dict())
+    lstm.window = new
+    return lstm
+
+
+def test_an_overridden_phi_is_honoured():
+    lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
+    before = lstm(x, chars)
+    with_window(lstm, Peaked)
+    after = lstm(x, chars)
+    assert (after.phi - before.phi).abs().max() > 0.01
+    kappa = x.new_zeros(B, K)
+    for t in range(T):
+        w, phi, kappa = lstm.window(after.h[t], kappa, chars)
+        assert torch.allclose(after.w[t], w) and torch.allclose(after.phi[t], phi)
+    with pytest.raises(ValueError, match="fused=True, but its part window has a phi of its own"):
+        lstm(x, chars, fused=True)
+
+
+@pytest.mark.parametrize("name", ["phi", "params"])
+def test_a_method_that_is_replaced_on_the_window_itself_is_honoured(name):
+    lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
+    before, plain = lstm(x, chars).phi, getattr(lstm.window, name)
+    calls = []
+    setattr(lstm.window, name, lambda *args: calls.append(1) or plain(*args))
+    assert torch.allclose(lstm(x, chars).phi, before) and len(calls) == T
+
+
+def test_a_hook_on_the_window_is_called_and_may_change_what_is_seen():
+    lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
+    before = lstm(x, chars)
+    hook = lstm.window.register_forward_hook(lambda window, given, out: (0 * out[0], *out[1:]))
+    blind = lstm(x, chars)
+    assert (blind.w == 0).all() and (blind.phi[0] == before.phi[0]).all() and (blind.h[2] != before.h[2]).any()
+    hook.remove()
+    assert torch.equal(lstm(x, chars).h, before.h)
+
+
+def test_a_hook_on_the_layer_leaves_it_fused_and_is_called():
+    lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
+    seen = []
+    lstm.register_forward_hook(lambda module, given, out: seen.append(out.h))
+    assert torch.equal(lstm(x, chars, fused=True).h, seen[0])
+
+
+def test_a_subclass_with_a_forward_of_its_own_or_other_gates_is_honoured():
+    class Twice(SoftWindow):
+        def forward(self, h, kappa, chars, mask=None):
+            w, phi, kappa = super().forward(h, kappa, chars, mask)
+            return 2 * w, phi, kappa
+
+    class Leaky(WindowLSTM):
+        def gates(self, z, c):
+            h, c = super().gates(z, c)
+            return 0.5 * h, c
+
+    lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
+    before = lstm(x, chars)
+    leaky = Leaky(I, H, A, K).double()
+    leaky.load_state_dict(lstm.state_dict())
+    assert torch.allclose(leaky(x, chars).h[0], 0.5 * before.h[0])
+    after = with_window(lstm, Twice)(x, chars)
+    assert torch.allclose(after.w[0], 2 * before.w[0])
+
+
+def test_a_subclass_that_changes_nothing_stays_fused():
+    class Named(SoftWindow):
+        note = "mine"
+
+    lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
+    want = lstm(x, chars).w
+    assert torch.equal(with_window(lstm, Named)(x, chars, fused=True).w, want)
+
+
+# -- number formats, transforms --
+
+
+@both_ways
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.float16, torch.float64])
+def test_inputs_are_promoted_to_the_weights(fused, dtype):
+    lstm = random_lstm(dtype=torch.float32)
+    x, chars = torch.randint(2, (T, B, I)).to(dtype), torch.randint(2, (B, U, A)).to(dtype)
+    read = lstm(x, chars, fused=fused)
+    assert torch.equal(read.w, lstm(x.float(), chars.float(), fused=fused).w) and read.w.dtype == torch.float32
+    window, zeros = lstm.window, torch.zeros(B, K, dtype=dtype)
+    w, phi, kappa = window(torch.ones(B, H, dtype=dtype), zeros, chars)
+    want = window(torch.ones(B, H), torch.zeros(B, K), chars.float())
+    assert all(torch.allclose(a.float(), b) for a, b in zip((w, phi, kappa), want, strict=True))
+    assert window.weight.dtype == torch.float32 and kappa.dtype == torch.promote_types(dtype, torch.float32)
+
+
+@both_ways
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_model_in_half_precision_keeps_its_place_in_float32(fused, dtype):
+    lstm = random_lstm(dtype=torch.float32)
+    x, chars = randn(T, B, I, dtype=torch.float32), randn(B, U, A, dtype=torch.float32)
+    want = lstm(x, chars)
+    read = lstm.to(dtype)(x.to(dtype), chars.to(dtype), fused=fused)
+    assert read.h.dtype == read.w.dtype == dtype
+    assert read.kappa.dtype == read.phi.dtype == read.state.kappa.dtype == read.state.c.dtype == torch.float32
+    assert (read.kappa - want.kappa).abs().max() < 0.05 * want.kappa.max()
+    again = lstm(x, chars, state=read.state, fused=fused)
+    assert again.kappa.dtype == torch.float32
+
+
+def test_bfloat16_cannot_stop_a_window():
+    window, kappa = SoftWindow(1, 1), torch.full((1, 1), 16.0, dtype=torch.bfloat16)
+    moved = window(torch.zeros(1, 1), kappa, torch.ones(1, 3, 2))[2]
+    assert moved.dtype == torch.float32 and moved.item() == pytest.approx(16 + 1 / 21.7)
+
+
+def test_exported_outside_no_grad():
+    lstm = random_lstm(dtype=torch.float32)
+    x, chars = randn(4, B, I, dtype=torch.float32), randn(B, U, A, dtype=torch.float32)
+    program = torch.export.export(lstm, (x, chars, some_mask()[:B]))
+    out = program.module()(x, chars, some_mask()[:B])
+    for mine, want in zip(flat(WindowOutput(*out)), flat(lstm(x, chars, some_mask()[:B])), strict=True):
+        assert torch.allclose(mine, want, atol=1e-6)
+
+
+def test_transforms_look_inside():
+    lstm, x, chars = random_lstm(), randn(4, B, I), randn(B, U, A)
+    (want,) = torch.autograd.grad(lstm(x.requires_grad_(), chars).phi.sum(), x)
+    assert torch.allclose(torch.func.grad(lambda x: lstm(x, chars).phi.sum())(x.detach()), want)
+    many = torch.func.vmap(lambda x: lstm(x, chars).w)(torch.stack([x.detach(), 2 * x.detach()]))
+    assert torch.allclose(many[1], lstm(2 * x, chars).w)
+
+
+def test_public_names():
+    public = {"SoftWindow", "WindowLSTM", "WindowOutput", "WindowState", "alignment_curve", "alignment_share"}
+    assert set(chapter.__all__) == public | {"window_place"}
+
+
 # -- errors --
 
 
-@pytest.mark.parametrize("sizes", [(0, 1), (1, 0), (-2, 3)])
-def test_sizes_must_be_positive(sizes):
-    with pytest.raises(ValueError, match=r"SoftWindow: hidden_size -?\d+, components \d+: both must be at least 1"):
-        SoftWindow(*sizes)
+@pytest.mark.parametrize("size", [0, -2, True, 2.0, "3", None, math.nan])
+def test_sizes_must_be_whole_and_positive(size):
+    words = "expected a whole number, at least 1"
+    with pytest.raises(ValueError, match=rf"SoftWindow: hidden_size is .*, {words}"):
+        SoftWindow(size, 1)
+    with pytest.raises(ValueError, match=rf"SoftWindow: components is .*, {words}"):
+        SoftWindow(1, size)
+    with pytest.raises(ValueError, match=rf"WindowLSTM: alphabet is .*, {words}"):
+        WindowLSTM(2, 3, size, 1)
+    assert SoftWindow(np.int64(3), np.int32(2)).weight.shape == (3, 6)
 
 
-@pytest.mark.parametrize("pace", [0.0, -1.0, math.nan])
+@pytest.mark.parametrize("pace", [0.0, -1.0, math.nan, math.inf, "0.1", True, None])
 def test_pace_must_be_positive(pace):
-    with pytest.raises(ValueError, match=r"SoftWindow: pace is .*, expected characters per step, above 0"):
-        SoftWindow(3, 2, pace)
-
-
-def test_alphabet_must_be_positive():
-    with pytest.raises(ValueError, match=r"WindowLSTM: alphabet is 0, expected at least 1"):
-        WindowLSTM(2, 3, 0, 1)
-    with pytest.raises(ValueError, match=r"WindowLSTM: input_size 0, hidden_size 3: both must be at least 1"):
-        WindowLSTM(0, 3, 2, 1)
+    for build in (lambda: SoftWindow(3, 2, pace), lambda: WindowLSTM(1, 3, 2, 2, pace=pace)):
+        with pytest.raises(
+            ValueError, match=r"(SoftWindow|WindowLSTM): pace is .*, expected characters per step, above"
+        ):
+            build()
+    assert SoftWindow(3, 2, np.float32(0.5)).bias.isfinite().all()
 
 
 @pytest.mark.parametrize(
     ("shapes", "words"),
     [
-        (((2, 4), (2, K), (2, U, A)), r"h has shape \(2, 4\), expected \(B, H\) = \(B, 7\)"),
-        (((H,), (2, K), (2, U, A)), r"h has shape \(7,\), expected \(B, H\)"),
-        (((2, H), (2, K + 1), (2, U, A)), r"kappa has shape \(2, 4\), expected .* = \(2, 3\); start a text from zeros"),
-        (((2, H), (1, K), (2, U, A)), r"kappa has shape \(1, 3\)"),
-        (((2, H), (2, K), (3, U, A)), r"chars has shape \(3, 6, 5\), expected \(2, U, A\): per text at least one"),
-        (((2, H), (2, K), (2, 0, A)), r"chars has shape \(2, 0, 5\)"),
-        (((2, H), (2, K), (2, U)), r"chars has shape \(2, 6\)"),
+        (((2, 4), (2, K), (2, U, A)), r"h is torch.float32 of shape \(2, 4\), expected real numbers .*\(B, H = 7\)"),
+        (((H,), (2, K), (2, U, A)), r"h is torch.float32 of shape \(7,\), expected"),
+        (((0, H), (0, K), (0, U, A)), r"h is torch.float32 of shape \(0, 7\), expected .*none 0"),
+        (((2, H), (2, K + 1), (2, U, A)), r"kappa is torch.float32 of shape \(2, 4\), expected .*\(B = 2, K = 3\)"),
+        (((2, H), (1, K), (2, U, A)), r"kappa is torch.float32 of shape \(1, 3\)"),
+        (((2, H), (2, K), (3, U, A)), r"chars is torch.float32 of shape \(3, 6, 5\), expected .*\(B = 2, U, A\)"),
+        (((2, H), (2, K), (2, 0, A)), r"chars is torch.float32 of shape \(2, 0, 5\)"),
+        (((2, H), (2, K), (2, U)), r"chars is torch.float32 of shape \(2, 6\)"),
     ],
 )  # fmt: skip
 def test_shapes_of_the_window(shapes, words):
@@ -652,9 +787,23 @@ def test_shapes_of_the_window(shapes, words):
         SoftWindow(H, K)(*(torch.zeros(shape) for shape in shapes))
 
 
+@pytest.mark.parametrize(
+    "value", [None, [[0.0]], np.zeros((2, H)), "text", 3, torch.zeros(2, H, dtype=torch.complex64)]
+)
+def test_wrong_types_say_what_came(value):
+    with pytest.raises(ValueError, match=r"SoftWindow: h is .*, expected real numbers of shape \(B, H = 7\)"):
+        SoftWindow(H, K)(value, torch.zeros(2, K), torch.zeros(2, U, A))
+    with pytest.raises(ValueError, match=r"WindowLSTM: x is .*, expected real numbers of shape \(T, B, I = 4\)"):
+        WindowLSTM(I, H, A, K)(value, torch.zeros(2, U, A))
+    if value is not None:
+        for name in ("mask", "state", "reset", "rows"):
+            with pytest.raises(ValueError, match=f"WindowLSTM: {name} .*, expected"):
+                WindowLSTM(I, H, A, K)(torch.zeros(T, 2, I), torch.zeros(2, U, A), **{name: value})
+
+
 @pytest.mark.parametrize("mask", [torch.ones(2, U), torch.ones(2, U - 1).bool(), torch.ones(U).bool()])
 def test_the_mask_must_fit(mask):
-    words = rf"mask is torch\.\w+ of shape \([\d, ]+\), expected bool of shape \(2, {U}\)"
+    words = rf"mask is torch\.\w+ of shape \([\d, ]+\), expected torch.bool of shape \(\w = 2, U = {U}\)"
     with pytest.raises(ValueError, match=f"SoftWindow: {words}"):
         SoftWindow(H, K)(torch.zeros(2, H), torch.zeros(2, K), torch.zeros(2, U, A), mask)
     with pytest.raises(ValueError, match=f"WindowLSTM: {words}"):
@@ -664,21 +813,26 @@ def test_the_mask_must_fit(mask):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (dict(x=torch.zeros(T, B)), r"x has shape \(9, 3\), expected \(T, B, I\) = \(T, B, 4\): time first"),
-        (dict(x=torch.zeros(T, B, I + 1)), r"x has shape \(9, 3, 5\)"),
-        (dict(x=torch.zeros(0, B, I)), r"x has shape \(0, 3, 4\), .*at least one step"),
-        (dict(chars=torch.zeros(B + 1, U, A)), r"chars has shape \(4, 6, 5\), expected \(3, U, A\)"),
-        (dict(chars=torch.zeros(B, U, A + 1)), r"chars has 6 numbers per character, expected A = 5"),
-        (dict(reset=torch.zeros(T, B)), r"reset is torch.float32 of shape \(9, 3\), expected torch.bool of \(9, 3\)"),
+        (dict(x=torch.zeros(T, B)), r"x is torch.float32 of shape \(9, 3\), expected .*\(T, B, I = 4\)"),
+        (dict(x=torch.zeros(T, B, I + 1)), r"x is torch.float32 of shape \(9, 3, 5\)"),
+        (dict(x=torch.zeros(0, B, I)), r"x is torch.float32 of shape \(0, 3, 4\), .*none 0"),
+        (dict(chars=torch.zeros(B + 1, U, A)), r"chars is torch.float32 of shape \(4, 6, 5\), expected .*\(N = 3, U, "),
+        (dict(chars=torch.zeros(B, U, A + 1)), r"chars is .* \(3, 6, 6\), expected .*A = 5\)"),
+        (dict(reset=torch.zeros(T, B)), r"reset is torch.float32 of shape \(9, 3\), expected torch.bool of"),
         (dict(reset=torch.zeros(T, 1).bool()), r"reset is torch.bool of shape \(9, 1\)"),
-        (dict(rows=torch.zeros(T, B)), r"rows is torch.float32 of shape \(9, 3\), expected torch.int64 of \(9, 3\)"),
-        (dict(state=tuple(torch.zeros(1, n) for n in (H, H, K, A))), r"state h has shape \(1, 7\)"),
+        (dict(rows=torch.zeros(T, B)), r"rows is torch.float32 of shape \(9, 3\), expected torch.int64 of shape \(T"),
+        (dict(rows=torch.full((T, B), -1)), r"rows holds -1 to -1, expected texts from 0 to 2"),
+        (dict(rows=torch.full((T, B), 3)), r"rows holds 3 to 3, expected texts from 0 to 2"),
+        (dict(state=tuple(torch.zeros(1, n) for n in (H, H, K, A))), r"state h is torch.float32 of shape \(1, 7\)"),
+        (dict(state=(torch.zeros(B, H),) * 2), r"state is tuple, expected four, \(h, c, kappa, w\)"),
+        (dict(state=7), r"state is int, expected four, \(h, c, kappa, w\)"),
     ],
 )
-def test_shapes_of_the_recurrence(changes, words):
+@both_ways
+def test_shapes_of_the_recurrence(changes, words, fused):
     given = dict(x=torch.zeros(T, B, I), chars=torch.zeros(B, U, A)) | changes
     with pytest.raises(ValueError, match=f"WindowLSTM: {words}"):
-        WindowLSTM(I, H, A, K)(**given)
+        WindowLSTM(I, H, A, K)(**given, fused=fused)
 
 
 def test_a_state_with_a_wrong_place_or_view():
@@ -686,29 +840,59 @@ def test_a_state_with_a_wrong_place_or_view():
     for name, n in (("kappa", K), ("w", A)):
         state = lstm.start(B)._replace(**{name: torch.zeros(B, n + 1)})
         with pytest.raises(
-            ValueError, match=rf"WindowLSTM: state {name} has shape \(3, {n + 1}\), expected .*\(3, {n}\)"
+            ValueError, match=rf"WindowLSTM: state {name} is .*\(3, {n + 1}\), expected .*{name} = {n}\)"
         ):
             lstm(torch.zeros(T, B, I), torch.zeros(B, U, A), state=state)
-    with pytest.raises(ValueError, match=r"WindowLSTM: the state is a tuple of 2, expected .*h, c, kappa, w"):
-        lstm(torch.zeros(T, B, I), torch.zeros(B, U, A), state=(torch.zeros(B, H), torch.zeros(B, H)))
 
 
 @pytest.mark.parametrize("sizes", [(0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0)])
 def test_symbol_copies_needs_sizes(sizes):
-    with pytest.raises(ValueError, match=r"symbol_copies: batch \d, symbols \d, length \d, longest \d; each must be"):
+    with pytest.raises(ValueError, match=r"symbol_copies: sizes \d, \d, \d, \d, expected 1 or more"):
         symbol_copies(sizes[0], torch.Generator(), *sizes[1:])
 
 
-def test_alignment_needs_shapes_that_fit():
-    phi, truth = torch.ones(T, B, U), torch.zeros(T, B, dtype=torch.int64)
-    with pytest.raises(
-        ValueError, match=r"alignment: phi \(9, 3, 6\), truth \(8, 3\); expected \(T, B, U\) and \(T, B\)"
-    ):
-        alignment_curve(phi, truth[1:])
-    with pytest.raises(ValueError, match=r"alignment: phi \(9, 3, 6\), truth \(9, 3\), which \(3,\)"):
-        alignment_share(phi, truth, torch.ones(3, dtype=torch.bool))
-    with pytest.raises(ValueError, match=r"alignment: lag -9 is beyond a sequence of 9 points"):
-        alignment_share(phi, truth, lag=-9)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (dict(phi=[[0.5]]), r"phi is a list, expected real numbers of shape \(T, B, U\)"),
+        (dict(phi=torch.ones(T, B, 0)), r"phi is .*\(9, 3, 0\), expected"),
+        (dict(phi=torch.ones(T, B)), r"phi is .*\(9, 3\), expected"),
+        (dict(phi=torch.full((T, B, U), math.nan)), "phi holds NaN, inf or a number below 0"),
+        (dict(phi=torch.full((T, B, U), math.inf)), "phi holds NaN, inf"),
+        (dict(phi=-torch.ones(T, B, U)), "phi holds .*below 0"),
+        (dict(truth=torch.zeros(T - 1, B).long()), r"truth is torch.int64 of shape \(8, 3\), expected .*B = 3\)"),
+        (dict(truth=torch.zeros(T, B)), r"truth is torch.float32 .*, expected torch.int64"),
+        (dict(truth=torch.full((T, B), U)), r"truth names 6, phi has U = 6, counted from 0"),
+        (dict(which=torch.ones(3).bool()), r"which is torch.bool of shape \(3,\), expected torch.bool"),
+        (dict(which=torch.ones(T, B)), r"which is torch.float32"),
+        (dict(lag=-9), r"lag is -9, expected a whole number of points, below T = 9"),
+        (dict(lag=10**30), r"lag is 10+, expected a whole number"),
+        (dict(lag=1.0), r"lag is 1.0, expected a whole number"),
+        (dict(lag=True), r"lag is True, expected a whole number"),
+        (dict(lag="1"), r"lag is '1', expected a whole number"),
+    ],
+)  # fmt: skip
+def test_alignment_says_what_came(changes, words):
+    given = dict(phi=torch.ones(T, B, U), truth=torch.zeros(T, B).long()) | changes
+    with pytest.raises(ValueError, match=f"alignment_share: {words}"):
+        alignment_share(**given)
+    lag = given.pop("lag", 0)
+    with pytest.raises(ValueError, match=f"alignment_curve: {words}"):
+        alignment_curve(**given, lags=[lag])
+
+
+def test_alignment_takes_what_is_right():
+    phi, truth = torch.ones(T, B, U).cumsum(2), torch.full((T, B), U - 1)
+    assert alignment_curve(phi, truth, lags=3).tolist() == [1.0] and alignment_curve(phi, truth, lags=[]).shape == (0,)
+    assert alignment_curve(phi.int(), truth, lags=[np.int64(1)]).tolist() == [1.0]
+    assert alignment_share(phi.requires_grad_(), truth) == 0
+
+
+@pytest.mark.parametrize("phi", [None, [1.0], torch.tensor(1.0), torch.ones(2, 0), torch.ones(2, 3) * 1j])
+def test_a_place_needs_weights(phi):
+    with pytest.raises(ValueError, match=r"window_place: phi is .*, expected \(..., U\)"):
+        window_place(phi)
+    assert window_place(torch.tensor([0, 2, 2])).item() == 2.5
 
 
 # -- the bench, and the demo --
@@ -779,5 +963,56 @@ def test_demo_computes_the_same_numbers():
             if text == "constructor":  # the empty text before it has not gathered the bells at its one place
                 assert seen["kappa"] == pytest.approx([2.6, 4.1, 6.6])
         assert page.locator(".softattn-demo img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        browser.close()
+
+
+@pytest.mark.browser
+def test_the_staircase_computes_the_same_gradients():
+    api = pytest.importorskip("playwright.sync_api")
+    from softattn.pictures import demo_html
+
+    truth = [0, 0, 0, 1, 1, 2, 0, 3, 3, 4, 4, 1]
+    state = dict(text="i<t w", truth=truth, beta=0.3, bias=-1.0)
+    letters = list(dict.fromkeys(state["text"]))
+    chars = torch.zeros(1, 5, len(letters), dtype=torch.float64)
+    for u, letter in enumerate(state["text"]):
+        chars[0, u, letters.index(letter)] = 1
+
+    def known(bias):
+        one, kappa, loss = torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64), 0.0
+        hats = torch.full((len(truth),), bias, dtype=torch.float64, requires_grad=True)
+        for hat, at in zip(hats, truth, strict=True):
+            kappa = kappa + hat.exp()
+            phi = SoftWindow(1, 1).phi(one, 0.3 * one, kappa, torch.arange(1, 6))
+            loss = loss + ((phi[:, None] @ chars)[:, 0] - chars[:, at]).square().sum()
+        return loss.item(), kappa.item(), (-torch.autograd.grad(loss, hats)[0]).tolist(), phi[0].tolist()
+
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    with api.sync_playwright() as playwright:
+        path = shutil.which("chromium") or shutil.which("chromium-browser")
+        browser = playwright.chromium.launch(executable_path=path, args=flags.split())
+        page = browser.new_page(viewport={"width": 390, "height": 900})
+        page.set_content(demo_html("staircase", **state))
+        demo = page.locator(".softattn-demo[data-state=live]")
+        demo.wait_for()
+
+        def agree():
+            seen = json.loads(demo.get_attribute("data-numbers"))
+            loss, kappa, pull, last = known(seen["bias"])
+            assert seen["loss"] == pytest.approx(loss) and seen["kappa"] == pytest.approx(kappa)
+            assert seen["pull"] == pytest.approx(pull, rel=1e-9, abs=1e-12) and seen["last"] == pytest.approx(last)
+            assert seen["total"] == pytest.approx(sum(pull)) and seen["deaf"] == sum(abs(v) < 1e-6 for v in pull)
+            return seen
+
+        first = agree()
+        page.locator("input[type=range]").focus()
+        page.keyboard.press("ArrowRight")
+        assert agree()["bias"] == pytest.approx(-0.9)
+        page.locator("button").click()
+        assert agree()["bias"] == pytest.approx(-0.9 + max(-0.3, min(0.3, 0.02 * sum(known(-0.9)[2]))))
+        page.keyboard.press("Tab")
+        page.locator("input[type=range]").fill("1")
+        assert agree()["deaf"] > 0 and first["deaf"] == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         browser.close()
