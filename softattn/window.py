@@ -138,7 +138,7 @@ def _check(owner: str, name: str, value, dtype=None, **shape) -> Tensor:
         got = f"a {type(value).__name__}"
     else:
         got = f"{value.dtype} of shape {tuple(value.shape)}"
-        sizes = zip(value.shape, shape.values())
+        sizes = zip(value.shape, shape.values(), strict=False)
         fits = len(value.shape) == len(shape) and not value.is_complex()
         if dtype in (None, value.dtype) and fits and 0 not in value.shape:
             if all(n in (None, size) for size, n in sizes):
@@ -306,7 +306,8 @@ def _ready(lstm: WindowLSTM, x, chars, mask, state, reset, rows):
     if not isinstance(state, tuple | list) or len(state) != 4:
         words = "expected four, (h, c, kappa, w); None starts from zeros"
         raise ValueError(f"{name}: state is {type(state).__name__}, {words}")
-    for letter, given, zero in zip(WindowState._fields, state, start):
+    fields = WindowState._fields, state, start
+    for letter, given, zero in zip(*fields, strict=True):
         size = zero.shape[1]
         _check(name, f"state {letter}", given, B=B, **{letter: size})
     exact = torch.promote_types(format, torch.float32)
