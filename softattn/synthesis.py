@@ -18,13 +18,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from softattn.fused_window import FAR, LIMIT
 from softattn.handwriting import PenModel, stroke_start_
 from softattn.lstm import PeepholeLSTM
 from softattn.mixture import LIMIT_FLOAT32, LIMIT_FLOAT64
 from softattn.pen import PRINTABLE
 from softattn.prediction import plain_text
 from softattn.strokes import Strokes
-from softattn.window import FAR, LIMIT, WindowLSTM, WindowState
+from softattn.window import WindowLSTM, WindowState
 
 __all__ = [
     "BATCH",
