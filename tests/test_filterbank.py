@@ -298,33 +298,69 @@ def test_runs_on_meta(height, width):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ((28, 28, 1), "n=1; a stride needs two filters at least, expected n >= 2"),
-        ((28, 28, 0), "expected n >= 2"),
-        ((28, 4, 5), "a grid of 5 x 5 on 28 x 4 pixels; expected n <= 4"),
-        ((3, 28, 5), "expected n <= 3"),
-    ],
+    "arguments",
+    [(28, 28, 1), (28, 28, 0), (28, 28, -3), (28, 4, 5), (3, 28, 5), (8, 8, 2.5), (8.0, 8, 3), (8, "8", 3)]
+    + [(8, 8, None), (True, True, True), (8, 8, torch.tensor(3)), (8, 8, [3]), (0, 0, 2), (8, 8, 10**30)],
 )
-def test_sizes_that_do_not_fit_raise(arguments, says):
-    with pytest.raises(ValueError, match=says):
+def test_sizes_that_do_not_fit_raise(arguments):
+    words = r"^Filterbank: n=.* on .* pixels; expected whole numbers and 2 <= n <= the shorter side"
+    with pytest.raises(ValueError, match=words):
         Filterbank(*arguments)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    bank = Filterbank(np.int64(8), np.int32(9), np.uint8(3))
+    assert repr(bank) == "Filterbank(8, 9, n=3)" and type(bank.n) is int
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
+def test_whole_pixels_are_promoted_and_whole_parameters_refused(dtype):
+    bank = Filterbank(8, 9, 3)
+    raw, x, w = make(bank, B=2)
+    x, w = (x > 0).to(dtype), (w > 0).to(dtype)
+    assert bank.read(x, raw).abs().sum() > 0
+    assert torch.equal(bank.read(x, raw), bank.read(x.double(), raw))
+    assert torch.equal(bank.write(w, raw), bank.write(w.double(), raw))
+    for call in (lambda r: bank.read(x, r), lambda r: bank.write(w, r), bank.filters, bank.params, bank.box):
+        with pytest.raises(ValueError, match=r"^Filterbank: raw is .* expected floating point \(B, 5\)"):
+            call(torch.ones(2, 5, dtype=dtype))
+
+
+def test_floating_types_behave_alike():
+    bank = Filterbank(28, 28, 4)
+    raw, x, w = make(bank, B=3)
+    raw[0, 0] = 300.0  # far outside, where half precision would overflow
+    for kinds in ((torch.float16, torch.float32), (torch.bfloat16, torch.bfloat16), (torch.float64, torch.float32)):
+        image, numbers = x.to(kinds[0]), raw.to(kinds[1])
+        read = bank.read(image, numbers)
+        assert read.dtype == torch.promote_types(torch.promote_types(*kinds), torch.float32)
+        assert (read - bank.read(image.double(), numbers.double())).abs().max() < 1e-3
+        written = bank.write(w.to(kinds[0]), numbers)
+        assert (written - bank.write(w.to(kinds[0]).double(), numbers.double())).abs().max() < 1e-3
 
 
 def test_wrong_shapes_raise():
     bank = Filterbank(8, 9, 3)
     raw = torch.zeros(2, 5)
-    for bad in (torch.zeros(5), torch.zeros(2, 4), torch.zeros(2, 1, 5)):
+    for bad in (torch.zeros(5), torch.zeros(2, 4), torch.zeros(2, 1, 5), [[0.0] * 5], None):
         for call in (bank.params, bank.filters, bank.box):
-            with pytest.raises(ValueError, match=r"expected \(B, 5\): g~_x, g~_y"):
+            with pytest.raises(
+                ValueError, match=r"^Filterbank: raw is .* expected floating point \(B, 5\): g~_x, g~_y"
+            ):
                 call(bad)
+    for bad in (None, [[0.0]], np.zeros((2, 1, 8, 9))):
+        with pytest.raises(TypeError, match=r"^Filterbank: images is a \w+, not a tensor"):
+            bank.read(bad, raw)
+        with pytest.raises(TypeError, match=r"^Filterbank: raw is a \w+, not a tensor"):
+            bank.write(torch.zeros(2, 1, 3, 3), bad)
+    with pytest.raises(ValueError, match=r"^Filterbank: images has shape .* expected \(0, C, 8, 9\)"):
+        bank.read(torch.zeros(2, 1, 8, 9), torch.tensor(1.0))
     for bad in (torch.zeros(2, 8, 9), torch.zeros(2, 1, 9, 8), torch.zeros(3, 1, 8, 9)):
         with pytest.raises(ValueError, match=r"images has shape .* expected \(2, C, 8, 9\), one for each row of raw"):
             bank.read(bad, raw)
     for bad in (torch.zeros(2, 3, 3), torch.zeros(2, 1, 3, 4), torch.zeros(1, 1, 3, 3)):
         with pytest.raises(ValueError, match=r"patch has shape .* expected \(2, C, 3, 3\)"):
             bank.write(bad, raw)
-    assert repr(bank) == "Filterbank(height=8, width=9, n=3)"
 
 
 # -- the demo ----------------------------------------------------------------------------------------------------------
@@ -374,4 +410,16 @@ def test_demo_computes_what_python_does():
         assert numbers()["gx"] == pytest.approx(26, abs=0.5) and numbers()["gy"] == pytest.approx(3, abs=0.5)
         check(numbers())
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+        column = torch.arange(1, 57, dtype=torch.float64)
+        stripes = (0.5 + 0.5 * torch.cos(2 * math.pi * column / 5)).expand(56, 56)
+        goal = dict(gx=28.5, gy=28.5, delta=4.5, sigma=0.3, gamma=1.0)
+        page.set_content(demo_html("filterbank", image=stripes, n=12, frequency=0.2, **goal))
+        page.wait_for_function("document.querySelector('.softattn-demo').dataset.numbers")
+        for sigma in (0.3, 1.0, 2.25):
+            demo.locator("label", has_text="width").locator("input").fill(str(sigma))
+            seen = numbers()
+            assert seen["passes"] == pytest.approx(math.exp(-2 * (math.pi * 0.2 * sigma) ** 2))
+            assert seen["seen"] == pytest.approx(seen["passes"], abs=0.07)
+            assert f"{seen['passes']:.2f} of them pass" in demo.inner_text()
         browser.close()

@@ -1,4 +1,5 @@
-// Five sliders aim a grid of Gaussian filters at a digit: the grid, the patch that it reads, the patch written back.
+// Five sliders aim a grid of Gaussian filters at a picture: the grid, the patch that it reads, the patch written back.
+// Of stripes with a known frequency it also says how much of them passes, by the formula and in the patch.
 import { clip, colour, drag, make, numbers, share, slider, sum, themed } from "./kit.js";
 
 // Rows of F: a softmax over pixels 1..length, as Filterbank.filters does it; exact outside the image too.
@@ -20,7 +21,7 @@ const transpose = (a) => a[0].map((_, j) => a.map((row) => row[j]));
 
 export default {
   render({ model, el }) {
-    const image = model.get("image"), n = model.get("n"), size = image.length;
+    const image = model.get("image"), n = model.get("n"), size = image.length, frequency = model.get("frequency");
     const state = {};
     for (const key of ["gx", "gy", "delta", "sigma", "gamma"]) state[key] = model.get(key);
     const box = make("div", el);
@@ -39,8 +40,8 @@ export default {
     const controls = make("div", box, { class: "sa-controls" });
     const note = make("p", box, { class: "sa-note", role: "status" });
     const updates = [
-      ["gx", "centre across, g_X", -6, 35, 0.5, 1],
-      ["gy", "centre down, g_Y", -6, 35, 0.5, 1],
+      ["gx", "centre across, g_X", -6, size + 7, 0.5, 1],
+      ["gy", "centre down, g_Y", -6, size + 7, 0.5, 1],
       ["delta", "stride, δ", 0.2, 5, 0.1, 1],
       ["sigma", "width, σ", 0.1, 5, 0.05, 2],
       ["gamma", "strength, γ", 0.25, 4, 0.25, 2],
@@ -92,10 +93,18 @@ export default {
       note.textContent = `Brightest pixel: image 1.00, patch ${Math.max(...patch.flat()).toFixed(2)}, written ${brightest.toFixed(2)} (shown as white). `
         + `Column sums of F_X from ${Math.min(...columns).toFixed(2)} to ${Math.max(...columns).toFixed(2)}. σ/δ = ${ratio.toFixed(2)}`
         + (ratio < 0.3 ? ": points so sharp that they miss ink." : ratio > 1.2 ? ": neighbours read nearly the same." : ".");
-      canvases[0].setAttribute("aria-label", `A digit under a grid of ${n} by ${n} points, centre ${gx}, ${gy}, stride ${delta}, width ${sigma} pixels.`);
+      let passes, seen;
+      if (frequency) {   // e^(-2 pi^2 f^2 sigma^2), and black to white in the patch, away from its edges
+        const inner = patch[n >> 1].slice(1, n - 1);
+        passes = Math.exp(-2 * (Math.PI * frequency * sigma) ** 2);
+        seen = Math.max(...inner) - Math.min(...inner);
+        note.textContent = `Stripes, ${frequency} a pixel. The formula exp(−2π²f²σ²) lets ${passes.toFixed(2)} of them pass; `
+          + `from darkest to lightest the patch shows ${seen.toFixed(2)}. σ/δ = ${ratio.toFixed(2)}.`;
+      }
+      canvases[0].setAttribute("aria-label", `${frequency ? "Stripes" : "A digit"} under a grid of ${n} by ${n} points, centre ${gx}, ${gy}, stride ${delta}, width ${sigma} pixels.`);
       canvases[1].setAttribute("aria-label", `The patch of ${n} by ${n} pixels that the grid reads.`);
       canvases[2].setAttribute("aria-label", "The patch written back into the image through the same grid.");
-      numbers(el, { ...state, patch, written, columns, ink_patch: inkIn, ink_written: inkOut });
+      numbers(el, { ...state, patch, written, columns, passes, seen, ink_patch: inkIn, ink_written: inkOut });
     }
 
     const place = (event) => share(canvases[0], event).map((v) => v * size + 0.5);
@@ -106,7 +115,7 @@ export default {
         held = [state.gx - x, state.gy - y];
       },
       move(event) {
-        const [x, y] = place(event), keep = (v) => clip(Math.round(2 * v) / 2, -6, 35);
+        const [x, y] = place(event), keep = (v) => clip(Math.round(2 * v) / 2, -6, size + 7);
         [state.gx, state.gy] = [keep(x + held[0]), keep(y + held[1])];
         draw();
       },
