@@ -12,7 +12,8 @@ import pytest
 
 from tools import address as addresses
 from tools import notebooks, run_notebooks
-from tools.labels import Labels, blocks, chapter_numbers
+from tools.labels import Labels, chapter_numbers
+from tools.markdown import blocks
 from tools.plain import leftovers, references_of
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,7 +16,6 @@ holds the training part, then the held-out part. Nothing here depends on the dat
 import argparse
 import hashlib
 import json
-import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +23,7 @@ from typing import NamedTuple
 from softattn.hub import atomic_write
 from softattn.prediction import ALPHABET, plain_text
 from tools import toc
+from tools.markdown import body_start, headings
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST, FIRST, EVERY = 1000, 5, 15
@@ -31,8 +31,6 @@ RULE = (
     f"of the chapters' sections with at least {LEAST} characters, in reading order and counted from 1, "
     f"number {FIRST} and every {EVERY}th after it"
 )
-
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}|:{3,})")
 
 
 class CorpusError(Exception):
@@ -72,16 +70,13 @@ def plain(path: Path, root: Path) -> str:
 
 def sections(path: Path, root: Path = ROOT) -> list[Section]:
     """Cut a chapter at its headings of level 2, those inside code fences left alone."""
-    name, parts, heading, fence = path.relative_to(root).as_posix(), [[]], [""], ""
-    for line in body(plain(path, root)).splitlines(keepends=True):
-        mark = _FENCE.match(line)
-        if mark and not fence:
-            fence = mark[1]
-        elif mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-            fence = ""
-        if not fence and line.startswith("## "):
+    name, parts, heading = path.relative_to(root).as_posix(), [[]], [""]
+    lines = plain(path, root).splitlines(keepends=True)
+    starts = {line: words for line, depth, words in headings([line.rstrip("\n") for line in lines]) if depth == 2}
+    for number, line in enumerate(lines[body_start(lines) :], body_start(lines) + 1):
+        if number in starts:
             parts.append([])
-            heading.append(line[3:].strip())
+            heading.append(starts[number])
         parts[-1].append(line)
     texts = ["".join(part).strip("\n") + "\n\n" for part in parts]
     return [Section(name, h, t) for h, t in zip(heading, texts, strict=True) if t.strip()]

@@ -32,7 +32,7 @@ from typing import NamedTuple
 from jupytext.myst import myst_to_notebook
 
 from tools import toc
-from tools.labels import blocks
+from tools.markdown import blocks
 
 SHORTEST = 15  # characters of a message that can help
 NOT_TRIED = "not tried yet"

@@ -19,7 +19,8 @@ from jupytext.myst import myst_to_notebook
 from tools import address as addresses
 from tools import toc
 from tools.address import Address, AddressError, write
-from tools.labels import Block, Labels, blocks
+from tools.labels import Labels
+from tools.markdown import Block, blocks
 from tools.plain import Bibliography, Plain, PlainError, leftovers, references_of
 
 ROOT = toc.ROOT

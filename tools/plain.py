@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tools import toc
 from tools.address import Address, file_url, site_url
-from tools.labels import Block, Label, Labels, blocks
+from tools.labels import Label, Labels
+from tools.markdown import Block, blocks
 
 _QUOTES = {
     "note": "Note",

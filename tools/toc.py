@@ -17,13 +17,13 @@ from typing import NamedTuple
 import yaml
 from jupytext.myst import MystMetadataParsingError, myst_to_notebook
 
+from tools import markdown
+
 ROOT = Path(__file__).resolve().parent.parent
 TOOLBOX = "Toolbox"  # the part whose modules every chapter may use
 ENGINE = "Engine room"  # so may those of this part: fast ways through what the chapters show; they know tensors only
 HAND_WRITTEN = ("__init__", "__main__", "hub")  # the modules of softattn that no chapter exports
 
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}|:{3,})")
 _NESTED = re.compile(r"^\s*(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
 _MAGIC = re.compile(r"^\s*[%!?]")
 
@@ -113,7 +113,7 @@ def _read(path: Path, text: str) -> Source:
     except (MystMetadataParsingError, yaml.YAMLError) as err:
         raise ChapterError(f"{path.name}: cannot be read as a MyST notebook: {err}") from err
     lines = text.splitlines()
-    headings = _headings(lines)
+    headings = markdown.headings(lines)
     starts = notebook.metadata.pop("source_map")
     title = next((words for _, depth, words in headings if depth == 1), "")
     cells: list[Cell] = []
@@ -130,23 +130,6 @@ def _read(path: Path, text: str) -> Source:
         cells.append(Cell(len(cells) + 1, first + 1, above[-1] if above else "", source, tags))
     nested = [n for n, line in enumerate(lines, 1) if _NESTED.match(line) and n not in fences]
     return Source(dict(notebook.metadata), title, cells, nested)
-
-
-def _headings(lines: list[str]) -> list[tuple[int, int, str]]:
-    """(line counted from 1, depth, text) of every heading outside fences and front matter."""
-    found, fence, start = [], "", 0
-    if lines and lines[0].strip() == "---":
-        start = next((n for n, line in enumerate(lines[1:], 1) if line.strip() in ("---", "...")), 0) + 1
-    for number, line in enumerate(lines[start:], start + 1):
-        mark = _FENCE.match(line)
-        if fence:
-            if mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-                fence = ""
-        elif mark:
-            fence = mark[1]
-        elif heading := _HEADING.match(line):
-            found.append((number, len(heading[1]), heading[2]))
-    return found
 
 
 def plain(source: str) -> str:
