@@ -55,7 +55,7 @@ def _write(text: str, out: Path | None, prime: Path | None, width: int | None, m
 
     line = None if prime is None else _read_prime(prime)
     with redirect_stdout(sys.stderr):  # the terms of the weights must not stand in the JSON
-        page = write(
+        page: Any = write(
             text,
             prime=line,
             model=softattn.load(model),

@@ -5,6 +5,7 @@ Nothing here computes; it is one of the few modules that no chapter builds.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import math
@@ -20,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
 if TYPE_CHECKING:
     import torch
@@ -298,6 +299,23 @@ def sha256(path: str | os.PathLike[str]) -> str:
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_tar_gz(file: BinaryIO) -> tarfile.TarFile:
+    """Open a .tar.gz of strangers: not even its first header may ask for more memory than any file in it needs.
+
+    Args:
+        file: the packed file, open for reading.
+
+    Returns:
+        The archive, for `safe_members`.
+
+    Raises:
+        ValueError: as `safe_members`, at the first header.
+        OSError, EOFError, zlib.error, tarfile.TarError: if it is damaged or no archive.
+    """
+    unpacked: Any = _Bounded(gzip.GzipFile(fileobj=file))
+    return tarfile.open(fileobj=unpacked, mode="r:")
 
 
 def safe_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

@@ -12,17 +12,20 @@ import os
 import re
 import sys
 import tarfile
+import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
-from softattn.hub import atomic_write, safe_members
+from softattn.hub import atomic_write, open_tar_gz, read_file, safe_members, whole
 from softattn.pen import EmbeddedWriter, embedded_text
 from softattn.strokes import Strokes
 
@@ -30,37 +33,51 @@ __all__ = ["IAM_SPLITS", "IamReport", "load_iam", "load_strokes"]
 
 
 # -- The corpus: IAM-OnDB --
-IAM_SPLITS = {"train": "trainset.txt", "val1": "testset_v.txt", "val2": "testset_t.txt", "test": "testset_f.txt"}
+IAM_SPLITS = {
+    "train": "trainset.txt",
+    "val1": "testset_v.txt",
+    "val2": "testset_t.txt",
+    "test": "testset_f.txt",
+}
 
 _WHERE = """{why}
-The IAM On-Line Handwriting Database is free for non-commercial research, and its makers ask you to register:
+The IAM On-Line Handwriting Database is free for non-commercial research, and
+its makers ask you to register:
   https://fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database
-Get lineStrokes-all.tar.gz, ascii-all.tar.gz and the four lists of task 1 (trainset.txt, testset_v.txt, testset_t.txt,
-testset_f.txt), put them into a folder FOLDER/iam-ondb (packed or unpacked), and set SOFTATTN_DATA=FOLDER,
+Get lineStrokes-all.tar.gz, ascii-all.tar.gz and the four lists of task 1
+(trainset.txt, testset_v.txt, testset_t.txt, testset_f.txt), put them into a
+folder FOLDER/iam-ondb (packed or unpacked), and set SOFTATTN_DATA=FOLDER,
 or give load_iam the folder.
-Nothing is downloaded for you. Without the corpus, load_strokes("embedded") writes lines by itself."""
-
-
-def _iam_root(root: str | os.PathLike | None) -> Path:
-    """The folder that holds the corpus, or a FileNotFoundError that says how to get it."""
-    if root is None:
-        data = os.environ.get("SOFTATTN_DATA")
-        if not data:
-            raise FileNotFoundError(_WHERE.format(why="load_iam: SOFTATTN_DATA is not set and no folder was given."))
-        root = Path(data) / "iam-ondb"
-    root = Path(root)
-    if not any((root / name).exists() for name in ("lineStrokes-all.tar.gz", "lineStrokes", "lineStrokes-all")):
-        if (root / "iam-ondb").is_dir():
-            return _iam_root(root / "iam-ondb")
-        raise FileNotFoundError(
-            _WHERE.format(why=f"load_iam: {root} holds neither lineStrokes-all.tar.gz nor a folder lineStrokes.")
-        )
-    return root
+Nothing is downloaded for you. Without the corpus, load_strokes("embedded")
+writes lines by itself."""
 
 
 # -- The corpus: IAM-OnDB --
-def _line_points(xml: bytes) -> np.ndarray:
-    """The points of one line file: x, y, end, shape (T, 3), int32; a ValueError says what is wrong with it."""
+def _absent(why: str) -> FileNotFoundError:
+    return FileNotFoundError(_WHERE.format(why=f"load_iam: {why}"))
+
+
+def _iam_root(root: str | os.PathLike[str] | None) -> Path:
+    """The corpus' folder, or a FileNotFoundError that says how to get it."""
+    if root is None:
+        data = os.environ.get("SOFTATTN_DATA")
+        if not data:
+            raise _absent("SOFTATTN_DATA is not set and no folder was given.")
+        root = Path(data) / "iam-ondb"
+    elif not isinstance(root, str | os.PathLike):
+        raise TypeError(f"load_iam: root is {root!r}, expected a folder")
+    root = Path(root)
+    names = ("lineStrokes-all.tar.gz", "lineStrokes", "lineStrokes-all")
+    if any((root / name).exists() for name in names):
+        return root
+    if (root / "iam-ondb").is_dir():
+        return _iam_root(root / "iam-ondb")
+    raise _absent(f"{root} holds neither lineStrokes-all.tar.gz nor a folder lineStrokes.")
+
+
+# -- One line of ink --
+def _xml_tree(xml: bytes) -> Any:
+    """The root of a line file's tree; a ValueError says what is wrong."""
     try:
         from defusedxml import ElementTree
         from defusedxml.common import DefusedXmlException
@@ -69,19 +86,30 @@ def _line_points(xml: bytes) -> np.ndarray:
             'load_iam reads XML through defusedxml, which is missing: pip install "softattn[data]"'
         ) from err
     try:
-        tree = ElementTree.fromstring(xml, forbid_dtd=True)
+        return ElementTree.fromstring(xml, forbid_dtd=True)
     except DefusedXmlException as err:
         raise ValueError(f"refused: the XML defines entities or a document type ({type(err).__name__})") from err
-    except ElementTree.ParseError as err:
+    except (ElementTree.ParseError, LookupError, ValueError) as err:
         raise ValueError(f"not well-formed XML: {err}") from err
+
+
+# -- One line of ink --
+def _line_points(xml: bytes) -> np.ndarray:
+    """The points of a line file: x, y, end, shape (T, 3), int32.
+
+    Raises:
+        ValueError: what is wrong with the file.
+    """
     points = []
-    for stroke in tree.iter("Stroke"):
+    for stroke in _xml_tree(xml).iter("Stroke"):
         try:
-            points += [(int(p.get("x")), int(p.get("y")), 0) for p in stroke.iter("Point")]
+            for p in stroke.iter("Point"):
+                points.append((int(p.get("x")), int(p.get("y")), 0))
         except (TypeError, ValueError) as err:
-            raise ValueError(f"a point without whole coordinates: {err}") from err
-        if points:
-            points[-1] = (*points[-1][:2], 1)  # a stroke of one point is a dot: keep it
+            why = f"a point without whole coordinates: {err}"
+            raise ValueError(why[:200]) from err
+        if points:  # a stroke of one point is a dot: keep it
+            points[-1] = (*points[-1][:2], 1)
     if not points:
         raise ValueError("no points")
     if max(max(map(abs, p)) for p in points) > 1_000_000:
@@ -89,180 +117,284 @@ def _line_points(xml: bytes) -> np.ndarray:
     return np.array(points, dtype=np.int32)
 
 
-# -- The corpus: IAM-OnDB --
+# -- One line of text --
 def _form_texts(ascii_file: bytes) -> list[str]:
-    """The lines of a transcription file, in order: those of its CSR part, blank ones left out."""
+    """The lines of a transcription's CSR part, blank ones left out."""
     _, _, csr = ascii_file.decode("latin-1").partition("CSR:")
-    csr = re.sub("%{3,}", "\n", csr)  # a run of % stands where a line break was lost
+    csr = re.sub("%{3,}", "\n", csr)  # a run of % was a line break
     return [line.strip() for line in csr.splitlines() if line.strip()]
 
 
-# -- The corpus: IAM-OnDB --
-def _archive(path: Path, suffix: str, bar: tqdm) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each file in a .tar.gz, in order; nothing is unpacked onto the disk."""
+# -- Archives and folders --
+_FILE_BYTES = 2**24  # of one line or form; a real one has under 2^18
+_ARCHIVE_BYTES = 2**32  # of a whole archive, unpacked
+
+
+def _check_member(archive: str, member: tarfile.TarInfo) -> None:
+    """Refuse a member that is larger than anything in this corpus."""
+    if member.size > _FILE_BYTES and member.isfile():
+        raise ValueError(f"{archive}: refused, {member.name!r} has {member.size} bytes; a line has under 2^24")
+    if member.offset_data + member.size > _ARCHIVE_BYTES:
+        raise ValueError(f"{archive}: refused, it unpacks to over 2^32 bytes")
+
+
+# -- Archives and folders --
+def _archive(path: Path, suffix: str, seen: Callable[[int], Any]) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file in a .tar.gz, in order.
+
+    `seen` is told of every byte of the packed file that was read.
+    """
     with open(path, "rb") as file:
+        told = 0
         try:
-            with tarfile.open(fileobj=file, mode="r:gz") as tar:
+            with open_tar_gz(file) as tar:
                 for member in safe_members(tar):
-                    bar.update(file.tell() - bar.n if bar.total else 0)
-                    if not member.isfile() or not member.name.endswith(suffix):
-                        continue
-                    if member.size > 2**24:
-                        raise ValueError(
-                            f"{path.name}: refused, {member.name!r} has {member.size} bytes; a line has under 2^24"
-                        )
-                    yield Path(member.name).name.removesuffix(suffix), tar.extractfile(member).read()
-                while tar.fileobj.read(2**20):  # to the very end, where the checksum stands
-                    pass
+                    seen(file.tell() - told)
+                    told = file.tell()
+                    _check_member(path.name, member)
+                    if member.isfile() and member.name.endswith(suffix):
+                        name = Path(member.name).name.removesuffix(suffix)
+                        yield name, _content(tar, member)
+                _to_the_end(tar, path.name)
         except (tarfile.TarError, EOFError, zlib.error, OSError) as err:
             raise ValueError(f"{path}: damaged or cut short ({err}); get this archive again") from err
 
 
-def _files(root: Path, name: str, suffix: str, bar: tqdm) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each file of one part of the corpus, packed or unpacked."""
+# -- Archives and folders --
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    return file.read() if file else b""
+
+
+def _to_the_end(tar: tarfile.TarFile, name: str) -> None:
+    """Read what follows the last member, where the checksum stands."""
+    rest = 0
+    while tar.fileobj and (piece := tar.fileobj.read(2**20)):
+        rest += len(piece)
+        if rest > _FILE_BYTES:
+            raise ValueError(f"{name}: refused, 2^24 bytes follow its end")
+
+
+# -- Archives and folders --
+def _unpacked(folder: Path, suffix: str, seen: Callable[[int], Any]) -> Iterator[tuple[str, bytes | Exception]]:
+    """Name of each file below a folder, and its content or the trouble."""
+    for path in sorted(folder.rglob(f"*{suffix}")):
+        try:
+            content = read_file(path, _FILE_BYTES)
+        except (OSError, ValueError) as err:
+            yield path.stem, err
+        else:
+            seen(len(content))
+            yield path.stem, content
+
+
+# -- Archives and folders --
+def _part_folder(root: Path, name: str) -> Path | None:
+    """Where one part of the corpus was unpacked to, if it was."""
+    places = (root / name, root / f"{name}-all" / name, root / f"{name}-all")
+    return next((folder for folder in places if folder.is_dir()), None)
+
+
+# -- Archives and folders --
+def _files(root: Path, name: str, suffix: str, seen: Callable[[int], Any]) -> Iterator[tuple[str, bytes | Exception]]:
+    """The files of one part of the corpus, packed or unpacked."""
     packed = root / f"{name}-all.tar.gz"
-    folder = next((f for f in (root / name, root / f"{name}-all" / name, root / f"{name}-all") if f.is_dir()), None)
+    folder = _part_folder(root, name)
     if packed.is_file():
-        yield from _archive(packed, suffix, bar)
-    elif folder is not None:
-        for path in sorted(folder.rglob(f"*{suffix}")):
-            bar.update(path.stat().st_size)
-            yield path.stem, path.read_bytes()
-    else:
-        raise FileNotFoundError(_WHERE.format(why=f"load_iam: {root} holds neither {packed.name} nor a folder {name}."))
+        return _archive(packed, suffix, seen)
+    if folder is None:
+        raise _absent(f"{root} holds neither {packed.name} nor a folder {name}.")
+    return _unpacked(folder, suffix, seen)
 
 
-# -- The corpus: IAM-OnDB --
-def _read_iam(root: Path, progress: bool = True) -> dict[str, np.ndarray]:
-    """Read the whole corpus: offsets of all lines after one another, and their names, texts and faults."""
-    size = sum(
-        (root / f"{n}-all.tar.gz").stat().st_size
-        for n in ("lineStrokes", "ascii")
-        if (root / f"{n}-all.tar.gz").is_file()
-    )
-    with tqdm(
-        total=size or None, unit="B", unit_scale=True, desc="reading IAM-OnDB (once)", disable=not progress
-    ) as bar:
-        texts = {form: _form_texts(text) for form, text in _files(root, "ascii", ".txt", bar)}
-        ink, problems = {}, {}
-        first = bar.n
-        for name, xml in _files(root, "lineStrokes", ".xml", _Shifted(bar, first)):
+# -- Ink and text together --
+def _bar(root: Path, progress: bool) -> "tqdm[Any]":
+    """A progress bar over the bytes of both archives."""
+    packed = [root / f"{n}-all.tar.gz" for n in ("lineStrokes", "ascii")]
+    size = sum(path.stat().st_size for path in packed if path.is_file())
+    words = "reading IAM-OnDB (once)"
+    scale = {"unit": "B", "unit_scale": True, "desc": words}
+    return tqdm(total=size or None, disable=not progress, **scale)
+
+
+# -- Ink and text together --
+def _read_parts(root: Path, progress: bool) -> tuple[dict[str, list[str] | str], dict[str, np.ndarray], dict[str, str]]:
+    """Texts of each form (or why not), ink of each line, and troubles."""
+    texts, ink, problems = {}, {}, {}
+    with _bar(root, progress) as bar:
+        for form, text in _files(root, "ascii", ".txt", bar.update):
+            fine = isinstance(text, bytes)
+            texts[form] = _form_texts(text) if fine else str(text)
+        for name, xml in _files(root, "lineStrokes", ".xml", bar.update):
             try:
+                if isinstance(xml, Exception):
+                    raise ValueError(f"cannot be read: {xml}")
+                if name in ink:
+                    raise ValueError("two files have this name")
                 ink[name] = _line_points(xml)
             except ValueError as err:
-                ink[name], problems[name] = np.zeros((0, 3), np.int32), str(err)
+                ink[name] = np.zeros((0, 3), np.int32)
+                problems[name] = str(err)
+    return texts, ink, problems
+
+
+# -- Ink and text together --
+def _line_number(name: str) -> tuple[str, int]:
+    """ "a01-000u-03" -> ("a01-000u", 3); 0 if it has no number."""
+    form, _, number = name.rpartition("-")
+    plain = number.isascii() and number.isdigit() and len(number) < 6
+    return form, int(number) if plain else 0
+
+
+def _text_of(name: str, lines: list[str] | str | None, last: int) -> str:
+    """The text of a line; a ValueError says why it is not known.
+
+    `lines` are those of its form, `last` the number of its last ink.
+    """
+    number = _line_number(name)[1]
+    if number == 0:
+        raise ValueError("its name does not end in -01, -02, ...: no text")
+    if lines is None:
+        raise ValueError("its form has no transcription")
+    if isinstance(lines, str):
+        raise ValueError(f"its form's transcription cannot be read: {lines}")
+    asked = "please enter transcription"
+    if not lines or any(line.lower().startswith(asked) for line in lines):
+        raise ValueError("placeholder instead of a transcription")
+    if last > len(lines):
+        raise ValueError(f"{last} lines of ink, {len(lines)} of text: no telling which belongs to which")
+    return lines[number - 1]
+
+
+# -- Ink and text together --
+def _read_iam(root: Path, progress: bool = True) -> dict[str, np.ndarray]:
+    """The whole corpus: offsets, and names, texts and faults as JSON."""
+    forms, ink, problems = _read_parts(root, progress)
     if not ink:
         raise ValueError(f"load_iam: {root} holds no line of ink; get lineStrokes-all.tar.gz again")
-    names = sorted(ink)
-    last = {}  # form -> the number of its last line
+    names, last, texts = sorted(ink), {}, {}
+    for form, number in map(_line_number, names):
+        last[form] = max(last.get(form, 0), number)
     for name in names:
-        form, _, number = name.rpartition("-")
-        if not number.isdigit() or int(number) == 0:
-            problems.setdefault(name, "its name does not end in -01, -02, ...: no way to find its text")
-        else:
-            last[form] = max(last.get(form, 0), int(number))
-    text = {}
-    for name in names:
-        form, _, number = name.rpartition("-")
-        if name in problems:
-            continue
-        if form not in texts:
-            problems[name] = "its form has no transcription"
-        elif any(line.lower().startswith("please enter transcription") for line in texts[form]) or not texts[form]:
-            problems[name] = "placeholder instead of a transcription"
-        elif last[form] > len(texts[form]):
-            problems[name] = f"{last[form]} lines of ink, {len(texts[form])} of text: no telling which belongs to which"
-        else:
-            text[name] = texts[form][int(number) - 1]
-    for name in names:
-        xy = ink[name][:, :2]
-        xy[1:] = np.diff(xy, axis=0)  # positions become offsets, in place
-        xy[:1] = 0
-    notes = {"names": names, "texts": [text.get(n, "") for n in names], "problems": problems}
+        form = _line_number(name)[0]
+        try:
+            if name not in problems:
+                texts[name] = _text_of(name, forms.get(form), last[form])
+        except ValueError as err:
+            problems[name] = str(err)
+        xy = ink[name][:, :2]  # positions become offsets, in place
+        xy[1:], xy[:1] = np.diff(xy, axis=0), 0
+    words = [texts.get(name, "") for name in names]
+    notes = {"names": names, "texts": words, "problems": problems}
     return {
-        "offsets": np.concatenate([ink[n] for n in names]),
-        "lengths": np.array([len(ink[n]) for n in names], dtype=np.int64),
+        "offsets": np.concatenate([ink[name] for name in names]),
+        "lengths": np.array([len(ink[name]) for name in names], np.int64),
         "notes": np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8),
     }
 
 
-class _Shifted:
-    """A progress bar that goes on counting where an earlier file ended."""
-
-    def __init__(self, bar: tqdm, start: int):
-        self.bar, self.start, self.total = bar, start, bar.total
-
-    @property
-    def n(self) -> int:
-        return self.bar.n - self.start
-
-    def update(self, amount: int) -> None:
-        self.bar.update(amount)
-
-
-# -- The corpus: IAM-OnDB --
-_IAM_VERSION = 1  # raise it when _read_iam reads differently: old caches are then left alone
-
-
+# -- Once is enough --
 def _cache_folder() -> Path:
     """SOFTATTN_CACHE, or the place where this system keeps caches."""
     if os.environ.get("SOFTATTN_CACHE"):
         return Path(os.environ["SOFTATTN_CACHE"])
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "softattn"
     if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
         return Path(os.environ["LOCALAPPDATA"]) / "softattn"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "softattn"
+    if os.environ.get("XDG_CACHE_HOME") and sys.platform != "darwin":
+        return Path(os.environ["XDG_CACHE_HOME"]) / "softattn"
+    try:
+        home = Path.home()
+    except RuntimeError:  # no HOME, and nobody of this number is known here
+        return Path(tempfile.gettempdir()) / f"softattn-{os.getuid()}"
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "softattn"
+    return home / ".cache" / "softattn"
+
+
+# -- Once is enough --
+_IAM_VERSION = 2  # raise it when _read_iam reads differently
 
 
 def _identity(root: Path) -> str:
-    """A short name for exactly this corpus and this reader: it changes if either does."""
+    """A short name for exactly this corpus and this reader."""
     digest = hashlib.sha256(str(_IAM_VERSION).encode())
     for name in ("ascii", "lineStrokes"):
         packed = root / f"{name}-all.tar.gz"
         if packed.is_file():
-            digest.update(packed.read_bytes())
-        else:  # unpacked: 12,000 files, so sizes and times must do
-            folder = next((f for f in (root / name, root / f"{name}-all") if f.is_dir()), root / name)
-            for path in sorted(folder.rglob("*.*")):
-                stat = path.stat()
-                digest.update(f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+            with packed.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+            continue
+        # unpacked: 12,000 files, so sizes and times must do
+        folder = _part_folder(root, name) or root / name
+        for path in sorted(folder.rglob("*.*")):
+            state = path.lstat()
+            words = f"{path.relative_to(folder)} {state.st_size} "
+            digest.update(f"{words}{state.st_mtime_ns}\n".encode(errors="replace"))
     return digest.hexdigest()[:16]
 
 
-def _load_cache(path: Path) -> dict[str, np.ndarray] | None:
-    """What is in the cache, or None if it is absent or fails its check."""
+# -- Once is enough --
+_DAMAGE = (
+    OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
+
+
+def _load_cache(path: Path) -> dict[str, Any] | None:
+    """What is in the cache; None if it is absent or fails its check."""
+    if not path.is_file():
+        return None
     try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {key: file[key] for key in ("offsets", "lengths", "notes")}  # each checked against its CRC
+        with np.load(path, allow_pickle=False) as file:  # CRCs are checked
+            keys = ("offsets", "lengths", "notes")
+            data: dict[str, Any] = {key: file[key] for key in keys}
         if data["offsets"].shape != (int(data["lengths"].sum()), 3):
             raise ValueError("lengths and offsets disagree")
         notes = json.loads(data["notes"].tobytes())
-        if len(notes["names"]) != len(data["lengths"]) or len(notes["texts"]) != len(data["lengths"]):
+        counts = {len(notes["names"]), len(notes["texts"])}
+        if counts != {len(data["lengths"])}:
             raise ValueError("names and lengths disagree")
         return data | {"notes": notes}
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as err:
-        warnings.warn(f"load_iam: the cache {path} is damaged ({err}); reading the corpus again", stacklevel=3)
+    except _DAMAGE as err:
+        why = f"the cache {path} is damaged ({err}); reading the corpus again"
+        warnings.warn(f"load_iam: {why}", stacklevel=3)
         return None
 
 
+# -- Once is enough --
 def _save_cache(path: Path, data: dict[str, np.ndarray]) -> None:
-    """Write beside the final name, then rename: an interrupted write never leaves a broken cache."""
+    """An interrupted write never leaves a broken cache."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
-        np.savez(temporary, **data)
+        np.savez(temporary, **data)  # pyright: ignore[reportArgumentType]
 
 
-# -- The corpus: IAM-OnDB --
+# -- Once is enough --
+def _corpus(root: Path, progress: bool, cache: Path) -> dict[str, Any]:
+    """The corpus from its cache, or read, and then kept there."""
+    path = cache / f"iam-ondb-{_identity(root)}.npz"
+    kept = _load_cache(path)
+    if kept is not None:
+        return kept
+    data = _read_iam(root, progress)
+    try:
+        _save_cache(path, data)
+    except OSError as err:
+        warnings.warn(
+            f"load_iam: cannot write the cache {path} ({err}); set SOFTATTN_CACHE",
+            stacklevel=3,
+        )
+    return data | {"notes": json.loads(data["notes"].tobytes())}
+
+
+# -- What was read, what was left out --
 def _faults(offsets: np.ndarray, text: str) -> str:
     """Why `clean` leaves a line out, or "" for a line without fault."""
     step = np.hypot(offsets[1:, 0], offsets[1:, 1])
-    down = step[offsets[:-1, 2] == 0]  # steps on the paper; the others are jumps of a lifted pen
+    down = step[offsets[:-1, 2] == 0]  # on paper; the others are jumps
     found = []
     if down.size and down.max() > 500:
-        found.append(f"a step of {down.max():.0f} units with the pen down (over 500)")
+        units = f"{down.max():.0f} units"
+        found.append(f"a step of {units} with the pen down (over 500)")
     if step.size and step.max() > 1500:
         found.append(f"a step of {step.max():.0f} units (over 1,500)")
     if "#" in text:
@@ -270,6 +402,7 @@ def _faults(offsets: np.ndarray, text: str) -> str:
     return "; ".join(found)
 
 
+# -- What was read, what was left out --
 @dataclass(frozen=True)
 class IamReport:
     """What load_iam read and what it left out.
@@ -280,7 +413,8 @@ class IamReport:
         forms: how many forms of the official list have ink here.
         absent: the forms of the list that are not here.
         dropped: name of each line left out -> the reason.
-        faulty: name of each line that clean=True leaves out -> the reason, whether or not it was left out.
+        faulty: name of each line that clean=True leaves out -> the reason,
+            whether or not it was left out.
     """
 
     split: str
@@ -291,117 +425,153 @@ class IamReport:
     faulty: dict[str, str]
 
     def __str__(self) -> str:
-        head = f"IAM-OnDB {self.split}: {self.lines} lines of {self.forms} forms; {len(self.absent)} forms absent, "
-        head += f"{len(self.dropped)} lines dropped, {len(self.faulty)} faulty"
-        return "\n".join([head, *(f"  dropped {name}: {why}" for name, why in sorted(self.dropped.items()))])
+        head = (
+            f"IAM-OnDB {self.split}: {self.lines} lines of {self.forms} "
+            f"forms; {len(self.absent)} forms absent, {len(self.dropped)} "
+            f"lines dropped, {len(self.faulty)} faulty"
+        )
+        rest = sorted(self.dropped.items())
+        return "\n".join([head, *(f"  dropped {n}: {why}" for n, why in rest)])
 
 
+# -- What was read, what was left out --
+def _places(root: Any, split: Any, cache: Any) -> tuple[Path, Path]:
+    """The folders of the corpus and of its cache, once both may be."""
+    _check_split("load_iam", split)
+    if cache is not None and not isinstance(cache, str | os.PathLike):
+        raise TypeError(f"load_iam: cache is {cache!r}, expected a folder")
+    root = _iam_root(root)
+    _forms(root, split)  # before the long read
+    return root, Path(cache) if cache is not None else _cache_folder()
+
+
+def _check_split(who: str, split: str) -> None:
+    if not isinstance(split, str) or split not in IAM_SPLITS:
+        known = ", ".join(IAM_SPLITS)
+        raise ValueError(f"{who}: split {split!r} is unknown, expected one of {known}")
+
+
+# -- What was read, what was left out --
+def _forms(root: Path, split: str) -> list[str]:
+    """The forms of the official list, in its order, each once."""
+    name = IAM_SPLITS[split]
+    for path in (root / name, root / "task1" / name):
+        if path.is_file():
+            data = read_file(path, _FILE_BYTES)
+            wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+            text = data.decode("utf-16" if wide else "utf-8-sig", "replace")
+            return list(dict.fromkeys(text.split()))
+    raise _absent(f"{root} lacks {name}, the official list of {split}.")
+
+
+# -- What was read, what was left out --
 def load_iam(
-    root: str | os.PathLike | None = None,
+    root: str | os.PathLike[str] | None = None,
     split: str = "train",
     clean: bool = False,
     progress: bool = True,
-    cache: str | os.PathLike | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> tuple[list[Strokes], IamReport]:
-    """Read one official split of IAM-OnDB, from its original files at first, then from a cache.
+    """Read a split of IAM-OnDB: its files at first, then a cache.
 
     Args:
-        root: folder with lineStrokes-all.tar.gz and ascii-all.tar.gz (or unpacked) and the lists;
-            None: SOFTATTN_DATA/iam-ondb.
-        split: "train", "val1", "val2" or "test".
-        clean: also leave out faulty lines: a step over 500 units with the pen down, any step over 1,500,
-            a crossed-out word.
-        progress: show a progress bar while the corpus is read for the first time.
-        cache: folder for the cache; None: SOFTATTN_CACHE, or where this system keeps caches.
+        root: the corpus' folder; None: SOFTATTN_DATA/iam-ondb.
+        split: "train", "val1", "val2" or "test", as in Graves (2013).
+        clean: leave out a step over 500 on paper, over 1,500, a "#".
+        progress: show a bar at the first time.
+        cache: a folder; None: SOFTATTN_CACHE, or the system's place.
 
     Returns:
-        The lines, in the order of the official list, and a report that names every line left out with its reason.
+        The lines, in the list's order; a report of all left out.
 
     Raises:
-        FileNotFoundError: if the corpus is not there; the message says where to register and what to set.
-        ValueError: for an unknown split, or an archive that is damaged or unsafe.
-
-    Source: Liwicki and Bunke (2005); the splits are those of the database's task 1, as in Graves (2013), section 4.
+        FileNotFoundError: if it is not there; says where to register.
+        ValueError: unknown split; a damaged or unsafe archive.
+    Source: Liwicki and Bunke (2005), task 1.
     """
-    if split not in IAM_SPLITS:
-        raise ValueError(f"load_iam: split {split!r} is unknown, expected one of {', '.join(IAM_SPLITS)}")
-    root = _iam_root(root)
-    lists = [path for path in (root / IAM_SPLITS[split], root / "task1" / IAM_SPLITS[split]) if path.is_file()]
-    if not lists:
-        raise FileNotFoundError(
-            _WHERE.format(why=f"load_iam: {root} lacks {IAM_SPLITS[split]}, the official list of {split}.")
-        )
-    forms = list(dict.fromkeys(lists[0].read_text().split()))
-    cache = (Path(cache) if cache is not None else _cache_folder()) / f"iam-ondb-{_identity(root)}.npz"
-    data = _load_cache(cache)
-    if data is None:
-        data = _read_iam(root, progress)
-        try:
-            _save_cache(cache, data)
-        except OSError as err:
-            warnings.warn(f"load_iam: cannot write the cache {cache} ({err}); set SOFTATTN_CACHE", stacklevel=2)
-        data |= {"notes": json.loads(data["notes"].tobytes())}
-    notes, stop = data["notes"], data["lengths"].cumsum()
-    rows = {}  # form -> its lines, in order
+    root, folder = _places(root, split, cache)
+    forms = _forms(root, split)
+    return _select(_corpus(root, progress, folder), split, forms, clean)
+
+
+# -- What was read, what was left out --
+def _select(data: dict[str, Any], split: str, forms: list[str], clean: bool) -> tuple[list[Strokes], IamReport]:
+    """The lines of these forms, and the report."""
+    notes, rows = data["notes"], {}  # form -> its lines, in order
+    pieces = np.split(data["offsets"], data["lengths"].cumsum()[:-1])
     for i, name in enumerate(notes["names"]):
         rows.setdefault(name.rpartition("-")[0], []).append(i)
     lines, dropped, faulty = [], {}, {}
     for i in (i for form in forms for i in rows.get(form, [])):
         name, text = notes["names"][i], notes["texts"][i]
-        offsets = data["offsets"][stop[i] - data["lengths"][i] : stop[i]]
         if name in notes["problems"]:
             dropped[name] = notes["problems"][name]
             continue
-        if fault := _faults(offsets, text):
+        if fault := _faults(pieces[i], text):
             faulty[name] = fault
-            if clean:
-                dropped[name] = fault
-                continue
-        lines.append(Strokes(offsets, text, f"iam-ondb/{name}"))
+        if fault and clean:
+            dropped[name] = fault
+            continue
+        ink = torch.from_numpy(pieces[i])
+        lines.append(Strokes(ink, text, f"iam-ondb/{name}"))
     absent = tuple(form for form in forms if form not in rows)
-    return lines, IamReport(split, len(lines), len(forms) - len(absent), absent, dropped, faulty)
+    here = len(forms) - len(absent)
+    return lines, IamReport(split, len(lines), here, absent, dropped, faulty)
 
 
-# -- The corpus: IAM-OnDB --
+# -- Two sources, one function --
+def _check_wishes(source: Any, split: Any, root: Any, clean: bool) -> None:
+    """Raise ValueError where load_strokes cannot do what is asked."""
+    _check_split("load_strokes", split)
+    if source not in ("embedded", "iam"):
+        raise ValueError(f'load_strokes: source {source!r} is unknown, expected "embedded" or "iam"')
+    if source == "embedded" and (root is not None or clean):
+        raise ValueError(
+            'load_strokes: root and clean are for source="iam"; the embedded writers have no files and no faults'
+        )
+
+
+# -- Two sources, one function --
 def load_strokes(
     source: str = "embedded",
     split: str = "train",
     lines: int | None = None,
-    root: str | os.PathLike | None = None,
+    root: str | os.PathLike[str] | None = None,
     clean: bool = False,
 ) -> list[Strokes]:
     """Lines of pen strokes, from the embedded writers or from IAM-OnDB.
 
     Args:
         source: "embedded" (no files needed) or "iam".
-        split: "train", "val1", "val2" or "test". No writer of one split writes in another.
-        lines: how many lines. None: 512 of the embedded writers, who never run dry, or all that the corpus has.
-        root, clean: passed to load_iam.
+        split: "train", "val1", "val2" or "test"; no writer is in two.
+        lines: how many. None: 512 of the embedded writers, who never run
+            dry, or all that the corpus has.
+        root, clean: as in load_iam.
 
     Returns:
-        The lines, the same ones at each call. The first 100 of 200 are the 100 of 100.
+        The lines, the same at each call; the first 100 of 200 are those
+        of 100.
 
     Raises:
-        ValueError: for an unknown source or split, or fewer than one line.
-        FileNotFoundError: if the corpus is asked for and not there.
+        ValueError: unknown source or split; fewer than one line.
+        FileNotFoundError: the corpus is asked for and not there.
     """
-    if split not in IAM_SPLITS:
-        raise ValueError(f"load_strokes: split {split!r} is unknown, expected one of {', '.join(IAM_SPLITS)}")
-    if lines is not None and lines < 1:
-        raise ValueError(f"load_strokes: lines={lines}, expected at least 1")
+    _check_wishes(source, split, root, clean)
+    if lines is not None:
+        lines = whole("load_strokes", "lines", lines, 1, None)
     if source == "iam":
         return load_iam(root, split, clean)[0][:lines]
-    if source != "embedded":
-        raise ValueError(f'load_strokes: source {source!r} is unknown, expected "embedded" or "iam"')
-    if root is not None or clean:
-        raise ValueError(
-            'load_strokes: root and clean are for source="iam"; the embedded writers have no files and no faults'
-        )
+    return _embedded(split, 512 if lines is None else lines)
+
+
+# -- Two sources, one function --
+def _embedded(split: str, count: int) -> list[Strokes]:
+    """Eight lines a writer, about as on a form of the corpus."""
     written = []
-    for i in range(512 if lines is None else lines):
-        if i % 8 == 0:  # eight lines a writer, about as on a form of the corpus
-            rng = np.random.default_rng([list(IAM_SPLITS).index(split), i // 8])
-            writer = EmbeddedWriter(rng)
-        line = writer.write(embedded_text(rng))
-        written.append(replace(line, source=f"embedded/{split}/{i // 8}"))
+    for k in range(-(-count // 8)):
+        rng = np.random.default_rng([list(IAM_SPLITS).index(split), k])
+        writer, where = EmbeddedWriter(rng), f"embedded/{split}/{k}"
+        for _ in range(min(8, count - 8 * k)):
+            line = writer.write(embedded_text(rng))
+            written.append(replace(line, source=where))
     return written

@@ -3,8 +3,10 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -288,6 +290,143 @@ def test_member_of_absurd_size(corpus):
         load_iam(corpus, progress=False)
 
 
+# ---- One bad file is one line of the report
+
+
+@pytest.fixture
+def unpacked(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOFTATTN_CACHE", str(tmp_path / "cache"))
+    for path, content in make_files().items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    write_lists(tmp_path)
+    return tmp_path
+
+
+def trap(path, kind):
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "dangling link":
+        path.symlink_to(path.with_name("nowhere"))
+    elif kind == "link to a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "too large":
+        with path.open("wb") as file:
+            file.truncate(2**24 + 1)
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling link", "link to a device", "pipe", "too large"])
+@pytest.mark.parametrize("packed", [".xml", ".txt"])
+def test_a_trap_in_a_folder_is_named_and_skipped(unpacked, kind, packed):
+    trap(unpacked / form_file("a01-001", packed, 2 if packed == ".xml" else None), kind)
+    lines, report = load_iam(unpacked, progress=False)
+    assert load_iam(unpacked, progress=False) == (lines, report)  # also from the cache
+    if packed == ".xml":
+        assert list(report.dropped) == ["a01-001-02"] and "cannot be read" in report.dropped["a01-001-02"]
+        assert texts(lines)[:2] == ["one", "three"]
+    else:
+        assert list(report.dropped) == [f"a01-001-0{k}" for k in (1, 2, 3)]
+        assert "its form's transcription cannot be read" in report.dropped["a01-001-01"]
+    assert "A first line" in texts(lines)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'<?xml version="1.0" encoding="nope"?><a/>', b'<?xml version="1.0" encoding="utf-7"?><a/>',
+     b'<?xml version="1.0" encoding="big5"?><a/>', b"", b"\0" * 99, b"\xff\xfe<", xml([[("9" * 400, 3)]]),
+     xml([[("9" * 5000, 3)]]), xml([[("nan", 3)]]), b"<a>" * 50_000],
+)  # fmt: skip
+def test_no_file_ends_the_load(unpacked, content):
+    (unpacked / form_file("a01-001", ".xml", 2)).write_bytes(content)
+    lines, report = load_iam(unpacked, progress=False)
+    assert list(report.dropped) == ["a01-001-02"] and len(lines) == 9
+    assert 5 < len(report.dropped["a01-001-02"]) < 300
+
+
+def test_two_files_of_one_name_are_named(unpacked):
+    (unpacked / "lineStrokes" / "z").mkdir()
+    (unpacked / "lineStrokes" / "z" / "a01-001-02.xml").write_bytes(xml(DOT))
+    assert load_iam(unpacked, progress=False)[1].dropped == {"a01-001-02": "two files have this name"}
+
+
+@pytest.mark.parametrize(
+    ("data", "absent"),
+    [("a01-001\n\u00e9-1\n".encode("latin-1"), ("\ufffd-1",)), ("a01-001\n".encode("utf-16"), ()),
+     (b"\xef\xbb\xbfa01-001\n", ()), (b"\xff\xfea", ("\ufffd",)), (b"", ())],
+)  # fmt: skip
+def test_a_list_in_any_encoding(corpus, data, absent):
+    (corpus / "trainset.txt").write_bytes(data)
+    lines, report = load_iam(corpus, progress=False)
+    assert report.absent == absent and len(lines) == (3 if b"0" in data else 0)
+
+
+def test_a_header_that_asks_for_gigabytes(corpus):
+    """A name that is said to be 3 GB long: refused before anything of it is read."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 3 * 2**30
+    with gzip.open(corpus / "lineStrokes-all.tar.gz", "wb") as file:
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+        file.write(bytes(2**20))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="refused: it asks for|damaged or cut short"):
+        load_iam(corpus, progress=False)
+    assert tracemalloc.get_traced_memory()[1] < 2**28
+    tracemalloc.stop()
+
+
+def test_an_archive_that_unpacks_to_more_than_the_corpus(corpus, monkeypatch):
+    monkeypatch.setattr(module, "_ARCHIVE_BYTES", 4096)
+    with pytest.raises(ValueError, match="refused, it unpacks to over"):
+        load_iam(corpus, progress=False)
+
+
+def test_endless_bytes_behind_the_last_member(corpus, monkeypatch):
+    monkeypatch.setattr(module, "_FILE_BYTES", 2**20)
+    with gzip.open(corpus / "lineStrokes-all.tar.gz", "ab") as file:
+        file.write(bytes(3 * 2**20))
+    with pytest.raises(ValueError, match="refused, .* follow its end"):
+        load_iam(corpus, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [({"root": 3}, TypeError), ({"root": b"x"}, TypeError), ({"split": None}, ValueError),
+     ({"split": ["train"]}, ValueError), ({"cache": 3}, TypeError), ({"root": ""}, FileNotFoundError)],
+)  # fmt: skip
+def test_wrong_types(corpus, arguments, kind):
+    with pytest.raises(kind, match="^load_iam: "):
+        load_iam(**{"root": corpus, "progress": False} | arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [({"lines": True}, TypeError), ({"lines": 2.0}, TypeError), ({"lines": "3"}, TypeError),
+     ({"lines": -1}, ValueError), ({"lines": float("nan")}, TypeError), ({"source": None}, ValueError),
+     ({"source": []}, ValueError), ({"split": {}}, ValueError)],
+)  # fmt: skip
+def test_load_strokes_wrong_types(arguments, kind):
+    with pytest.raises(kind, match="^load_strokes: "):
+        load_strokes(**arguments)
+
+
+def test_numpy_counts(corpus):
+    assert len(load_strokes(lines=np.int64(3))) == 3
+
+
+def test_no_home(monkeypatch):
+    for name in ("SOFTATTN_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(module.Path, "home", homeless)
+    assert module._cache_folder().name.startswith("softattn-")
+
+
 # ---- The cache
 
 
@@ -483,7 +622,7 @@ def test_load_strokes():
     [
         ({"split": "dev"}, "split 'dev' is unknown, expected one of train, val1, val2, test"),
         ({"source": "unipen"}, "source 'unipen' is unknown"),
-        ({"lines": 0}, "lines=0, expected at least 1"),
+        ({"lines": 0}, "lines is 0, expected a whole number of at least 1"),
         ({"clean": True}, "root and clean are for"),
         ({"root": "/tmp"}, "root and clean are for"),
     ],
