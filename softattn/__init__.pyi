@@ -5,7 +5,7 @@ from typing import Literal, TypeVar, overload
 import torch
 from torch import nn
 
-from softattn.attention import DateTranslator
+from softattn.alignment import DateTranslator
 from softattn.draw import DRAW
 from softattn.handwriting import HandwritingPredictor
 from softattn.prediction import PredictionNetwork

@@ -155,11 +155,11 @@ def date_pairs(days: Tensor, count: int, length: int, generator: torch.Generator
         ValueError: if there is nothing to write, or a day is no ordinal.
     """
     _check_days(days, count, length)
-    shape, chance = (count, length), dict(generator=generator)
-    chosen = days[torch.randint(len(days), shape, **chance)].tolist()
-    forms = torch.randint(len(DATE_FORMS), shape, **chance).tolist()
+    shape, known = (count, length), len(DATE_FORMS)
+    index = torch.randint(len(days), shape, generator=generator)
+    forms = torch.randint(known, shape, generator=generator).tolist()
     texts, dates = [], []
-    for ordinals, shapes in zip(chosen, forms, strict=True):
+    for ordinals, shapes in zip(days[index].tolist(), forms, strict=True):
         row = [datetime.date.fromordinal(day) for day in ordinals]
         words = [written_date(*p)[0] for p in zip(row, shapes, strict=True)]
         texts.append("; ".join(words))

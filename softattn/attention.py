@@ -44,12 +44,15 @@ GLYPHS = [  # the digits 0 to 9, 5 rows of 3 pixels
 
 def _clean_line(examples: int, cells: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Lines without noise: pixels (B, U, 18), place (B,), digit (B,)."""
-    from_it = dict(generator=generator, device=generator.device)
+
+    def chance(top: int, *shape: int) -> Tensor:
+        there = generator.device
+        return torch.randint(top, shape, generator=generator, device=there)
+
     ink = [[float(pixel) for pixel in glyph] for glyph in GLYPHS]
     glyphs = torch.tensor(ink, device=generator.device)  # (10, 15)
-    digits = torch.randint(10, (examples, cells), **from_it)
-    place = torch.randint(cells, (examples,), **from_it)
-    scrap = torch.randint(6, (examples, cells, 1), **from_it)  # 3 to 5: none
+    digits, place = chance(10, examples, cells), chance(cells, examples)
+    scrap = chance(6, examples, cells, 1)  # 3 to 5: none
     bars = (scrap == torch.arange(3, device=generator.device)).float()
     row = torch.arange(examples, device=generator.device)
     bars[row, place] = 1.0

@@ -116,7 +116,25 @@ def whole(name: str, least: int = 1, /, **numbers: Any) -> None:
         kind = isinstance(number, (int, np.integer))
         flag = isinstance(number, (bool, np.bool_))
         if flag or not kind or not least <= number <= 10_000_000:
-            raise ValueError(f"{name}: {what}={number!r:.60}, expected a whole number from {least} to 10,000,000")
+            raise ValueError(f"{name}: {what} is {told(number)}, expected a whole number from {least} to 10,000,000")
+
+
+def real(name: str, least: float, most: float, /, **numbers: Any) -> None:
+    """Raise ValueError unless each is a number from `least` to `most`."""
+    for what, x in numbers.items():
+        kind = isinstance(x, (int, float, np.integer, np.floating))
+        if isinstance(x, bool) or not kind or not least <= x <= most:
+            raise ValueError(f"{name}: {what} is {told(x)}, expected a number from {least:g} to {most:g}")
+
+
+# -- Refusals that help --
+def from_chance(name: str, generator: object, needed: bool = True) -> None:
+    """Raise ValueError unless it is a generator, or None where that may be."""
+    fine = isinstance(generator, torch.Generator)
+    if not fine and (needed or generator is not None):
+        raise ValueError(
+            f"{name}: generator is {told(generator)}, expected a torch.Generator: torch.Generator().manual_seed(0)"
+        )
 
 
 # -- One class for pictures --

@@ -355,7 +355,7 @@ def _pictures() -> None:
 
     call("pictures.figure", pictures.figure, width=(7.0, real(0, 60, above=True)),
          height=(3.0, real(0, 60, above=True)), rows=(1, whole(1, 40)), columns=(1, whole(1, 40)))  # fmt: skip
-    call("pictures.demo_html", pictures.demo_html, name=("vae", wrong()), alt=("a picture", anything()))
+    call("pictures.demo_html", pictures.demo_html, name=(wrong()), alt=("a picture", anything()))
     call("pictures.figure_html", pictures.figure_html, fig=(lambda: pictures.figure()[0], wrong()),
          alt=("a picture", anything()))  # fmt: skip
 

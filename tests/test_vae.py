@@ -191,20 +191,34 @@ def test_dropout_is_for_training_only():
 
 @pytest.mark.parametrize(
     "options",
-    [{"latent": 0}, {"hidden": 0}, {"layers": 0}, {"image_shape": (28, 28)}, {"image_shape": (1, 0, 28)}],
+    [
+        {"latent": 0},
+        {"hidden": 0},
+        {"layers": 0},
+        {"latent": 2.5},
+        {"hidden": True},
+        {"layers": "2"},
+        {"latent": 10**30},
+        {"image_shape": (28, 28)},
+        {"image_shape": (1, 0, 28)},
+        {"image_shape": 28},
+        {"image_shape": (1, 28.0, 28)},
+    ],
 )
 def test_sizes_that_are_not_positive_raise(options):
-    with pytest.raises(ValueError, match=r"expected \(C, H, W\) and numbers of at least 1"):
+    with pytest.raises(
+        ValueError, match=r"VAE: (image_shape is .* expected \(C, H, W\)|\w+ is .* expected a whole number)"
+    ):
         VAE(**options)
 
 
 def test_wrong_inputs_raise():
     model = tiny()
-    with pytest.raises(ValueError, match=r"images have shape \(2, 1, 5, 4\), expected \(B, 1, 4, 5\)"):
+    with pytest.raises(ValueError, match=r"images are float32 \(2, 1, 5, 4\), expected \(B, 1, 4, 5\)"):
         model(torch.zeros(2, 1, 5, 4))
-    with pytest.raises(ValueError, match=r"images have shape \(1, 4, 5\)"):
+    with pytest.raises(ValueError, match=r"images are float32 \(1, 4, 5\)"):
         model.encode(torch.zeros(1, 4, 5))
-    with pytest.raises(ValueError, match=r"z has shape \(2, 4\), expected \(B, 3\)"):
+    with pytest.raises(ValueError, match=r"z is float32 \(2, 4\), expected \(B, 3\)"):
         model.decode(torch.zeros(2, 4))
     for bad in (255.0, -0.1, math.nan):
         x = torch.zeros(2, 1, 4, 5)
@@ -212,10 +226,48 @@ def test_wrong_inputs_raise():
         for call in (model, model.encode, lambda x: model.importance_nats(x, 2)):
             with pytest.raises(ValueError, match="pixels from .* expected 0 to 1, without NaN; divide bytes by 255"):
                 call(x)
-    with pytest.raises(ValueError, match="k=0, expected at least 1"):
+    with pytest.raises(ValueError, match="VAE.importance_nats: k is int 0, expected a whole number from 1"):
         model.importance_nats(pictures(), 0)
-    with pytest.raises(ValueError, match="n=-1, expected 0 or more"):
+    with pytest.raises(ValueError, match="VAE.generate: n is int -1, expected a whole number from 0"):
         model.generate(-1)
+    for call, message in [
+        (lambda: VAE(dropout=1.5), "VAE: dropout is float 1.5, expected a number from 0 to 1"),
+        (lambda: model([[0.5]]), r"VAE: images are list \[\[0.5\]\], expected"),
+        (lambda: model(pictures(), 3), "reparametrise: generator is int 3, expected a torch.Generator"),
+        (lambda: model.generate(1, "seed"), "VAE.generate: generator is str 'seed'"),
+        (lambda: model.decode(None), "VAE: z is NoneType None"),
+        (lambda: model.decode(torch.zeros(2, 3, dtype=torch.complex64)), r"VAE: z is complex64 \(2, 3\)"),
+        (
+            lambda: bernoulli_nats(torch.zeros(2, 3).long(), torch.zeros(2, 3)),
+            r"bernoulli_nats: logits are int64 \(2, 3\)",
+        ),
+        (lambda: bernoulli_nats(torch.zeros(2, 3), torch.zeros(2, 4)), r"x is float32 \(2, 4\); expected .* one shape"),
+        (lambda: kl_from_standard(torch.zeros(2, 3), torch.zeros(2)), "expected one shape for both"),
+        (lambda: kl_from_standard(torch.zeros(2).long(), torch.zeros(2)), r"mu is int64 \(2,\), expected floats"),
+        (lambda: reparametrise(0.0, 1.0), "reparametrise: mu is float 0.0, expected floats"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("weights", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64, torch.uint8, torch.bool])
+def test_images_of_any_type_are_taken_to_that_of_the_weights(weights, kind):
+    model, x = tiny(dtype=weights), pictures(dtype=weights)
+    ours, theirs = (model(one, torch.Generator().manual_seed(3)) for one in (x, x.to(kind)))
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.dtype == b.dtype == weights and torch.equal(a, b)
+    nats = [model.importance_nats(one, 2, torch.Generator().manual_seed(3)) for one in (x, x.to(kind))]
+    assert torch.equal(*nats)
+
+
+def test_half_precision_weights_give_float32_nats():
+    model, x = tiny(dtype=torch.float32), pictures(dtype=torch.float32)
+    want = model(x, torch.Generator().manual_seed(3))
+    half = model.half()(x, torch.Generator().manual_seed(3))
+    assert half.kl.dtype == half.logits.dtype == torch.float32
+    torch.testing.assert_close(half.nll_bound, want.nll_bound, rtol=0.01, atol=0.01)
+    assert model.generate(2, torch.Generator().manual_seed(1)).dtype == torch.float32
 
 
 # -- the weights -------------------------------------------------------------------------------------------------------
