@@ -262,13 +262,12 @@ class AdditiveAttention(nn.Module):
 
 
 # -- Attention that compares --
-def _fits(name: str, x: Tensor, shape: tuple, told_as: str) -> None:
-    """Raise ValueError unless x has the shape; None stands for any length."""
-    sizes = tuple(x.shape) if isinstance(x, Tensor) else ()
-    fits = len(sizes) == len(shape) and 0 not in sizes[1:]
-    for k, size in zip(shape, sizes, strict=False):
-        fits = fits and k in (None, size)
-    if not fits:
+def _fits(name, x, shape, told_as) -> None:
+    """Raise ValueError unless x has the shape; None is any length."""
+    right = isinstance(x, Tensor) and not x.is_complex()
+    sizes = tuple(x.shape) if right else ()
+    fits = [k in (None, n) for k, n in zip(shape, sizes, strict=False)]
+    if len(sizes) != len(shape) or not all(fits) or 0 in sizes[1:]:
         raise ValueError(f"AdditiveAttention: {name} is {told(x)}, expected {told_as}")
 
 
@@ -298,8 +297,9 @@ class DateReader(nn.Module):
 
     def __init__(self, embedding_size: int = 32, encoder_size: int = 64):
         super().__init__()
-        sizes = (embedding_size, encoder_size)
-        whole("DateTranslator", embedding_size=sizes[0], encoder_size=sizes[1])
+        whole("DateTranslator", embedding_size=embedding_size)
+        whole("DateTranslator", encoder_size=encoder_size)
+        sizes = (int(embedding_size), int(encoder_size))
         letters = len(DATE_LETTERS)
         self.embed = nn.Embedding(letters, embedding_size, padding_idx=0)
         self.ahead = nn.GRU(*sizes, batch_first=True)

@@ -42,14 +42,14 @@ GLYPHS = [  # the digits 0 to 9, 5 rows of 3 pixels
 ]
 
 
-def _clean_line(examples: int, cells: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def _clean_line(examples: int, cells: int, generator: torch.Generator):
     """Lines without noise: pixels (B, U, 18), place (B,), digit (B,)."""
 
     def chance(top: int, *shape: int) -> Tensor:
         there = generator.device
         return torch.randint(top, shape, generator=generator, device=there)
 
-    ink = [[float(pixel) for pixel in glyph] for glyph in GLYPHS]
+    ink = [list(map(float, glyph)) for glyph in GLYPHS]
     glyphs = torch.tensor(ink, device=generator.device)  # (10, 15)
     digits, place = chance(10, examples, cells), chance(cells, examples)
     scrap = chance(6, examples, cells, 1)  # 3 to 5: none
@@ -149,7 +149,8 @@ class CellReader(nn.Module):
             ValueError: if the shape does not fit.
         """
         D = self.where.in_features
-        shape = tuple(cells.shape) if isinstance(cells, Tensor) else ()
+        right = isinstance(cells, Tensor) and not cells.is_complex()
+        shape = tuple(cells.shape) if right else ()
         if len(shape) != 3 or shape[1] == 0 or shape[2] != D:
             raise ValueError(f"CellReader: cells are {told(cells)}, expected (B, U, {D}), U > 0")
         cells = cells.to(self.where.weight.dtype)
@@ -159,6 +160,17 @@ class CellReader(nn.Module):
 
 
 # -- One line of clutter --
+def _check_answers(digit: Tensor, lines: int, classes: int) -> None:
+    right = isinstance(digit, Tensor) and digit.dtype == torch.int64
+    if right and digit.shape == (lines,):
+        known = digit.is_meta or not lines
+        if known or 0 <= digit.min() <= digit.max() < classes:
+            return
+    raise ValueError(
+        f"read_losses: digit is {told(digit)}, expected int64 ({lines},), the right answers, 0 to {classes - 1}"
+    )
+
+
 def read_losses(reader: CellReader, values: Tensor, digit: Tensor) -> Tensor:
     """The loss of reading the digit from each of several values.
 
@@ -171,16 +183,12 @@ def read_losses(reader: CellReader, values: Tensor, digit: Tensor) -> Tensor:
         Cross-entropy in nats, shape (B, K).
 
     Raises:
-        ValueError: if the answers are not one whole number a line.
+        ValueError: if the answers are not one digit a line.
     """
-    whole_digits = isinstance(digit, Tensor) and not digit.is_floating_point()
-    if not whole_digits or digit.shape != values.shape[:1]:
-        raise ValueError(
-            f"read_losses: digit is {told(digit)}, expected int64 ({len(values)},), the right answer of each line"
-        )
+    _check_answers(digit, len(values), reader.what.out_features)
     values = values.to(reader.what.weight.dtype)
     log_q = torch.log_softmax(reader.what(values), dim=-1)  # (B, K, 10)
-    wanted = digit.long()[:, None, None].expand(-1, values.shape[1], 1)
+    wanted = digit[:, None, None].expand(-1, values.shape[1], 1)
     return -log_q.gather(-1, wanted).squeeze(-1)
 
 

@@ -185,7 +185,6 @@ PENDING = {
     *(
         "window",
         "filterbank",
-        "vae",
         "draw",
         "prediction",
         "training",
@@ -195,7 +194,7 @@ PENDING = {
         "iam",
         "strokes",
     ),
-    *("attention", "alignment", "pictures"),
+    "pictures",
 }
 
 
