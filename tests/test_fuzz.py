@@ -187,7 +187,6 @@ PENDING = {
         "filterbank",
         "draw",
         "prediction",
-        "training",
         "handwriting",
         "images",
         "pen",
