@@ -188,10 +188,29 @@ def test_only_tests_see_the_licensed_data(stages, monkeypatch, capsys):
     monkeypatch.setenv("SOFTATTN_DATA", "somewhere")
     command = "-c \"import os; print(os.environ.get('SOFTATTN_DATA'))\""
     for data, seen in [(False, "None"), (True, "somewhere")]:
-        assert stages.run(stages.Stage("look", command, data=data)) == (0, "")
-        assert capsys.readouterr().out.strip() == seen
+        assert stages.run(stages.Stage("look", command, data=data)).status == 0
+        assert capsys.readouterr().out.splitlines()[-1] == seen
     with_data = [stage.name for stage in stages.STAGES["test"] if stage.data]
     assert with_data == ["tests"]
+
+
+def test_stages_side_by_side_all_end_and_speak_one_by_one(stages, monkeypatch, capsys):
+    say = "-c \"import sys, time; print('{0} begins'); time.sleep(0.3); print('{0} ends'); sys.exit({1})\""
+    monkeypatch.setattr(stages, "WORKERS", 2)
+    monkeypatch.setitem(
+        stages.STAGES,
+        "quick",
+        [
+            stages.Stage("a", say.format("a", 4), beside="style"),
+            stages.Stage("b", say.format("b", 0), beside="style"),
+            stages.Stage("c", say.format("c", 0)),
+        ],
+    )
+    assert stages.main(["quick"]) == 4
+    lines = capsys.readouterr().out.splitlines()
+    for name in "ab":
+        assert lines[lines.index(f"{name} begins") + 1] == f"{name} ends"
+    assert "c begins" not in lines
 
 
 def test_the_chapters_are_executed_twice_at_most(stages):

@@ -666,10 +666,15 @@ def test_blocks_know_their_lines():
 
 def test_times_are_judged():
     warnings, faults = run_notebooks.judge(
-        {"quick": 3.0, "slow": 46.0, "lazy": 91.0}, ["quick", "slow", "lazy", "lost"]
+        {"quick": 3.0, "slow": 92.0, "lazy": 900.0}, ["quick", "slow", "lazy", "lost"], unit=2.0
     )
-    assert warnings == ["slow: 46 s, over 45"]
-    assert faults == ["lazy: 91 s, over 90: too long for a reader", "lost: no cell of it was run"]
+    assert [line.split(",")[0] for line in warnings] == ["lazy: 900 s", "slow: 92 s"]
+    assert "as long as 46 pieces of work, over 45" in warnings[1]
+    assert faults == ["lost: no cell of it was run"], "no clock makes a run red"
+
+
+def test_the_piece_of_work_takes_some_time(tmp_path):
+    assert 0.01 < run_notebooks.piece(Path(sys.executable), tmp_path) < 600
 
 
 def test_seconds_are_summed_by_notebook(tmp_path):

@@ -12,8 +12,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import yaml
 
-from tools import address, toc
+from tools import address, build_site, execute, markdown, toc
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
@@ -279,7 +280,8 @@ def test_the_cache_knows_the_package(tmp_path):
         (tmp_path / f"book/{name}.md").write_text(f"{front}# {name}\n\n```{{code-cell}} python\n{code}\n```\n")
     (tmp_path / "conf.py").write_text(
         "extensions = ['myst_nb', 'cache_key']\nroot_doc = 'book/one'\n"
-        "nb_execution_mode = 'cache'\nnb_execution_raise_on_error = True\nexclude_patterns = ['out']\n"
+        "nb_execution_mode = 'cache'\nnb_execution_cache_path = '_build/.jupyter_cache'\n"
+        "nb_execution_raise_on_error = True\nexclude_patterns = ['out']\n"
     )
     env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{tmp_path / 'book/_ext'}", "OMP_NUM_THREADS": "1"}
 
@@ -300,9 +302,63 @@ def test_the_cache_knows_the_package(tmp_path):
     (tmp_path / "requirements.lock").write_text("a==2\n")
     assert executed() == ["one", "two"]
     assert executed() == []
+    (tmp_path / "softattn/base.py").write_text("value = 11\n")
+    ran.write_text("")
+    command = [sys.executable, "-m", "tools.execute"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("chapters to execute: 1, 1 at a time; outputs known: 1\n")
+    assert ran.read_text().split() == ["one"], "executed before the build, which then runs nothing"
+    assert executed() == []
+    assert "11" in (tmp_path / "out/book/one.html").read_text()
+    (tmp_path / "softattn/base.py").write_text("raise ValueError('no value today')\n")
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 1 and "one  FAILED" in done.stdout and "no value today" in done.stdout
 
 
 # The driver
+
+
+def test_the_reader_knows_what_the_pages_parser_knows():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    assert set(config["parse"]["myst_enable_extensions"]) == markdown.EXTENSIONS
+    assert config["execute"]["timeout"] == execute.TIMEOUT
+
+
+def test_a_second_build_of_the_same_sources_does_nothing(tmp_path, monkeypatch, capsys):
+    for folder in ("book", "softattn", "_build/html"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "book/one.md").write_text("# One\n")
+    steps = []
+
+    def run(command, **how):
+        steps.append(command)
+        (tmp_path / "_build/html").mkdir(exist_ok=True)
+        (tmp_path / "_build/html/index.html").write_text("")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(build_site.subprocess, "run", run)
+    assert build_site.build(tmp_path) == 0 and len(steps) == 2
+    assert len(capsys.readouterr().out.splitlines()) <= 12
+    assert build_site.build(tmp_path) == 0 and len(steps) == 2
+    assert "nothing has changed" in capsys.readouterr().out
+    (tmp_path / "book/one.md").write_text("# Two\n")
+    assert build_site.build(tmp_path) == 0 and len(steps) == 4
+    assert build_site.build(tmp_path, fresh=True) == 0 and len(steps) == 6
+
+
+def test_a_build_that_fails_says_why_and_leaves_no_site(tmp_path, monkeypatch, capsys):
+    (tmp_path / "_build/html").mkdir(parents=True)
+
+    def run(command, stdout, **how):
+        stdout.write("".join(f"line {n}\n" for n in range(99)) + "book/one.md:3: WARNING: broken\n")
+        return subprocess.CompletedProcess(command, 2)
+
+    monkeypatch.setattr(build_site.subprocess, "run", run)
+    assert build_site.build(tmp_path) == 2
+    told = capsys.readouterr().err
+    assert "book/one.md:3: WARNING: broken" in told and "build.log" in told and "line 3\n" not in told
+    assert not (tmp_path / "_build/html").exists()
 
 
 def test_serve_answers_on_this_machine_only(tmp_path):

@@ -7,6 +7,7 @@ python -m tools.build_site links                 follow the links that leave the
 
 import argparse
 import functools
+import hashlib
 import http.server
 import os
 import shutil
@@ -20,11 +21,26 @@ ROOT = Path(__file__).resolve().parent.parent
 JUPYTER_BOOK = ["-c", "from jupyter_book.cli.main import main; main()"]
 
 
+def built_from(root: Path) -> str:
+    """A digest of everything that the site is built from."""
+    total = hashlib.sha256()
+    names = ("_config.yml", "_toc.yml", "requirements.lock", "book", "softattn", "bench/results", "tools", "notebooks")
+    for name in names:
+        paths = sorted((root / name).rglob("*")) if (root / name).is_dir() else [root / name]
+        for path in paths:
+            if path.is_file() and "__pycache__" not in path.parts:
+                total.update(path.relative_to(root).as_posix().encode() + b"\0")
+                total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
 def build(root: Path = ROOT, fresh: bool = False) -> int:
     """Build the site; every warning is an error.
 
     The outputs of the chapters are kept in _build/.jupyter_cache and used again while neither the chapter nor what it
-    imports has changed. Pages are written anew each time: a second run over kept ones would not repeat their warnings.
+    imports has changed; those that have are executed first, two at a time. Pages are written anew whenever anything
+    has changed: a second run over kept ones would not repeat their warnings. What the tools print goes to
+    _build/build.log.
 
     Args:
         root: the repository.
@@ -33,22 +49,42 @@ def build(root: Path = ROOT, fresh: bool = False) -> int:
     Returns:
         The exit code of the build. Where it is not 0, the pages stand in _build/html-failed.
     """
-    out = root / "_build"
-    for stale in [out] if fresh else [out / ".doctrees", out / "html", out / "html-failed", out / "jupyter_execute"]:
-        shutil.rmtree(stale, ignore_errors=True)
+    out, html = root / "_build", root / "_build" / "html"
+    state, stamp = built_from(root), root / "_build" / "built-from.txt"
+    if not fresh and (html / "index.html").exists() and stamp.exists() and stamp.read_text() == state:
+        print(f"nothing has changed: {html / 'index.html'}")
+        return 0
+    for old in [out] if fresh else [out / ".doctrees", html, out / "html-failed", out / "jupyter_execute"]:
+        shutil.rmtree(old, ignore_errors=True)
+    stamp.unlink(missing_ok=True)
+    out.mkdir(exist_ok=True)
     env = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
     env.pop("SOFTATTN_DATA", None)  # the pages are the same for everyone
     env["SOFTATTN_DEVICE"] = "cpu"
+    steps = {
+        "executing chapters": ["-m", "tools.execute"],
+        "writing pages": [*JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"],
+    }
     start = time.monotonic()
-    command = [sys.executable, *JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"]
-    code = subprocess.run(command, cwd=root, env=env).returncode
-    html = out / "html"
-    if code:
-        if html.exists():
-            html.rename(out / "html-failed")
-        print(f"the site was not built: see the warnings above (pages so far: {out / 'html-failed'})", file=sys.stderr)
-        return code
-    print(f"\nbuilt in {time.monotonic() - start:.0f} s: {html / 'index.html'}")
+    with (out / "build.log").open("w+", encoding="utf-8") as log:
+        for words, command in steps.items():
+            print(f"{words} ...", flush=True)
+            here = log.seek(0, os.SEEK_END)
+            began = time.monotonic()
+            code = subprocess.run([sys.executable, *command], cwd=root, env=env, stdout=log, stderr=log).returncode
+            if code:
+                log.flush()
+                log.seek(here)
+                lines = log.read().splitlines()
+                told = [line for line in lines if "WARNING" in line or "ERROR" in line][:20]
+                print("\n".join([*lines[-25:], *told]), file=sys.stderr)
+                if html.exists():
+                    html.rename(out / "html-failed")
+                print(f"the site was not built: {words} failed; all that was said is in {log.name}", file=sys.stderr)
+                return code
+            print(f"{words}: {time.monotonic() - began:.0f} s", flush=True)
+    stamp.write_text(state)
+    print(f"built in {time.monotonic() - start:.0f} s: {html / 'index.html'} (log: {out / 'build.log'})")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Run the stages of `make test` in order, the cheap ones first, and stop at the first that is red.
+"""Run the stages of `make test`, the cheap ones first and side by side, and stop where one is red.
 
 python -m tools.stages test   everything
 python -m tools.stages quick  the checks of style and generated files, and the fast tests
@@ -7,12 +7,14 @@ At the end: the seconds of each stage, then the closing lines of pytest. Exit st
 """
 
 import argparse
+import itertools
 import os
 import re
 import shlex
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,20 +25,27 @@ CLOSING = re.compile(r"=* ?\d+ (passed|failed|errors?|skipped|xfailed|deselected
 
 
 class Stage(NamedTuple):
-    """One command: what it is called, what runs (after the interpreter), whether it may see the licensed data."""
+    """One command: what it is called, what runs (after the interpreter), whether it may see the licensed data.
+
+    Stages with the same `beside`, one after the other, run side by side, as many at once as there are workers; what
+    each prints comes in one piece when it ends.
+    """
 
     name: str
     command: str
     data: bool = False
+    beside: str = ""
 
 
 STYLE = [
-    Stage("ruff check", "-m ruff check ."),
-    Stage("ruff format", "-m ruff format --check ."),
-    Stage("order of imports", "-m tools.toc --check"),
-    Stage("address", "-m tools.address --check"),
-    Stage("exports", "-m tools.export --check"),
-    Stage("notebooks", "-m tools.notebooks --check"),
+    Stage("types", "-m basedpyright --level error", beside="style"),
+    Stage("exports", "-m tools.export --check", beside="style"),
+    Stage("notebooks", "-m tools.notebooks --check", beside="style"),
+    Stage("order of imports", "-m tools.toc --check", beside="style"),
+    Stage("claims", "-m tools.claims --check", beside="style"),
+    Stage("address", "-m tools.address --check", beside="style"),
+    Stage("ruff check", "-m ruff check .", beside="style"),
+    Stage("ruff format", "-m ruff format --check .", beside="style"),
 ]
 STAGES = {
     "quick": [
@@ -53,13 +62,24 @@ STAGES = {
 }
 
 
-def run(stage: Stage) -> tuple[int, str]:
-    """Run one stage, passing on what it prints; return its exit status and pytest's closing line ("" if none)."""
+class Done(NamedTuple):
+    """How a stage ended: its name, seconds, exit status, pytest's closing line ("" if none)."""
+
+    name: str
+    seconds: float
+    status: int
+    closing: str
+
+
+def run(stage: Stage, whole: bool = False) -> Done:
+    """Run one stage, passing on what it prints: at once, or in one piece at the end."""
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     if not stage.data:
         env.pop("SOFTATTN_DATA", None)
     command = [sys.executable, *shlex.split(stage.command)]
-    closing = ""
+    head, kept, start = f"\n== {stage.name}: python {stage.command}", [], time.monotonic()
+    if not whole:
+        print(head, flush=True)
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -71,32 +91,42 @@ def run(stage: Stage) -> tuple[int, str]:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            print(line, end="", flush=True)
-            if CLOSING.fullmatch(line.strip()):
-                closing = line.strip()
-    return process.returncode, closing
+            kept.append(line)
+            if not whole:
+                print(line, end="", flush=True)
+    if whole:
+        print("\n".join([head, "".join(kept)]).rstrip(), flush=True)
+    closings = [line.strip() for line in kept if CLOSING.fullmatch(line.strip())]
+    return Done(stage.name, time.monotonic() - start, process.returncode, closings[-1] if closings else "")
+
+
+def together(stages: list[Stage]) -> list[Done]:
+    """Run stages side by side; all of them end, also beside a red one."""
+    if len(stages) == 1:
+        return [run(stages[0])]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(lambda stage: run(stage, whole=True), stages))
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("which", choices=sorted(STAGES))
     which = parser.parse_args(argv).which
-    rows, closings, status = [], [], 0
-    for stage in STAGES[which]:
-        print(f"\n== {stage.name}: python {stage.command}", flush=True)
-        start = time.monotonic()
-        status, closing = run(stage)
-        rows.append((time.monotonic() - start, stage.name))
-        closings += [closing] if closing else []
-        if status:
+    done: list[Done] = []
+    start = time.monotonic()
+    numbered = enumerate(STAGES[which])
+    for _, group in itertools.groupby(numbered, key=lambda pair: pair[1].beside or pair[0]):
+        done += together([stage for _, stage in group])
+        if any(stage.status for stage in done):
             break
+    red = [stage for stage in done if stage.status]
     print("\nseconds  stage")
-    for seconds, name in rows:
-        print(f"{seconds:7.1f}  {name}")
-    total = sum(seconds for seconds, _ in rows)
-    print(f"{total:7.1f}  in all" + (f"; stopped: `{rows[-1][1]}` is red (status {status})" if status else ""))
-    print("\n".join(closings), flush=True)
-    return status
+    for stage in done:
+        print(f"{stage.seconds:7.1f}  {stage.name}")
+    told = "".join(f"; stopped: `{stage.name}` is red (status {stage.status})" for stage in red)
+    print(f"{time.monotonic() - start:7.1f}  in all{told}")
+    print("\n".join(stage.closing for stage in done if stage.closing), flush=True)
+    return red[0].status if red else 0
 
 
 if __name__ == "__main__":
