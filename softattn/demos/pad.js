@@ -29,7 +29,7 @@ function render({ model, el }) {
 
   function python() {
     const rows = trace().map((p) => `[${p.join(",")}]`).join(",");
-    return `from softattn import write\nfrom softattn.synthesis import from_pad\nmine = from_pad([${rows}], ${JSON.stringify(words.value)})\nwrite("any text", prime=mine).plot()`;
+    return `from softattn import write\nfrom softattn.page import from_pad\nmine = from_pad([${rows}], ${JSON.stringify(words.value)})\nwrite("any text", prime=mine).plot()`;
   }
 
   function show() {
