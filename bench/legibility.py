@@ -30,21 +30,11 @@ import torch
 import softattn
 from bench._result import Result, parser
 from softattn.iam import load_iam
+from softattn.page import ink_height, ink_slant
 from softattn.pen import PRINTABLE
 from softattn.prediction import plain_text
 from softattn.strokes import Strokes
-from softattn.synthesis import (
-    BATCH,
-    JUDGED_BY,
-    TRIES,
-    Draft,
-    HandwritingSynthesizer,
-    draw,
-    faults,
-    height,
-    judged_by,
-    slant,
-)
+from softattn.synthesis import BATCH, JUDGED_BY, TRIES, Draft, HandwritingSynthesizer, faults, judged_by, sample_lines
 
 HEIGHT, PEN, MARGIN = 100, 8, 10  # pixels
 
@@ -81,9 +71,9 @@ def write_lines(
     while waiting:
         now, waiting = waiting[:BATCH], waiting[BATCH:]
         seeds = [seed + i + 1_000_003 * len(wrong[i]) for i in now]
-        for i, draft in zip(now, draw(model, [texts[i] for i in now], seeds, bias), strict=True):
+        for i, draft in zip(now, sample_lines(model, [texts[i] for i in now], seeds, bias), strict=True):
             drafts[i] = draft
-            if fault := faults(draft, judged_by(model)):
+            if fault := str(faults(draft, judged_by(model))):
                 wrong[i].append(fault)
                 if len(wrong[i]) < tries:
                     waiting.append(i)
@@ -170,7 +160,7 @@ def measures(line: Strokes) -> list[float]:
     """Slant (tangent), height (raw units), points per character, raw units across per character."""
     x = line.to_absolute()[:, 0]
     across = (x.amax() - x.amin()).item()
-    return [slant(line), height(line), len(line) / len(line.text), across / len(line.text)]
+    return [ink_slant(line), ink_height(line), len(line) / len(line.text), across / len(line.text)]
 
 
 def diversity(groups: dict[str, list[Strokes]], result: Result) -> None:
@@ -287,7 +277,7 @@ def first_attempts(drafts: list[Draft], bias: float) -> None:
     """Print how many first attempts are accepted, judged by shares of the window and by its weights."""
     print(f"first attempts at {len(drafts)} texts, bias {bias:g}")
     for by in ("shares", "weights"):
-        said = [faults(draft, by) for draft in drafts]
+        said = [str(faults(draft, by)) for draft in drafts]
         ran, skipped, order = (sum(word in fault for fault in said) for word in ("ran on", "passed over", "order"))
         print(
             f"  by {by:8s} {said.count('') / len(said):6.1%} accepted; {ran} ran on, {skipped} skipped a "
@@ -306,7 +296,7 @@ def acceptance(args: argparse.Namespace) -> None:
     result = Result("acceptance", args.threads, None)
     for bias in args.bias[:1]:
         drafts, wrong = write_lines(model, texts, bias, args.seed)
-        final = [faults(draft, judged_by(model)) for draft in drafts]
+        final = [str(faults(draft, judged_by(model))) for draft in drafts]
         ran, skipped = (sum(word in fault for fault in final) for word in ("ran on", "passed over"))
         first = [w[0] for w in wrong if w]
         print(

@@ -19,7 +19,8 @@ import torch
 
 from bench.legibility import NotHere, Reader, error_rates, load_model
 from softattn.hub import atomic_write
-from softattn.synthesis import draw, faults, height, judged_by, slant
+from softattn.page import ink_height, ink_slant
+from softattn.synthesis import faults, judged_by, sample_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,8 +39,8 @@ def measures(line):
     """Five numbers that say how a line is written."""
     x, characters = line.to_absolute()[:, 0], len(line.text)
     return [
-        slant(line),
-        math.log(height(line)),
+        ink_slant(line),
+        math.log(ink_height(line)),
         math.log((x.amax() - x.amin()).item() / characters),
         math.log(len(line) / characters),
         line.offsets[:, 2].sum().item() / characters,
@@ -93,7 +94,7 @@ def main():
     model, lines = load_model(args), []
     for start in range(0, args.lines, 64):
         seeds = range(args.seed * 1000 + start, args.seed * 1000 + min(start + 64, args.lines))
-        drafts = draw(model, [TEXTS[seed % len(TEXTS)] for seed in seeds], seeds, args.bias)
+        drafts = sample_lines(model, [TEXTS[seed % len(TEXTS)] for seed in seeds], seeds, args.bias)
         lines += [draft.strokes for draft in drafts if not faults(draft, judged_by(model))]
     if len(lines) < 2 * args.count:
         raise SystemExit(
@@ -102,7 +103,7 @@ def main():
     copies = []
     for start in range(0, len(lines), 64):
         part = lines[start : start + 64]
-        copies += draw(model, [COPY] * len(part), range(start, start + len(part)), 0.75, primes=part)
+        copies += sample_lines(model, [COPY] * len(part), range(start, start + len(part)), 0.75, primes=part)
     scores = model.scores(lines)
     wrong = [a + b for a, b in zip(misread(lines), misread([copy.strokes for copy in copies]), strict=True)]
     surprise = (scores["nats"] / scores["points"]).tolist()

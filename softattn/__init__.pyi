@@ -8,9 +8,9 @@ from torch import nn
 from softattn.alignment import DateTranslator
 from softattn.draw import DRAW
 from softattn.handwriting import HandwritingPredictor
+from softattn.page import styles as styles
 from softattn.prediction import PredictionNetwork
 from softattn.synthesis import HandwritingSynthesizer
-from softattn.synthesis import styles as styles
 from softattn.synthesis import write as write
 from softattn.vae import VAE
 

@@ -51,7 +51,8 @@ def _write(text: str, out: Path | None, prime: Path | None, width: int | None, m
                 "png needs Matplotlib (the extra `book`): pip install matplotlib; svg needs nothing"
             ) from None
     import softattn
-    from softattn.synthesis import wrap, write
+    from softattn.page import wrap
+    from softattn.synthesis import write
 
     line = None if prime is None else _read_prime(prime)
     with redirect_stdout(sys.stderr):  # the terms of the weights must not stand in the JSON
@@ -153,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
     def styles_command() -> None:
         """List the hands that `softattn write --style NAME` knows."""
         try:
-            from softattn.synthesis import styles
+            from softattn.page import styles
 
             known = styles()
         except (ValueError, OSError) as err:

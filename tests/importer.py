@@ -13,8 +13,9 @@ from softattn.filterbank import Filterbank
 from softattn.handwriting import HandwritingPredictor
 from softattn.lstm import PeepholeLSTM
 from softattn.mixture import StrokeMixture
+from softattn.page import Handwriting
 from softattn.strokes import Strokes
-from softattn.synthesis import Handwriting, HandwritingSynthesizer
+from softattn.synthesis import HandwritingSynthesizer
 from softattn.window import WindowLSTM
 
 

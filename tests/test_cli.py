@@ -225,7 +225,7 @@ def test_a_link_stays_a_link(capsys, tmp_path):
 def test_sigterm_leaves_no_temporary_file(tmp_path):
     code = (
         "import os, signal, sys\nfrom softattn import synthesis\nfrom softattn.__main__ import main\nimport softattn\n"
-        "from softattn.synthesis import Handwriting\nfrom softattn.strokes import Strokes\n"
+        "from softattn.page import Handwriting\nfrom softattn.strokes import Strokes\n"
         "class Page(Handwriting):\n"
         "    def svg(self, *a, **k):\n        os.kill(os.getpid(), signal.SIGTERM)\n        return 'x'\n"
         "import torch\n"

@@ -1,0 +1,449 @@
+# Generated from book/fast_writer.md by tools/export.py. Edit the chapter, not this file.
+"""The fast writer.
+
+Many lines at once, and each as if it were alone.
+
+The chapter book/fast_writer.md builds this module and explains each line.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from softattn.fused_window import FAR, LIMIT
+
+__all__ = ["Line", "WriterWeights", "write_rows"]
+
+
+# -- What is slow --
+class WriterWeights(NamedTuple):
+    """The weights of a synthesizer, as the fast writer multiplies by them.
+
+    Args:
+        layers: for each of L layers a matrix (4H, read), a bias (4H,) and
+            peepholes (3, H). Layer 1 reads h1, x, w; layer 2 h1, x, w, h2;
+            layer n above x, w, h2, ..., hn.
+        window: matrix (3K, H) and bias (3K,) of the window.
+        output: matrix (6M + 1, all) and bias; all is h1, x, w, h2, ..., hL.
+        vocab_size: A, codes of characters.
+    """
+
+    layers: Sequence[tuple[Tensor, Tensor, Tensor]]
+    window: tuple[Tensor, Tensor]
+    output: tuple[Tensor, Tensor]
+    vocab_size: int
+
+
+# -- A row does not know its neighbours --
+HALF_LOSS = 2**-25  # what half precision may lose of a weight
+
+
+class Product:
+    """x -> x @ weight.T + bias; weights of half the size where that is free.
+
+    Args:
+        weight: (out, in).
+        bias: (out,).
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight, self.bias = weight.contiguous(), bias
+        self.packed = None
+        if weight.dtype == torch.float32 and weight.device.type == "cpu":
+            lost = (weight.half().float() - weight).abs().amax()
+            if lost <= HALF_LOSS:
+                try:
+                    pack = torch.ops.quantized.linear_prepack_fp16
+                    self.packed = pack(self.weight, bias)
+                except (AttributeError, NotImplementedError, RuntimeError):
+                    self.packed = None  # another processor, another PyTorch
+
+        w = self.weight
+        self.kind = w.shape, w.dtype, w.device, self.packed is None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x = x.contiguous()  # how rows lie in memory may matter, too
+        if self.packed is None:
+            return F.linear(x, self.weight, self.bias)
+        return torch.ops.quantized.linear_dynamic_fp16(x, self.packed)
+
+
+# -- A row does not know its neighbours --
+WIDTHS = 4, 8, 12, 24, 36, 48, 60  # rows of a batch that are tried
+_STEADY: dict[tuple, list[int]] = {}  # what was found out, by kind
+
+
+def agree(product: Product, base: int) -> set[int]:
+    """Find how many rows come out, bit for bit, as each among its copies."""
+    weight, seven = product.weight, torch.arange(WIDTHS[-1]) % 7
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(7, weight.shape[1], generator=generator).to(weight)
+    alone = torch.cat([product(row.expand(base, -1))[:1] for row in x])
+    x, alone = x[seven], alone[seven]  # each row in many places
+    return {n for n in WIDTHS if torch.equal(product(x[:n]), alone[:n])}
+
+
+def steady_widths(products: Sequence[Product]) -> list[int]:
+    """Find how many rows may be multiplied at once by all of the products."""
+    threads = torch.get_num_threads()
+    kind = threads, *(product.kind for product in products)
+    if kind not in _STEADY:
+        _STEADY[kind] = [1]  # each line alone, if nothing agrees
+        for base in WIDTHS:
+            found = set.intersection(*(agree(p, base) for p in products))
+            if base in found:
+                _STEADY[kind] = sorted(found)
+                break
+    return _STEADY[kind]
+
+
+# -- One step --
+VECTOR = 32  # places are filled up to a multiple: no vector is cut
+GRAIN = 32_768  # PyTorch divides larger operations among threads
+
+
+@dataclass
+class Rows:
+    """What a batch of lines remembers between two steps.
+
+    Args:
+        row: h1, x, w, h2, ..., hL, side by side, (B, all).
+        cells: c of each layer, and one number more, (B, L H + 1).
+        kappa: places of the window, (B, K).
+        codes: of the texts; A where there is no character, (B, U).
+    """
+
+    row: Tensor
+    cells: Tensor
+    kappa: Tensor
+    codes: Tensor
+
+    def take(self, rows: Tensor) -> "Rows":
+        """These rows alone, in this order."""
+        parts = self.row, self.cells, self.kappa, self.codes
+        return Rows(*(part[rows] for part in parts))
+
+    def forget(self, rows: Tensor) -> None:
+        """Put these rows back to the beginning; bool, (B,)."""
+        for part in (self.row, self.cells, self.kappa):
+            part[rows] = 0
+
+
+# -- One step --
+class StepNetwork:
+    """The synthesizer, one step at a time, without gradients.
+
+    Args:
+        weights: as `WriterWeights` has them.
+    """
+
+    def __init__(self, weights: WriterWeights) -> None:
+        H, A = len(weights.layers[0][1]) // 4, weights.vocab_size
+        self.H, self.A, self.K = H, A, len(weights.window[1]) // 3
+        self.layers = [(Product(w, b), p) for w, b, p in weights.layers]
+        self.window = Product(*weights.window)
+        self.output = Product(*weights.output)
+        products = [self.window, self.output, *(p for p, _ in self.layers)]
+        self.widths = steady_widths(products)
+        above = H + 3 + A
+        self.size = above + (len(self.layers) - 1) * H
+        ends = range(above + H, self.size + 1, H)
+        self.h = [slice(0, H), *(slice(end - H, end) for end in ends)]
+        self.pen, self.seen = slice(H, H + 3), slice(H + 3, above)
+
+    def start(self, codes: Tensor) -> Rows:
+        """Rows at their beginning, for codes (B, U)."""
+        zeros = self.output.weight.new_zeros
+        B, cells = len(codes), len(self.layers) * self.H + 1
+        row, kappa = zeros(B, self.size), zeros(B, self.K)
+        return Rows(row, zeros(B, cells), kappa, codes)
+
+    def cell(self, n: int, rows: Rows) -> None:
+        """Layer n reads its stretch of the row, and puts its new h there."""
+        product, peephole = self.layers[n]
+        end = self.h[n].stop if n else self.seen.stop
+        read = rows.row[:, slice(0 if n < 2 else self.H, end)]
+        z = product(read).view(-1, 4, self.H)
+        c = rows.cells[:, n * self.H : (n + 1) * self.H]
+        z[:, :2].addcmul_(c[:, None], peephole[:2]).sigmoid_()
+        i, f, g, o = z.unbind(1)
+        c.mul_(f).addcmul_(i, g.tanh_())
+        o.addcmul_(c, peephole[2]).sigmoid_()
+        torch.mul(o, torch.tanh(c), out=rows.row[:, self.h[n]])
+
+    def look(self, rows: Rows) -> Tensor:
+        """Move the window as h1 asks, and see; phi (B, U)."""
+        raw = self.window(rows.row[:, self.h[0]]).clamp_(max=LIMIT)
+        alpha, beta, pace = raw.unflatten(1, (3, self.K)).unbind(1)
+        rows.kappa += pace.exp_()
+        u = torch.arange(1, rows.codes.shape[1] + 1, device=raw.device)
+        far = (rows.kappa[..., None] - u.to(raw)).square_()  # (B, K, U)
+        bells = beta.exp_()[..., None] * far
+        bells = bells.neg_().add_(alpha[..., None]).clamp_(min=-FAR).exp_()
+        phi = bells.sum(1)
+        seen = phi.new_zeros(len(phi), self.A + 1)
+        seen.scatter_add_(1, rows.codes, phi)  # phi @ chars
+        rows.row[:, self.seen] = seen[:, :-1]
+        return phi
+
+    def step(self, x: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Read points (B, 3); raw outputs (B, 6M + 1) and phi (B, U)."""
+        rows.row[:, self.pen] = x
+        self.cell(0, rows)
+        phi = self.look(rows)
+        for n in range(1, len(self.layers)):
+            self.cell(n, rows)
+        return self.output(rows.row), phi
+
+
+# -- One step --
+RAW_LIMIT = {torch.float64: 100.0}  # as in the mixture; else 14
+
+
+def draw_points(raw: Tensor, bias: Tensor, noise: Tensor) -> Tensor:
+    """Draw points (B, 3), as StrokeMixture.sample does.
+
+    Args:
+        raw: outputs (B, 6M + 1), which are overwritten.
+        bias: Graves' b, (B, 1).
+        noise: two uniform and two normal numbers, (B, 4).
+    """
+    M, limit = raw.shape[1] // 6, RAW_LIMIT.get(raw.dtype, 14.0)
+    share = torch.softmax(raw[:, 1 : M + 1] * (1 + bias), 1)  # eq. 62
+    ladder = share.cumsum(1)
+    chosen = (ladder / ladder[:, -1:] <= noise[:, :1]).sum(1)
+    raw[:, 3 * M + 1 :].clamp_(-limit, limit)
+    raw[:, 3 * M + 1 : 5 * M + 1].sub_(bias).exp_()  # eq. 61
+    raw[:, 5 * M + 1 :].tanh_()
+    five = raw[:, M + 1 :].unflatten(1, (5, M))
+    five = five.gather(2, chosen[:, None, None].expand(-1, 5, 1))[..., 0]
+    mu, sigma, rho = five[:, :2], five[:, 2:4], five[:, 4]
+    one, other = noise[:, 2], noise[:, 3]
+    turned = rho * one + torch.sqrt(1 - rho * rho) * other
+    x = raw.new_empty(len(raw), 3)
+    x[:, :2] = mu + sigma * torch.stack([one, turned], 1)
+    x[:, 2] = noise[:, 1] < raw[:, 0].neg_().sigmoid_()
+    return x
+
+
+# -- A batch --
+def read_primes(network: StepNetwork, rows: Rows, primes: Sequence[Tensor]) -> Tensor:
+    """Read points into each row, all ending together.
+
+    Args:
+        network, rows: the rows are overwritten.
+        primes: one (n, 3) for each row, normalised.
+
+    Returns:
+        The last point of each, (B, 3), not yet read.
+    """
+    last = max(map(len, primes)) - 1
+    begins = torch.tensor([last + 1 - len(p) for p in primes])
+    x = torch.stack([F.pad(p, (0, 0, last + 1 - len(p), 0)) for p in primes])
+    begins = begins.to(x.device)
+    for t in range(last):
+        rows.forget(begins == t)
+        network.step(x[:, t], rows)
+    rows.forget(begins == last)
+    return x[:, last]
+
+
+# -- A batch --
+NOTHING = 1e-3  # a window that weighs less in all sees nothing any more
+
+
+def ended(phi: Tensor, lifts: Tensor, lengths: Tensor, over: Tensor, first: bool) -> tuple[Tensor, Tensor]:
+    """Find where lines end, in a stretch of their points.
+
+    Args:
+        phi: the window's weights, (B, points, U).
+        lifts: whether the pen came lifted to each look, bool, (B, points).
+        lengths: characters of each text, (B,).
+        over: whether the sign was seen before, bool, (B,).
+        first: whether the first look is before any ink, and does not count.
+
+    Returns:
+        Whether each point ends its line, and whether the sign has been seen
+        by then, both (B, points).
+    """
+    place = lengths[:, None, None].expand(-1, phi.shape[1], 1)
+    behind = phi.gather(2, place)[..., 0]
+    heard = phi.cumsum(2).gather(2, place)[..., 0]
+    sign = 2 * behind > heard
+    sign[:, 0] &= not first
+    seen = over[:, None] | (sign.cumsum(1) > 0)
+    return seen & (lifts | (heard < NOTHING)), seen
+
+
+# -- A batch --
+BLOCK = 8  # points that are drawn between two looks at which lines have ended
+
+
+@dataclass
+class Pages:
+    """What is written, line by line.
+
+    Args:
+        points: normalised, first where the pen stood, (B, steps + 1, 3).
+        phi: after each point, (B, steps, U).
+        took: points that each line took, (B,); at first, how many it may.
+        ended: whether a rule ended it rather than its limit, bool, (B,).
+        over: whether the sign of the end has been seen, bool, (B,).
+    """
+
+    points: Tensor
+    phi: Tensor
+    took: Tensor
+    ended: Tensor
+    over: Tensor
+
+    def note(self, start: int, live: Tensor, lengths: Tensor) -> Tensor:
+        """Find which of the lines ended among the last points.
+
+        Args:
+            start: the first of these points.
+            live: the lines that were being written, (n,).
+            lengths: characters of each text, (B,).
+
+        Returns:
+            Whether each of them has, bool, (n,).
+        """
+        block = slice(start, start + BLOCK)
+        lifts = self.points[live, block, 2] > 0
+        phi, over = self.phi[live, block], self.over[live]
+        ends, seen = ended(phi, lifts, lengths[live], over, start == 0)
+        self.over[live] = seen[:, -1]
+        t = torch.arange(start, start + BLOCK, device=live.device)
+        done = ends | (self.took[live, None] == t)
+        stop, first = done.any(1), done.byte().argmax(1)
+        self.took[live[stop]] = start + first[stop]
+        self.ended[live[stop]] = ends[stop, first[stop]]
+        return stop
+
+
+# -- A batch --
+def fill(live: Tensor, widths: Sequence[int]) -> Tensor:
+    """Add ghosts, copies of the first, up to a width that products allow."""
+    width = next(n for n in widths if n >= len(live))
+    return torch.cat([live, live[:1].expand(width - len(live))])
+
+
+def write_block(network: StepNetwork, rows: Rows, x: Tensor, noise: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw a few points in every row.
+
+    Args:
+        network, rows: the rows are overwritten.
+        x: the points that were drawn last, (B, 3).
+        noise: (B, points, 4).
+        bias: (B, 1).
+
+    Returns:
+        The points (B, points, 3), and phi before each, (B, points, U).
+    """
+    pen, looks = [x], []
+    for numbers in noise.unbind(1):
+        raw, phi = network.step(pen[-1], rows)
+        pen.append(draw_points(raw, bias, numbers))
+        looks.append(phi)
+    return torch.stack(pen[1:], 1), torch.stack(looks, 1)
+
+
+# -- A batch --
+def write_bundle(
+    network: StepNetwork,
+    codes: Tensor,
+    primes: Sequence[Tensor],
+    noise: Tensor,
+    bias: Tensor,
+    limits: Tensor,
+    widths: Sequence[int],
+) -> Pages:
+    """Write lines side by side; arguments as in `write_rows`."""
+    B, steps = noise.shape[:2]
+    lengths = (codes < network.A).sum(1)
+    live = torch.arange(B, device=codes.device)
+    lines = fill(live, widths)
+    rows = network.start(codes[lines])
+    x = read_primes(network, rows, [primes[i] for i in lines.tolist()])
+    points = x.new_zeros(B, steps + 1, 3)
+    points[:, 0], phis = x[:B], x.new_zeros(B, steps, codes.shape[1])
+    off = torch.zeros_like(limits, dtype=torch.bool)
+    pages = Pages(points, phis, limits.clone(), off, off.clone())
+    for start in range(0, steps, BLOCK):
+        block = slice(start, start + BLOCK)
+        numbers = noise[lines, block]
+        pen, phi = write_block(network, rows, x, numbers, bias[lines])
+        points[live, start + 1 : start + BLOCK + 1] = pen[: len(live)]
+        phis[live, block], x = phi[: len(live)], pen[:, -1]
+        stop = pages.note(start, live, lengths)
+        if stop.all():
+            break
+        if stop.any():
+            live, stay = live[~stop], fill((~stop).nonzero()[:, 0], widths)
+            rows, x, lines = rows.take(stay), x[stay], lines[stay]
+    return pages
+
+
+# -- A batch --
+Line = tuple[Tensor, Tensor, bool]  # points, phi, whether a rule ended it
+
+
+@torch.inference_mode()
+def write_rows(
+    weights: WriterWeights,
+    codes: Tensor,
+    primes: Sequence[Tensor],
+    noise: Tensor,
+    bias: Tensor,
+    limits: Tensor,
+) -> list[Line]:
+    """Write lines side by side, none of which knows of the others.
+
+    Args:
+        weights: the network.
+        codes: of N texts, -1 behind the shorter ones, int64, (N, U).
+        primes: normalised points to go on from, the last of them not yet
+            read; at least one for each line, (n, 3).
+        noise: two uniform, two normal numbers a point, (N, max(limits) + 1, 4)
+        bias: Graves' b of each line, (N,).
+        limits: points that each may take at most, int64, (N,).
+
+    Returns:
+        For each line the points (n + 1, 3), the first where the pen stood,
+        phi (n + 1, characters + 1), and whether a rule ended it.
+    """
+    network, lines = StepNetwork(weights), []
+    places = VECTOR * (codes.shape[1] // VECTOR + 1)  # one behind the text
+    ends = (codes >= 0).sum(1) + 1
+    codes = F.pad(codes, (0, places - codes.shape[1]), value=-1)
+    codes = codes.masked_fill(codes < 0, network.A)
+    noise = F.pad(noise, (0, 0, 0, BLOCK - noise.shape[1] % BLOCK))
+    most = GRAIN // max(2 * network.H, network.K * places)
+    widths = [n for n in network.widths if n <= max(most, network.widths[0])]
+    for at in range(0, len(codes), widths[-1]):
+        part = slice(at, at + widths[-1])
+        each = codes[part], primes[part], noise[part], bias[part, None]
+        pages = write_bundle(network, *each, limits[part], widths)
+        for b, n in enumerate(pages.took.tolist()):
+            phi = pages.phi[b, : n + 1, : ends[at + b]]
+            lines.append((pages.points[b, : n + 1], phi, bool(pages.ended[b])))
+    return lines
+
+
+# -- A batch --
+def pen_noise(seed: int, steps: int) -> Tensor:
+    """Two uniform and two normal numbers for each step, (steps, 4), float64.
+
+    The same seed gives the same numbers, and more steps prolong them.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n = torch.rand(steps, 4, generator=generator, dtype=torch.float64)
+    radius = torch.sqrt(-2 * torch.log1p(-n[:, 2]))
+    angle = 2 * math.pi * n[:, 3]
+    one, other = radius * torch.cos(angle), radius * torch.sin(angle)
+    return torch.stack([n[:, 0], n[:, 1], one, other], 1)

@@ -1,0 +1,372 @@
+# Generated from book/page.md by tools/export.py. Edit the chapter, not this file.
+"""Pages and pads.
+
+Text in lines, lines on a page, and a pad to write on.
+
+The chapter book/page.md builds this module and explains each line.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from softattn.hub import real, whole
+from softattn.pen import PRINTABLE
+from softattn.strokes import Strokes
+
+__all__ = ["Handwriting", "from_pad", "ink_height", "ink_slant", "styles", "wrap", "writing_pad"]
+
+
+# -- What can be written --
+TAB = 4  # spaces
+Plain = Callable[[str], str]  # brings a character nearer to ASCII
+
+
+def normal_text(text: str) -> str:
+    """Bring line ends to one kind, and tabs to spaces."""
+    ends = text.replace("\r\n", "\n").replace("\r", "\n")
+    return ends.replace("\t", " " * TAB)
+
+
+def check_writable(text: str, plain: Plain = str) -> None:
+    """Raise unless a text is printable ASCII and line breaks, not empty."""
+    if not isinstance(text, str):
+        raise TypeError(f"write: text is {type(text).__name__}, expected a string or a list of strings")
+    if not text.strip():
+        raise ValueError(
+            f"write: {text[:40]!r} holds nothing to write; give one character at least that is not a space"
+        )
+    strange = sorted({c for c in text if c not in PRINTABLE and c != "\n"})
+    if strange:
+        raise ValueError(
+            "write: the pen knows printable ASCII and line breaks; not "
+            + ", ".join(hint(c, plain) for c in strange[:8])
+        )
+
+
+# -- What can be written --
+def hint(char: str, plain: Plain) -> str:
+    """Name a character that cannot be written, and what could be instead."""
+    near, name = plain(char), f"{char!r} (U+{ord(char):04X}"
+    known = near.strip() and all(c in PRINTABLE for c in near)
+    return f"{name}: write {near!r})" if known else f"{name})"
+
+
+# -- What can be written --
+def check_texts(texts: Iterable, plain: Plain = str) -> list[str]:
+    """Judge several texts, and bring each to one kind of line end."""
+    if isinstance(texts, (bytes, dict, set)) or not isinstance(texts, Iterable):
+        kind = type(texts).__name__
+        raise TypeError(f"write: text is {kind}, expected a string or a list of strings")
+    texts = list(texts)
+    if not texts:
+        raise ValueError("write: the list holds no text; give at least one")
+    texts = [normal_text(str(t)) if isinstance(t, str) else t for t in texts]
+    for each in texts:
+        check_writable(each, plain)
+    return texts
+
+
+# -- Lines --
+def wrap(text: str, columns: int) -> list[str]:
+    """Break a text into lines at its spaces and line breaks.
+
+    Args:
+        text: the text.
+        columns: characters on a line at most; longer words are cut. A deep
+            indent is cut to half of them.
+
+    Returns:
+        The lines with their indents; "" for a blank line.
+
+    Raises:
+        TypeError, ValueError: if columns is no number of at least 1.
+    """
+    columns, lines = whole("wrap", "columns", columns, 1), []
+    for paragraph in normal_text(text).split("\n"):
+        indent = len(paragraph) - len(paragraph.lstrip(" "))
+        line, first = " " * min(indent, columns // 2), True
+        for word in paragraph.split():
+            if not first and len(line) + 1 + len(word) > columns:
+                lines.append(line)
+                line, first = "", True
+            line, first = line + ("" if first else " ") + word, False
+            while len(line) > columns:
+                lines.append(line[:columns])
+                line = line[columns:]
+        lines.append(line.rstrip())
+    return lines
+
+
+# -- Two measures of a line --
+def ink_slant(line: Strokes) -> float:
+    """How far the strokes that go down lean to the right.
+
+    Args:
+        line: the ink.
+
+    Returns:
+        A tangent: 0 is upright, also where no stroke goes down.
+    """
+    steps, paper = line.offsets[1:, :2], line.offsets[:-1, 2] == 0
+    # 45 degrees at most
+    down = paper & (steps[:, 1] > steps[:, 0].abs())
+    x, y = steps[down].sum(0).tolist()
+    return -x / max(y, 1.0)
+
+
+# -- Two measures of a line --
+def ink_height(line: Strokes) -> float:
+    """How high the ink is, without its outermost fiftieths.
+
+    Args:
+        line: the ink.
+
+    Returns:
+        The height in raw units.
+    """
+    y = line.to_absolute()[:, 1]
+    return (y.quantile(0.98) - y.quantile(0.02)).item()
+
+
+# -- A page --
+@dataclass(frozen=True, eq=False, repr=False)
+class Handwriting(Strokes):
+    """A line or a page that was written: Strokes, and how they came about.
+
+    Args:
+        offsets, text, source, char_index: as in Strokes.
+        seed: what to pass as `seed` to write the same again.
+        redraws: lines that were thrown away before these were accepted.
+        windows: for each line of the page, its phi (points, characters) and
+            where in `text` its characters stand.
+    """
+
+    seed: int | None = None
+    redraws: int = 0
+    windows: tuple[tuple[Tensor, Tensor], ...] = ()
+
+    @property
+    def attention(self) -> Tensor:
+        """The window's weights phi after each point, (T, U).
+
+        U are the characters of the text. Put together when asked for: a page
+        of 10,000 characters fills 8 GB.
+        """
+        whole, row = torch.zeros(len(self), len(self.text)), 0
+        for phi, place in self.windows:
+            whole[row : row + len(phi), place] = phi
+            row += len(phi)
+        return whole
+
+
+# -- A page --
+PACES = 4, 100  # points a character that a priming line may have
+
+
+def check_prime(prime: Strokes, plain: Plain = str) -> None:
+    """Raise unless the strokes of a priming line can be those of its text."""
+    if not isinstance(prime, Strokes) or not prime.text.strip():
+        shown = f"{prime!r:.60}"
+        raise ValueError(f"write: prime is {shown}, expected Strokes with the text that they write")
+    check_writable(prime.text, plain)
+    pace = len(prime) / len(prime.text)
+    if not PACES[0] <= pace <= PACES[1]:
+        raise ValueError(
+            f"write: the priming line has {len(prime)} points for "
+            f"{len(prime.text)} characters, {pace:.1f} each; handwriting has "
+            "between 4 and 100, about 22: does the text fit, and is the pen "
+            "sampled at 100 Hz?"
+        )
+
+
+# -- A page --
+PITCH = 1.3  # from line to line, by the height of the tallest
+
+
+def set_page(layout: Sequence[str], lines: Sequence[Strokes]) -> Strokes:
+    """Set lines one below the other, with blank lines and indents kept."""
+    pitch = PITCH * max(ink_height(line) for line in lines)
+    papers = [line.to_absolute() for line in lines]
+    widths = [(p[:, 0].amax() - p[:, 0].amin()).item() for p in papers]
+    letters = sum(len(line.text) for line in lines)
+    rows = [(n, text) for n, text in enumerate(layout) if text.strip()]
+    for paper, (n, text) in zip(papers, rows, strict=True):
+        indent = len(text) - len(text.lstrip())
+        paper[:, 0] += indent * sum(widths) / letters - paper[:, 0].amin()
+        paper[:, 1] += n * pitch - paper[:, 1].median()
+    return Strokes.from_absolute(torch.cat(papers))
+
+
+# -- A page --
+def bind_page(text: str, columns: int, lines: Sequence, seed: int, redraws: int) -> Handwriting:
+    """Set lines, each with its strokes and phi, as one piece of handwriting."""
+    windows, at = [], 0
+    for line in lines:  # where each of its characters stands in the text
+        places = []
+        for char in line.strokes.text:
+            at = text.index(char, at) + 1
+            places.append(at - 1)
+        phi = line.phi[:, : len(places)]
+        windows.append((phi, torch.tensor(places)))
+    page = set_page(wrap(text, columns), [line.strokes for line in lines])
+    source = f"softattn.write, seed {seed}"
+    return Handwriting(page.offsets, text, source, None, seed, redraws, tuple(windows))
+
+
+# -- Hands and jobs --
+def styles() -> dict[str, Strokes]:
+    """The priming lines that come with the weights, each in another hand.
+
+    Returns:
+        name -> Strokes with their text; the model wrote them itself.
+    """
+    file = resources.files("softattn") / "data" / "styles.json"
+    stored = json.loads(file.read_text("utf-8"))["styles"]
+    return {
+        name: Strokes(torch.tensor(line["offsets"]).float(), line["text"], f"style {name}")
+        for name, line in stored.items()
+    }
+
+
+# -- Hands and jobs --
+def choose_hand(style: str | None, prime: Strokes | None, plain: Plain = str) -> Strokes | None:
+    """The line to go on from, by its name or as it is."""
+    if style is not None and prime is not None:
+        raise ValueError(f"write: both style {style!r} and a prime; choose one")
+    if style is not None:
+        known = styles()
+        if not isinstance(style, str) or style not in known:
+            names = ", ".join(known)
+            raise ValueError(f"write: there is no style {style!r}, expected one of {names}")
+        return known[style]
+    if prime is not None:
+        check_prime(prime, plain)
+    return prime
+
+
+# -- Hands and jobs --
+SEEDS = 2**62  # the largest seed
+MOST_BIAS = 100.0  # beyond, exp and softmax have nothing left to sharpen
+
+
+def line_jobs(texts: list, seeds: list, bias, primes) -> list[tuple]:
+    """Judge what lines are asked for: (text, seed, bias, prime) for each."""
+    who, n = "sample_lines", len(texts)
+    single = isinstance(bias, (int, float)) or getattr(bias, "ndim", 1) == 0
+    biases = [bias] * n if single else list(bias)
+    primes = [None] * n if primes is None else list(primes)
+    if not len(seeds) == len(biases) == len(primes) == n or n == 0:
+        raise ValueError(
+            f"{who}: {n} texts, {len(seeds)} seeds, {len(biases)} biases, {len(primes)} primes; give each text its own"
+        )
+    if not all(isinstance(t, str) and t for t in texts):
+        raise ValueError(f"{who}: {texts!r:.60} holds an empty text")
+    seeds = [whole(who, "seed", s, -SEEDS, SEEDS) for s in seeds]
+    biases = [b.item() if isinstance(b, Tensor) else b for b in biases]
+    biases = [real(who, "bias", b, 0, MOST_BIAS) for b in biases]
+    return list(zip(texts, seeds, biases, primes, strict=True))
+
+
+# -- Hands and jobs --
+@contextmanager
+def evaluated(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and back, also after an error."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+# -- Your own hand --
+RATE = 100.0  # points per second in IAM-OnDB
+WIDTH = 8.25 * 20.92  # raw units a character: mean step by points each
+PACE = 12.0, 35.0  # points a character; others are brought to these bounds
+
+
+def resample(piece: np.ndarray, stretch: float) -> np.ndarray:
+    """Points (n, 3) of one stroke, 100 a second, from (m, 4) at any rate."""
+    clock = (piece[:, 2] - piece[0, 2]) * stretch
+    ticks = np.arange(int(clock[-1] * RATE + 1e-3) + 1) / RATE
+    ends = np.zeros(len(ticks))
+    ends[-1] = 1
+    x, y = (np.interp(ticks, clock, piece[:, axis]) for axis in (0, 1))
+    return np.stack([x, y, ends], 1)
+
+
+def check_trace(rows: np.ndarray, text: str) -> None:
+    """Raise ValueError unless rows are x, y, seconds, end of a written line."""
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("from_pad: no text; say what was written")
+    if rows.ndim != 2 or rows.shape[1] != 4 or len(rows) < 2:
+        raise ValueError(f"from_pad: the trace has shape {rows.shape}, expected (N, 4): x, y, seconds, end; N > 1")
+    if not np.isfinite(rows).all() or (np.diff(rows[:, 2]) < 0).any():
+        raise ValueError("from_pad: every number must be finite, and time must not run backwards")
+    if np.ptp(rows[:, 0]) == 0:
+        raise ValueError("from_pad: all points stand above each other; write from left to right")
+
+
+# -- Your own hand --
+def from_pad(trace: Sequence, text: str) -> Strokes:
+    """Turn what a pad recorded into strokes as the corpus has them.
+
+    Args:
+        trace: x, y, time in seconds, end (1 where the pen lifts after the
+            point); shape (N, 4), y down, any unit of length.
+        text: what was written.
+
+    Returns:
+        Strokes at 100 points a second, scaled to the corpus' width of a
+        character. Who is slower or faster than any pen is brought to PACE.
+
+    Raises:
+        ValueError: if there is no text, or the trace is no written line.
+    """
+    try:
+        rows = np.asarray(trace, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError("from_pad: the trace is no table of numbers, expected (N, 4)") from None
+    check_trace(rows, text)
+    pieces = np.split(rows, np.flatnonzero(rows[:-1, 3] == 1) + 1)
+    seconds = sum(piece[-1, 2] - piece[0, 2] for piece in pieces)  # on paper
+    pace = RATE * seconds / len(text)
+    stretch = min(max(pace, PACE[0]), PACE[1]) / pace if pace > 0 else 1.0
+    points = np.concatenate([resample(piece, stretch) for piece in pieces])
+    scale = WIDTH * len(text) / np.ptp(rows[:, 0])
+    return Strokes.from_absolute(scale * points[:, :2], points[:, 2], text, "a pad")
+
+
+# -- Your own hand --
+def writing_pad(text: str = "some other hand") -> Any:
+    """A pad to write on, for a live notebook: mouse, pen or finger.
+
+    Args:
+        text: what is to be written.
+
+    Returns:
+        An anywidget; what was written stands in `.strokes`, None while the
+        pad is empty.
+    """
+    import anywidget
+    import traitlets
+
+    class Pad(anywidget.AnyWidget):
+        _esm = (resources.files("softattn") / "demos" / "pad.js").read_text("utf-8")
+        text = traitlets.Unicode("").tag(sync=True)
+        trace = traitlets.List([]).tag(sync=True)
+
+        @property
+        def strokes(self) -> Strokes | None:
+            return from_pad(self.trace, self.text) if len(self.trace) > 1 else None
+
+    return Pad(text=text)

@@ -1,0 +1,81 @@
+"""The fast writer: its step against forward, its points against the mixture's, rows that do not know each other."""
+
+import math
+
+import pytest
+import torch
+from test_synthesis import network
+
+from softattn import fast_writer
+from softattn.fast_writer import Product, StepNetwork, draw_points, pen_noise, steady_widths
+from softattn.mixture import StrokeMixture
+from softattn.synthesis import encode_texts, pack_weights, sample_lines
+
+
+def test_noise_is_uniform_and_normal_and_can_be_prolonged():
+    numbers = pen_noise(7, 20_000)
+    assert torch.equal(numbers[:50], pen_noise(7, 50)) and not torch.equal(numbers[:50], pen_noise(8, 50))
+    uniform, normal = numbers[:, :2], numbers[:, 2:]
+    assert uniform.min() >= 0 and uniform.max() < 1
+    assert (uniform.mean(0) - 0.5).abs().max() < 5 * math.sqrt(1 / 12 / 20_000)
+    assert normal.mean(0).abs().max() < 5 / math.sqrt(20_000)
+    assert (normal.var(0) - 1).abs().max() < 5 * math.sqrt(2 / 20_000)
+    assert torch.corrcoef(numbers.t()).fill_diagonal_(0).abs().max() < 5 / math.sqrt(20_000)
+
+
+@pytest.mark.parametrize(("layers", "dtype"), [(1, torch.float64), (4, torch.float64), (3, torch.float32)])
+def test_a_step_equals_forward(layers, dtype):
+    model, x = network(layers=layers, dtype=dtype), torch.randn(12, 3, 3, dtype=dtype)
+    text, exact = encode_texts(["Hello World", "a" * 17, "xy"]), 1e-10 if dtype == torch.float64 else 1e-5
+    with torch.no_grad():
+        whole, step = model(x, text), StepNetwork(pack_weights(model))
+        rows = step.start(text.masked_fill(text < 0, step.A))
+        for t in range(12):
+            raw, phi = step.step(x[t], rows)
+            torch.testing.assert_close(raw, whole.raw[t], rtol=exact, atol=exact)
+            torch.testing.assert_close(phi[:, :17] * (text >= 0), whole.phi[t], rtol=exact, atol=exact)
+            torch.testing.assert_close(rows.kappa, whole.kappa[t], rtol=exact, atol=exact)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_point_is_drawn_as_the_mixture_draws_it(dtype):
+    raw, noise, bias = 3 * torch.randn(200, 25), torch.rand(200, 4), 4 * torch.rand(200)
+    raw, noise, bias = raw.to(dtype), noise.to(dtype), bias.to(dtype)
+    raw[:20, 13:21] += 200.0  # wider than any pen: held
+    wanted = StrokeMixture(raw).sample(bias, noise=noise)
+    torch.testing.assert_close(draw_points(raw.clone(), bias[:, None], noise), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("loses", [False, True])
+def test_a_product_is_a_linear_layer_and_its_widths_agree(loses):
+    """Weights that half precision holds, and weights that it does not: then float32 multiplies."""
+    weight, bias, x = torch.randn(70, 33), torch.randn(70), torch.randn(60, 33)
+    weight = weight if loses else weight.bfloat16().float()
+    product = Product(weight, bias)
+    assert product.packed is None or not loses
+    torch.testing.assert_close(product(x), torch.nn.functional.linear(x, weight, bias), rtol=1e-5, atol=1e-5)
+    widths = steady_widths([product])
+    alone = torch.cat([product(row.expand(widths[0], -1))[:1] for row in x])
+    for width in widths:
+        assert torch.equal(product(x[:width]), alone[:width]), "wherever a row stands, and beside whom"
+
+
+@pytest.mark.parametrize("widths", [[1], [4], [4, 12]])
+def test_where_fewer_widths_agree_fewer_lines_stand_side_by_side(monkeypatch, widths):
+    model, texts = network(dtype=torch.float64), ["ink", "a pencil", "paper", "x", "oak", "pens"]
+    wanted, seen, write = sample_lines(model, texts, range(6)), [], fast_writer.write_block
+    monkeypatch.setattr(fast_writer, "steady_widths", lambda products: widths)
+    monkeypatch.setattr(
+        fast_writer, "write_block", lambda n, rows, *a: (seen.append(len(rows.row)), write(n, rows, *a))[1]
+    )
+    for one, other in zip(wanted, sample_lines(model, texts, range(6)), strict=True):
+        torch.testing.assert_close(one.strokes.offsets, other.strokes.offsets, rtol=1e-5, atol=1e-3)
+    assert set(seen) <= set(widths)
+
+
+def test_no_room_is_read_that_was_not_filled(monkeypatch):
+    """Where fresh memory holds NaN, no output is NaN."""
+    fresh, model = torch.Tensor.new_empty, network(hidden=20)
+    monkeypatch.setattr(torch.Tensor, "new_empty", lambda s, *a, **k: fresh(s, *a, **k).fill_(math.nan))
+    for draft in sample_lines(model, ["ink and paper", "pen"], [1, 2]):
+        assert draft.strokes.offsets.isfinite().all() and draft.phi.isfinite().all()

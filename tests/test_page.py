@@ -1,0 +1,121 @@
+"""Pages: wrapping, what is kept of a text, measures of a line, styles, and what a pad recorded."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from softattn import page
+from softattn.page import from_pad, wrap
+from softattn.pen import PRINTABLE, EmbeddedWriter
+from softattn.strokes import Strokes
+
+
+def line(*steps: tuple[float, float, float], text: str = "") -> Strokes:
+    return Strokes(torch.tensor(steps), text)
+
+
+def refusal(call) -> str:
+    with pytest.raises((ValueError, TypeError)) as error:
+        call()
+    return str(error.value)
+
+
+@given(st.text(alphabet=PRINTABLE + "\n", max_size=200), st.integers(8, 60))
+@settings(max_examples=80, deadline=None)
+def test_wrap_keeps_every_sign_and_its_order(text, columns):
+    lines = wrap(text, columns)
+    assert all(len(one) <= columns and one == one.rstrip() for one in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all("  " not in one.strip() for one in lines)
+    assert sum(not one for one in lines) == sum(not one.strip() for one in text.split("\n")), "blank lines stay"
+
+
+def test_wrap_breaks_as_late_as_it_can():
+    assert wrap("one two three", 8) == ["one two", "three"] and wrap("one two", 7) == ["one two"]
+    assert wrap("abcdefghijk l", 5) == ["abcde", "fghij", "k l"]
+    assert wrap("one\ntwo", 20) == ["one", "two"] and wrap(" \n ", 8) == ["", ""]
+    assert wrap("a\r\n\r\n\tb\rc", 9) == ["a", "", "    b", "c"]
+    assert wrap("                 deep indent", 8) == ["    deep", "indent"], "half the columns at most"
+    assert wrap("    abcdefghi", 6) == ["   abc", "defghi"]
+
+
+@pytest.mark.parametrize("columns", [0, -3, True, 2.5, "8", None])
+def test_wrap_refuses_what_is_no_number_of_columns(columns):
+    assert refusal(lambda: wrap("hello", columns)).startswith("wrap: columns is ")
+
+
+def test_slant_and_height_of_lines_that_are_known():
+    zigzag = [(0, 0, 0)] + [(-3, 10, 0), (13, -10, 0)] * 20 + [(0, 0, 1)]
+    assert page.ink_slant(line(*zigzag)) == pytest.approx(0.3)
+    assert page.ink_height(line(*zigzag)) == pytest.approx(10)
+    jump = [(0, 0, 1), (-40, 50, 0), (0, 10, 0), (0, -60, 1)]
+    assert page.ink_slant(line(*jump)) == 0, "a jump is no stroke"
+    assert page.ink_slant(line((0, 0, 0), (5, 0, 1))) == 0
+    hands = [EmbeddedWriter(1, slant=lean).write("a tall pen will help") for lean in (-0.2, 0.1, 0.4)]
+    assert np.diff([page.ink_slant(one) for one in hands]).min() > 0.1
+
+
+# -- the pad -----------------------------------------------------------------------------------------------------------
+
+
+def traced(hand: Strokes, scale=1 / 7, rate=60.0) -> torch.Tensor:
+    xy = hand.to_absolute().double()
+    clock = torch.arange(len(xy)) / rate
+    return torch.cat([xy[:, :2] * scale, clock[:, None], xy[:, 2:]], 1)
+
+
+def test_a_pad_at_the_corpus_rate_gives_the_line_itself():
+    hand = EmbeddedWriter(4).write("some other hand")
+    width = np.ptp(hand.to_absolute()[:, 0].numpy())
+    back = from_pad(traced(hand, 1 / 7, 100.0), hand.text)
+    assert len(back) == len(hand) and torch.equal(back.offsets[:, 2], hand.offsets[:, 2])
+    torch.testing.assert_close(
+        back.offsets[:, :2], hand.offsets[:, :2] * (page.WIDTH * len(hand.text) / width), rtol=1e-3, atol=0.1
+    )
+    assert (back.text, back.source) == (hand.text, "a pad")
+
+
+@pytest.mark.parametrize("rate", [30.0, 60.0, 240.0])
+def test_a_pad_is_resampled(rate):
+    hand = EmbeddedWriter(4).write("some other hand")
+    pens = int(hand.offsets[:, 2].sum())
+    back = from_pad(traced(hand, 2.0, rate), hand.text)
+    assert int(back.offsets[:, 2].sum()) == pens
+    seconds = (len(hand) - pens) / rate
+    low, high = (bound * len(hand.text) for bound in page.PACE)
+    assert len(back) == pytest.approx(min(max(100 * seconds, low), high) + pens / 2, abs=pens)
+    width = np.ptp(back.to_absolute()[:, 0].numpy())
+    assert width / len(hand.text) == pytest.approx(page.WIDTH, rel=0.05)
+
+
+def test_dots_survive_the_pad():
+    back = from_pad([[0, 0, 0.0, 0], [50, 0, 0.5, 1], [20, -20, 0.9, 1], [25, -20, 1.2, 1]], "i")
+    assert int(back.offsets[:, 2].sum()) == 3 and back.offsets[-2:, 2].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("trace", "text", "words"),
+    [
+        ([[0, 0, 0, 0], [1, 0, 1, 1]], " ", "no text; say what was written"),
+        ([[0, 0, 0, 1]], "a", "shape (1, 4), expected (N, 4)"),
+        ([[0, 0, 0], [1, 0, 1]], "a", "shape (2, 3), expected (N, 4)"),
+        ([[0, 0, 0, 0], [1, math.nan, 1, 1]], "a", "must be finite"),
+        ([[0, 0, 1, 0], [1, 0, 0, 1]], "a", "time must not run backwards"),
+        ([[0, 0, 0, 0], [0, 9, 1, 1]], "a", "write from left to right"),
+    ],
+)
+def test_the_pad_refuses(trace, text, words):
+    assert words in refusal(lambda: from_pad(trace, text))
+
+
+def test_the_pad_is_a_widget_that_gives_strokes():
+    pytest.importorskip("anywidget")
+    pad = page.writing_pad("a pen")
+    assert pad.strokes is None and pad.text == "a pen" and "export default" in pad._esm
+    hand = EmbeddedWriter(4).write("a pen")
+    pad.trace = traced(hand).tolist()
+    assert pad.strokes == from_pad(traced(hand), "a pen")
