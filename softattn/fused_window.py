@@ -168,10 +168,11 @@ def make_grads(steps: Steps, peephole: Tensor | None, last) -> Grads:
     (T, B, _, H), (*_, K) = steps.z.shape, steps.asked.shape
     zeros, empty = steps.c.new_zeros, steps.c.new_empty
     A = steps.hw.shape[2] - H
-    each = torch.empty_like(steps.z), empty(T, B, 3, K), empty(T, B, A)
-    running = zeros(B, H + A), zeros(B, H), zeros(B, K)
+    dz, dws = torch.empty_like(steps.z), empty(T, B, A)
+    dhats, dkappa = empty(T, B, 3, K), zeros(B, K)
+    dhw, dc = zeros(B, H + A), zeros(B, H)
     p = None if peephole is None else zeros(B, 3, H)
-    grads = Grads(*each, *running, zeros(B, 4, H), p)
+    grads = Grads(dz, dhats, dws, dhw, dc, dkappa, zeros(B, 4, H), p)
     dh, dw = grads.hw.split([H, A], 1)
     for grad, given in zip((dh, grads.c, dw), last, strict=True):
         if given is not None:
@@ -182,8 +183,9 @@ def make_grads(steps: Steps, peephole: Tensor | None, last) -> Grads:
 # -- All steps, back --
 @dataclass
 class Scratch:
-    """Memory that each step back overwrites, and a matrix turned once."""
+    """Memory that each step back overwrites, a view, a matrix turned once."""
 
+    dh: Tensor  # (B, H), of grads.hw
     tanh_c: Tensor  # (B, H)
     work: Tensor  # (B, H)
     gates: Tensor  # (B, 4, H)
@@ -194,12 +196,10 @@ class Scratch:
 
 def make_scratch(grads: Grads, weights: Weights) -> Scratch:
     """Make room for one step back."""
-    work, gates, hw = (torch.empty_like(a) for a in (grads.c, grads.bias, grads.hw.t()))
-    hw_t = weights.hw.t().contiguous()
-    return Scratch(
-        work, torch.empty_like(work), gates, torch.empty_like(gates),
-        hw.to(weights.hw.dtype), hw_t,
-    )  # fmt: skip
+    like, c, z, hw = torch.empty_like, grads.c, grads.bias, grads.hw
+    product = weights.hw.new_empty(hw.shape[1], hw.shape[0])
+    turned, dh = weights.hw.t().contiguous(), hw[:, : c.shape[1]]
+    return Scratch(dh, like(c), like(c), like(z), like(z), product, turned)
 
 
 # -- All steps, back --
@@ -212,7 +212,7 @@ def cell_back(t, steps: Steps, grads: Grads, weights: Weights, c, s: Scratch):
         gates, dz = s.gates.copy_(gates), s.dz
         open_gates(gates, c, p, out=s.work)
     close_gates(
-        gates, c, steps.c[t + 1], p, grads.hw[:, :H], grads.c, dz,
+        gates, c, steps.c[t + 1], p, s.dh, grads.c, dz,
         grads.peephole, s.tanh_c, s.work,
     )  # fmt: skip
     grads.bias.add_(dz)
@@ -307,7 +307,8 @@ class WindowFunction(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, dhs, dws, dkappas, dphis, *last):
         x, chars, rows, reset, u, *kept = ctx.saved_tensors
-        weights, steps = Weights(*kept[:6]), Steps(*kept[6:])
+        w_x, w_hw, b, p, v, v_b, *kept = kept
+        weights, steps = Weights(w_x, w_hw, b, p, v, v_b), Steps(*kept)
         grads = make_grads(steps, weights.peephole, last)
         above, dx, dchars = (dhs, dws, dkappas, dphis), None, None
         with no_autocast(x.device.type):
@@ -331,7 +332,7 @@ def window_sequence(
     x: Tensor, chars: Tensor, state: tuple, weights: tuple,
     mask: Tensor | None = None, reset: Tensor | None = None,
     rows: Tensor | None = None,
-) -> tuple:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor, Tensor, tuple]:  # fmt: skip
     """Take a peephole LSTM and its soft window through whole sequences.
 
     Args:

@@ -34,11 +34,11 @@ def _check_sizes(owner: str, pace: float, **sizes: int) -> None:
     """Raise ValueError unless sizes are whole, from 1 on, and pace is > 0."""
     for name, size in sizes.items():
         whole = isinstance(size, Integral) and not isinstance(size, bool)
-        if not whole or size < 1:
+        if not whole or int(size) < 1:
             words = "expected a whole number, at least 1"
             raise ValueError(f"{owner}: {name} is {size!r}, {words}")
     number = isinstance(pace, Real) and not isinstance(pace, bool)
-    if not number or not 0 < pace < math.inf:
+    if not number or not 0 < float(pace) < math.inf:
         words = "expected characters per step, above 0"
         raise ValueError(f"{owner}: pace is {pace!r}, {words}")
 
@@ -107,7 +107,10 @@ class SoftWindow(nn.Module):
         bells = alpha[..., None] * torch.exp(-beta[..., None] * d**2)
         return bells.sum(-2)  # eq. 46
 
-    def forward(self, h, kappa, chars, mask=None) -> tuple[Tensor, ...]:
+    def forward(
+        self, h: Tensor, kappa: Tensor, chars: Tensor,
+        mask: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
         """Move the window one step and look through it.
 
         Args:
@@ -259,27 +262,27 @@ class WindowLSTM(LSTMCell):
         Raises:
             ValueError: if a shape or a type does not fit.
         """
-        x, chars, state = _ready(self, x, chars, mask, state, reset, rows)
+        x, chars, now = _ready(self, x, chars, mask, state, reset, rows)
         if use_fused(fused, self, WindowLSTM, x, chars, window=SoftWindow):
             lstm = self.weight_x, self.weight_h, self.weight_w, self.bias
             more = self.peephole, self.window.weight, self.window.bias
-            given = x, chars, state, (*lstm, *more), mask, reset, rows
-            *out, last = window_sequence(*given)  # the same numbers
-            return WindowOutput(*out, WindowState(*last))
+            given = x, chars, now, (*lstm, *more), mask, reset, rows
+            h, w, phi, kappa, last = window_sequence(*given)  # the same
+            return WindowOutput(h, w, phi, kappa, WindowState(*last))
         texts, masks = (texts_by_step(a, rows, len(x)) for a in (chars, mask))
         kept = []
         for t, x_t in enumerate(x.unbind()):  # T steps
             if reset is not None:
                 new = reset[t, :, None]
-                state = [a.masked_fill(new, 0) for a in state]
-            h, c, kappa, w = state
+                now = WindowState(*(a.masked_fill(new, 0) for a in now))
+            h, c, kappa, w = now
             z = x_t @ self.weight_x + h @ self.weight_h + w @ self.weight_w
             h, c = self.gates(z + self.bias, c)  # eq. 52
             w, phi, kappa = self.window(h, kappa, texts[t], masks[t])
-            state = h, c, kappa, w.to(h.dtype)
-            kept.append((h, state[3], phi, kappa))
-        out = map(torch.stack, zip(*kept, strict=True))
-        return WindowOutput(*out, WindowState(*state))
+            now = WindowState(h, c, kappa, w.to(h.dtype))
+            kept.append((h, now.w, phi, kappa))
+        h, w, phi, kappa = map(torch.stack, zip(*kept, strict=True))
+        return WindowOutput(h, w, phi, kappa, now)
 
 
 # -- Inside the recurrence --
@@ -298,9 +301,8 @@ def _ready(lstm: WindowLSTM, x, chars, mask, state, reset, rows):
         _check(name, "rows", rows, torch.int64, T=T, B=B)
         seen = rows.device.type == "cpu" and not torch.compiler.is_compiling()
         if seen and not 0 <= rows.min() <= rows.max() < N:
-            low, high = rows.min().item(), rows.max().item()
-            words = f"{low} to {high}, expected texts from 0 to {N - 1}"
-            raise ValueError(f"{name}: rows holds {words}")
+            words = f"{int(rows.min())} to {int(rows.max())}, expected texts"
+            raise ValueError(f"{name}: rows holds {words} 0 to {N - 1}")
     start = lstm.start(B)
     state = start if state is None else state
     if not isinstance(state, tuple | list) or len(state) != 4:
@@ -312,7 +314,8 @@ def _ready(lstm: WindowLSTM, x, chars, mask, state, reset, rows):
         _check(name, f"state {letter}", given, B=B, **{letter: size})
     exact = torch.promote_types(format, torch.float32)
     formats = zip(state, (format, exact, exact, format), strict=True)
-    return x.to(format), chars.to(format), tuple(a.to(f) for a, f in formats)
+    state = WindowState(*(a.to(f) for a, f in formats))
+    return x.to(format), chars.to(format), state
 
 
 # -- A staircase known in advance --
@@ -331,11 +334,11 @@ def symbol_copies(
     if min(batch, symbols, length, longest) < 1:
         sizes = f"{batch}, {symbols}, {length}, {longest}"
         raise ValueError(f"symbol_copies: sizes {sizes}, expected 1 or more")
-    there = dict(generator=generator, device=generator.device)
-    text = torch.randint(symbols, (batch, length), **there)
-    copies = torch.randint(1, longest + 1, (batch, length), **there)
-    T, ends = length * (1 + longest) // 2, copies.cumsum(1)  # (B, U)
-    steps = torch.arange(T, device=generator.device)[:, None, None]
+    size, there = (batch, length), generator.device
+    draw = lambda low, high: torch.randint(low, high, size, generator=generator, device=there)
+    text, copies = draw(0, symbols), draw(1, longest + 1)  # (B, U)
+    T, ends = length * (1 + longest) // 2, copies.cumsum(1)
+    steps = torch.arange(T, device=there)[:, None, None]
     place = (steps >= ends).sum(2).clamp(max=length - 1)  # (T, B)
     beat = torch.zeros_like(place)
     beat[1:] = place[1:] - place[:-1]
@@ -360,7 +363,7 @@ def _pairs(owner: str, phi, truth, which, lag):
     if which is not None:
         count = count & _check(owner, "which", which, torch.bool, T=T, B=B)
     whole = isinstance(lag, Integral) and not isinstance(lag, bool)
-    if not whole or abs(lag) >= T:
+    if not whole or abs(int(lag)) >= T:
         words = f"expected a whole number of points, below T = {T}"
         raise ValueError(f"{owner}: lag is {lag!r}, {words}")
     if truth.max() >= U:
@@ -368,6 +371,7 @@ def _pairs(owner: str, phi, truth, which, lag):
         raise ValueError(f"{owner}: truth names {truth.max()}, {words}")
     if not (phi.isfinite() & (phi >= 0)).all():
         raise ValueError(f"{owner}: phi holds NaN, inf or a number below 0")
+    lag = int(lag)
     first, last = max(0, -lag), T - max(0, lag)
     later = slice(first + lag, last + lag)
     return phi[first:last], truth[later], count[later]
