@@ -200,9 +200,9 @@ def test_bad_text(text, message):
     ("hand", "message"),
     [
         ({"font": "gothic"}, "font 'gothic' is unknown, expected scripts"),
-        ({"connect": 1.5}, "connect is 1.5, expected a probability"),
-        ({"size": -1}, "size is -1, expected a number from 20 to 5000"),
-        ({"wobble": float("nan")}, "wobble is nan, expected a number"),
+        ({"connect": 1.5}, "connect is 1.5, expected a finite number from 0 to 1"),
+        ({"size": -1}, "size is -1, expected a finite number from 20 to 5,000"),
+        ({"wobble": float("nan")}, "wobble is nan, expected a finite number"),
         ({"colour": "red"}, r"unknown \['colour'\], expected fields of Hand: font"),
     ],
 )
@@ -228,8 +228,81 @@ def test_embedded_text():
     short = [embedded_text(rng, 1, 21) for _ in range(200)]
     assert all(1 <= len(text) <= 21 for text in short)
     for low, high in ((0, 44), (30, 44)):
-        with pytest.raises(ValueError, match=f"low={low}, high={high}; expected"):
+        with pytest.raises(ValueError, match="embedded_text: (low|high) is"):
             embedded_text(rng, low, high)
+
+
+# ---- Wrong types
+
+
+@pytest.mark.parametrize("seed", [None, True, 1.0, "1", [1], -1, float("nan")])
+def test_bad_seed(seed):
+    with pytest.raises((TypeError, ValueError), match="^EmbeddedWriter: seed is"):
+        EmbeddedWriter(seed)
+
+
+def test_numpy_seed():
+    assert EmbeddedWriter(np.int64(5)).write("a") == EmbeddedWriter(5).write("a")
+    assert EmbeddedWriter(10**30).write("a").source == f"embedded/{10**30}"
+
+
+@pytest.mark.parametrize("text", [None, 3, b"ink", ["i"], np.array("a")])
+def test_text_of_another_type(text):
+    with pytest.raises(TypeError, match="^EmbeddedWriter.write: text is a"):
+        EmbeddedWriter(0).write(text)
+
+
+@pytest.mark.parametrize("field", [name for name in Hand.__dataclass_fields__ if name != "font"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, None, "1", 1e9, [0.5]])
+def test_no_field_of_a_hand_takes_nonsense(field, value):
+    with pytest.raises((TypeError, ValueError), match=f"^Hand: {field} is"):
+        EmbeddedWriter(0, **{field: value})
+    with pytest.raises((TypeError, ValueError), match="^Hand"):
+        Hand.draw(value)
+
+
+def test_font_of_another_type():
+    for font in (None, 3, ["scripts"]):
+        with pytest.raises(ValueError, match="^Hand: font .* is unknown"):
+            Hand(font=font)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"rng": None}, {"rng": 3}, {"low": True}, {"low": 1.5}, {"low": -1}, {"low": None}, {"high": float("nan")},
+     {"high": "44"}, {"high": 10**30}],
+)  # fmt: skip
+def test_embedded_text_wrong_types(arguments):
+    with pytest.raises((TypeError, ValueError), match="^embedded_text: "):
+        embedded_text(**{"rng": np.random.default_rng(0)} | arguments)
+
+
+def test_a_long_line_of_embedded_text():
+    assert 900 <= len(embedded_text(np.random.default_rng(0), 900, 920)) <= 920
+
+
+VIA, FIRST, TIME = np.zeros((3, 2)), np.array([True, False, False]), np.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"via": "abc"}, "via came as"), ({"via": np.zeros((0, 2))}, "via has shape"),
+     ({"via": np.zeros((3, 3))}, "via has shape"), ({"via": np.full((3, 2), np.nan)}, "must be finite"),
+     ({"first": FIRST[:2]}, "first has shape"), ({"first": ~FIRST}, "first.0. is false"),
+     ({"time": TIME[:1]}, "time"), ({"time": -TIME}, "0 to 10,000,000"), ({"time": TIME * 1e9}, "0 to 10,000,000"),
+     ({"time": None}, "time came as"), ({"overlap": -1}, "overlap is -1"),
+     ({"overlap": float("nan")}, "overlap is nan"), ({"overlap": None}, "overlap is None"), ({"overlap": True}, "overlap is True")],
+)  # fmt: skip
+def test_bad_path(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=f"^pen_path: .*{message}"):
+        pen_path(**{"via": VIA, "first": FIRST, "time": TIME, "overlap": 1.0} | arguments)
+
+
+@pytest.mark.parametrize("u", ["abc", None, [None], 3j])
+def test_minimum_jerk_of_no_number(u):
+    with pytest.raises(TypeError, match="^minimum_jerk: u came as"):
+        minimum_jerk(u)
+    assert minimum_jerk([0, 1, 0.5]).tolist() == [0, 1, 0.5]
 
 
 # ---- The demo
