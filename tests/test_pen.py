@@ -291,7 +291,8 @@ VIA, FIRST, TIME = np.zeros((3, 2)), np.array([True, False, False]), np.ones(3)
      ({"first": FIRST[:2]}, "first has shape"), ({"first": ~FIRST}, "first.0. is false"),
      ({"time": TIME[:1]}, "time"), ({"time": -TIME}, "0 to 10,000,000"), ({"time": TIME * 1e9}, "0 to 10,000,000"),
      ({"time": None}, "time came as"), ({"overlap": -1}, "overlap is -1"),
-     ({"overlap": float("nan")}, "overlap is nan"), ({"overlap": None}, "overlap is None"), ({"overlap": True}, "overlap is True")],
+     ({"overlap": float("nan")}, "overlap is nan"), ({"overlap": None}, "overlap is None"),
+     ({"overlap": True}, "overlap is True")],
 )  # fmt: skip
 def test_bad_path(arguments, message):
     with pytest.raises((TypeError, ValueError), match=f"^pen_path: .*{message}"):
