@@ -61,8 +61,8 @@ class Port(nn.Module):
         for mine, its in ((self.encoder, model.encoder), (self.decoder, model.decoder)):
             yield from ((mine.weight_ih, its.weight_x.T), (mine.weight_hh, its.weight_h.T), (mine.bias_ih, its.bias))
         for whole, parts in (
-            (model.guess, (self.mu, self.log_sigma)),
-            (model.hand, (self.read_aim, self.write_aim, self.patch)),
+            (model.posterior, (self.mu, self.log_sigma)),
+            (model.write_head, (self.read_aim, self.write_aim, self.patch)),
         ):
             sizes = [len(part.bias) for part in parts]
             for part, weight, bias in zip(parts, whole.weight.split(sizes), whole.bias.split(sizes), strict=True):
@@ -111,7 +111,7 @@ def bound(model, x, noise):
     """The bound of either, from the same noise."""
     if isinstance(model, Port):
         return model(x, noise)
-    model._noise = lambda n, generator: noise
+    DRAW.noise = lambda self, n, generator: noise  # both from the same
     return model(x).nll_bound
 
 

@@ -41,7 +41,13 @@ class Run(vae.Run):
     def __init__(self, args, mean_image):
         torch.manual_seed(args.seed)
         self.config = dict(
-            image_shape=[1, 28, 28], steps=64, hidden=256, latent=100, read=2, write=5, attention=args.attention
+            image_shape=[1, 28, 28],
+            steps=64,
+            hidden=256,
+            latent=100,
+            read_size=2,
+            write_size=5,
+            attention=args.attention,
         )
         self.model = DRAW(**self.config).to(args.device)
         with torch.no_grad():

@@ -12,7 +12,9 @@ from torch import distributions as D
 
 import softattn
 from softattn.draw import BOUND, DRAW
+from softattn.filterbank import Filterbank
 from softattn.images import binarise, embedded_digits
+from softattn.lstm import LSTMCell
 from softattn.vae import bernoulli_nats, kl_from_standard
 
 # the bound in nats of softattn.load("draw-mnist") on 40 embedded digits, see test_the_weights_reproduce_a_stored_figure
@@ -24,7 +26,7 @@ PLACES = [name for name, _ in DRAW((1, 5, 5), 1, 2, 1, 2, 2).named_parameters()]
 
 def tiny(shape=(1, 8, 8), steps=3, hidden=6, latent=4, read=2, write=3, dtype=torch.float64, device="cpu", **options):
     """A small model whose weights are all far from where they start: no gradient is zero by chance."""
-    model = DRAW(shape, steps, hidden, latent, read, write, **options)
+    model = DRAW(shape, steps, hidden, latent, read, write, **options)  # read_size, write_size
     g = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for p in model.parameters():
@@ -41,8 +43,8 @@ def seeded(seed=3):
 
 
 def both_ways(model, x, keep=False):
-    """The same pass by the hand-written backward and, because x asks for a gradient, by autograd."""
-    return model(x, seeded(), keep=keep), model(x.clone().requires_grad_(), seeded(), keep=keep)
+    """The same pass by the hand-written backward, and by the plain loop and autograd."""
+    return model(x, seeded(), keep=keep, fused=True), model(x, seeded(), keep=keep, fused=False)
 
 
 def mixed(out, seed=4):
@@ -106,7 +108,7 @@ def test_far_aims_and_saturated_logarithms_keep_the_gradient_right():
     """Grids far outside, tiny and huge: the logarithms are held between -BOUND and BOUND."""
     model, x = tiny((1, 6, 9), 4), pictures(shape=(1, 6, 9))
     with torch.no_grad():
-        model.hand.bias[:10] = torch.tensor([3.0, -2.0, 9.0, 2.0, -3.0, -1.5, 2.0, -4.0, -8.0, 1.0])
+        model.write_head.bias[:10] = torch.tensor([3.0, -2.0, 9.0, 2.0, -3.0, -1.5, 2.0, -4.0, -8.0, 1.0])
     fast, slow = both_ways(model, x)
     torch.testing.assert_close(fast.nll_bound, slow.nll_bound, rtol=1e-10, atol=0)
     got, want = gradients(model, mixed(fast)), gradients(model, mixed(slow))
@@ -122,7 +124,7 @@ def test_gradient_by_finite_differences():
         out = model(x, seeded())
         return out.nll_bound, out.kl
 
-    assert torch.autograd.gradcheck(bound, tuple(model.parameters()), atol=1e-6)
+    assert torch.autograd.gradcheck(bound, tuple(model.parameters()), atol=1e-6, fast_mode=True)
 
 
 def test_gradient_of_the_images_by_finite_differences():
@@ -161,7 +163,7 @@ def test_bfloat16_products_are_close_and_nats_stay_float32(device):
     want_grads = gradients(model, want.nll_bound.mean())
     with torch.autocast(device.type, torch.bfloat16):
         out, slow = both_ways(model, x, keep=True)
-        film = model.film(3, seeded())
+        film = model.trajectory(3, seeded())
     for got in (out, slow):
         for part in (got.nll_bound, got.kl, got.logits, got.canvases, got.read_boxes, got.write_boxes):
             assert part.dtype == torch.float32
@@ -248,7 +250,7 @@ def loop_draw(model, x, noise):
     c, (h_enc, c_enc, h_dec, c_dec) = w["canvas"], w["start"]
     kls, canvases, reads, writes = [], [], [], []
     for z_noise in noise:
-        told = w["hand.weight"] @ h_dec + w["hand.bias"]
+        told = w["write_head.weight"] @ h_dec + w["write_head.bias"]
         error = x - sigmoid(c)  # eq. 3
         if model.attention:  # eq. 4 and 27
             N = model.reader.n
@@ -264,11 +266,11 @@ def loop_draw(model, x, noise):
         else:
             seen = [*x.ravel(), *error.ravel()]
         h_enc, c_enc = loop_cell(w, "encoder", np.array([*seen, *h_dec]), h_enc, c_enc)  # eq. 5
-        mu, log_sigma = np.split(w["guess.weight"] @ h_enc + w["guess.bias"], 2)  # eq. 1, 2
+        mu, log_sigma = np.split(w["posterior.weight"] @ h_enc + w["posterior.bias"], 2)  # eq. 1, 2
         kls.append(sum(0.5 * (m**2 + math.exp(s) ** 2 - 2 * s - 1) for m, s in zip(mu, log_sigma, strict=True)))
         z = mu + np.exp(log_sigma) * z_noise  # eq. 6
         h_dec, c_dec = loop_cell(w, "decoder", z, h_dec, c_dec)  # eq. 7
-        told = w["hand.weight"] @ h_dec + w["hand.bias"]
+        told = w["write_head.weight"] @ h_dec + w["write_head.bias"]
         added, box = loop_write(w, told, shape, model.attention and model.writer.n, model.attention)
         c = c + added  # eq. 8
         canvases.append(c)
@@ -308,13 +310,13 @@ def test_generation_equals_loops_over_equations_13_to_16(device, attention):
     shape = (2, 6, 9)
     model = tiny(shape, 3, device=device, attention=attention)
     w = {name: p.detach().cpu().numpy() for name, p in model.named_parameters()}
-    film = model.film(2, seeded())
+    film = model.trajectory(2, seeded())
     noise = torch.randn(3, 2, 4, generator=seeded()).double().numpy()
     for n in range(2):
         c, h, cell = w["canvas"], w["start"][2], w["start"][3]
         for t in range(3):
             h, cell = loop_cell(w, "decoder", noise[t, n], h, cell)
-            added, box = loop_write(w, w["hand.weight"] @ h + w["hand.bias"], shape, 3, attention)
+            added, box = loop_write(w, w["write_head.weight"] @ h + w["write_head.bias"], shape, 3, attention)
             c = c + added
             assert np.abs(film.canvases[t, n].cpu().numpy() - c).max() < 1e-10
             if attention:
@@ -330,7 +332,9 @@ def test_the_bound_is_its_parts(device, attention):
     model, x = tiny(device=device, attention=attention), pictures(device=device)
     out = model(x, seeded(), keep=True)
     noise = torch.randn(3, 5, 4, generator=seeded()).to(x)
-    c, mu, log_sigma, aims, canvases = model.unrolled(x, noise)
+    mu, log_sigma, c = out.mu, out.log_sigma, out.logits
+    assert torch.equal(out.noise, noise) and torch.equal(out.canvases[-1], c)
+    torch.testing.assert_close(out.z, mu + log_sigma.exp() * noise)
     normal = D.Normal(torch.zeros_like(mu), torch.ones_like(mu))
     kl = D.kl_divergence(D.Normal(mu, log_sigma.exp()), normal).sum(2)
     torch.testing.assert_close(out.kl, kl, rtol=1e-10, atol=1e-12)
@@ -338,21 +342,19 @@ def test_the_bound_is_its_parts(device, attention):
     nll = -D.Bernoulli(logits=c).log_prob(x).sum((1, 2, 3))
     torch.testing.assert_close(out.nll_bound, nll + kl.sum(0), rtol=1e-10, atol=0)
     torch.testing.assert_close(out.reconstruction, torch.sigmoid(out.logits))
-    assert aims.shape == (4, 5, 2, 5 if attention else 0)
-    torch.testing.assert_close(canvases, out.canvases)
 
 
 def test_the_last_canvas_is_the_first_and_all_that_was_written():
     model, x = tiny(steps=4), pictures()
-    noise = torch.randn(4, 5, 4, generator=seeded()).double()
     written = []
-    model.write = lambda told: written.append(DRAW.write(model, told)) or written[-1]
-    c, *_, canvases = model.unrolled(x, noise)
+    model.write = lambda said: written.append(DRAW.write(model, said)) or written[-1]
+    out = model(x, seeded(), keep=True)
     assert len(written) == 4
-    torch.testing.assert_close(c, model.canvas + torch.stack(written).sum(0), rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(canvases, model.canvas + torch.stack(written).cumsum(0), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(out.logits, model.canvas + torch.stack(written).sum(0), rtol=1e-12, atol=1e-12)
+    canvases = model.canvas + torch.stack(written).cumsum(0)
+    torch.testing.assert_close(out.canvases, canvases.detach(), rtol=1e-12, atol=1e-12)
     del model.write
-    torch.testing.assert_close(model(x, seeded()).logits, c)
+    torch.testing.assert_close(model(x, seeded(), fused=True).logits, out.logits)
 
 
 def test_read_and_write_are_the_filterbank_s():
@@ -361,7 +363,7 @@ def test_read_and_write_are_the_filterbank_s():
     ink = torch.rand(x.shape, generator=seeded(), dtype=torch.float64)
     limit = torch.cat([told[:, :2], BOUND * torch.tanh(told[:, 2:5] / BOUND)], 1)
     want = [model.reader.read(image, limit).flatten(1) for image in (x, x - ink)]
-    torch.testing.assert_close(model.read(x, ink, told), torch.cat(want, 1))
+    torch.testing.assert_close(model.read(x, x - ink, told), torch.cat(want, 1))
     limit = torch.cat([told[:, 5:7], BOUND * torch.tanh(told[:, 7:10] / BOUND)], 1)
     torch.testing.assert_close(model.write(told), model.writer.write(told[:, 10:].view(5, 2, 4, 4), limit))
 
@@ -369,7 +371,7 @@ def test_read_and_write_are_the_filterbank_s():
 def test_a_fresh_model_starts_wide_centred_and_soft():
     model = DRAW((1, 28, 28), steps=2)
     with torch.no_grad():
-        model.hand.weight.zero_()
+        model.write_head.weight.zero_()
     x = pictures(3, (1, 28, 28), dtype=torch.float32)
     out = model(x, seeded())
     wide = torch.tensor([13.5, 13.5, 27.0, 27.0])
@@ -377,7 +379,7 @@ def test_a_fresh_model_starts_wide_centred_and_soft():
     half = torch.tensor([13.5, 13.5, 13.5, 13.5])
     torch.testing.assert_close(out.read_boxes, half.expand(2, 3, 4), rtol=1e-4, atol=1e-4)
     for bank, part in ((model.reader, slice(5)), (model.writer, slice(5, 10))):
-        raw = model.hand.bias[None, part].detach()
+        raw = model.write_head.bias[None, part].detach()
         raw = torch.cat([raw[:, :2], BOUND * torch.tanh(raw[:, 2:] / BOUND)], 1)
         _, _, delta, sigma2, _ = bank.params(raw)
         assert sigma2.sqrt().item() == pytest.approx(delta.item() / 2, rel=1e-4)
@@ -392,7 +394,7 @@ def prior_canvas(model, z):
     canvas = model.canvas.expand(z.shape[1], -1, -1, -1)
     for z_t in z:
         h, c = model.decoder(z_t, (h, c))
-        canvas = canvas + model.write(model.hand(h))
+        canvas = canvas + model.write(model.write_head(h))
     return canvas.detach()
 
 
@@ -411,7 +413,7 @@ def test_the_importance_estimate_comes_near_the_truth_from_above(steps, nodes):
     shape = (1, 4, 5)
     model, x = tiny(shape, steps, 4, latent=1, read=2, write=2), pictures(4, shape)
     with torch.no_grad():
-        model.guess.weight *= 0.5
+        model.posterior.weight *= 0.5
     exact = quadrature(model, x, nodes)
     assert (exact - quadrature(model, x, nodes - 9)).abs().max() < 1e-3  # the quadrature is fine enough
     many = x.repeat(100, 1, 1, 1)
@@ -442,7 +444,8 @@ def test_the_importance_weight_is_p_over_q(device):
     model, x = tiny(device=device), pictures(device=device)
     got = model.importance_nats(x, 1, seeded())
     noise = torch.randn(3, 5, 4, generator=seeded()).to(x)
-    c, mu, log_sigma, _, _ = model.unrolled(x, noise)
+    out = model(x, seeded())
+    c, mu, log_sigma = out.logits, out.mu, out.log_sigma
     q = D.Normal(mu, log_sigma.exp())
     z = mu + log_sigma.exp() * noise
     ratio = (D.Normal(torch.zeros_like(mu), torch.ones_like(mu)).log_prob(z) - q.log_prob(z)).sum((0, 2))
@@ -458,7 +461,7 @@ def test_the_importance_weight_is_p_over_q(device):
 def test_films_and_pictures_come_from_the_seed(device, attention):
     shape = (2, 6, 9)
     model = tiny(shape, 4, device=device, attention=attention)
-    one, two, other = (model.film(5, seeded(s)) for s in (8, 8, 9))
+    one, two, other = (model.trajectory(5, seeded(s)) for s in (8, 8, 9))
     assert torch.equal(one.canvases, two.canvases) and not torch.equal(one.canvases, other.canvases)
     assert one.canvases.shape == (4, 5, *shape) and not one.canvases.requires_grad
     if attention:
@@ -470,7 +473,7 @@ def test_films_and_pictures_come_from_the_seed(device, attention):
     assert picture.min() > 0 and picture.max() < 1 and not picture.requires_grad
     z = torch.randn(4, 5, 4, generator=seeded(8)).to(picture)
     torch.testing.assert_close(picture, torch.sigmoid(prior_canvas(model, z)))
-    assert model.generate(0).shape == (0, *shape) and model.film(0).canvases.shape == (4, 0, *shape)
+    assert model.generate(0).shape == (0, *shape) and model.trajectory(0).canvases.shape == (4, 0, *shape)
     torch.manual_seed(1)
     assert not torch.equal(model.generate(1), model.generate(1))  # without a generator: the global one
 
@@ -479,14 +482,14 @@ def test_a_box_covers_what_was_written():
     """A hand that always writes one small patch: the ink lies inside its box, pixels counted from 0."""
     model = tiny((1, 20, 30), 1)
     with torch.no_grad():
-        model.hand.weight.zero_()
+        model.write_head.weight.zero_()
         aim = torch.tensor(
             [2 * 21.0 / 31 - 1, 2 * 6.0 / 21 - 1, -2.0, math.log(4 / 29), 0.0]
         )  # column 20, row 5, from 0
-        model.hand.bias[5:10] = torch.cat([aim[:2], BOUND * torch.atanh(aim[2:] / BOUND)])
-        model.hand.bias[10:] = 1.0
+        model.write_head.bias[5:10] = torch.cat([aim[:2], BOUND * torch.atanh(aim[2:] / BOUND)])
+        model.write_head.bias[10:] = 1.0
         model.canvas.zero_()
-    film = model.film(1)
+    film = model.trajectory(1)
     assert film.write_boxes[0, 0].tolist() == pytest.approx([20, 5, 4, 4], rel=1e-5)
     ink = film.canvases[0, 0, 0]
     rows, columns = torch.arange(20.0).double(), torch.arange(30.0).double()
@@ -506,18 +509,23 @@ def test_no_weight_belongs_to_a_step(device):
     model.steps = 7
     out = model(x, seeded(), keep=True)
     assert out.kl.shape == (7, 5) and out.canvases.shape[0] == 7 and out.write_boxes.shape == (7, 5, 4)
-    assert model.film(2, seeded()).canvases.shape[0] == 7
+    assert model.trajectory(2, seeded()).canvases.shape[0] == 7
     assert set(gradients(model, out.nll_bound.sum())) == set(shapes[0]) == set(PLACES)
 
 
-def test_a_model_stopped_early_is_the_same_model_with_fewer_steps():
+def test_a_model_stopped_early_is_the_same_model_with_fewer_steps(monkeypatch):
     """The first steps do not know how many follow: what `stopped` of the card rests on."""
     model, x = tiny(steps=5), pictures()
-    noise = torch.randn(5, 5, 4, generator=seeded()).double()
-    _, mu, log_sigma, aims, canvases = model.unrolled(x, noise)
-    c, *rest = model.unrolled(x, noise[:2])
-    for whole, part in zip((canvases[1], mu[:2], log_sigma[:2], aims[:3], canvases[:2]), (c, *rest), strict=True):
-        assert torch.equal(whole, part)
+    noise = torch.randn(5, 5, 4, generator=seeded(), dtype=torch.float64)
+    monkeypatch.setattr(DRAW, "noise", lambda self, n, generator: noise[: self.steps])
+    for fused in (True, False):
+        model.steps = 5
+        whole = model(x, seeded(), keep=True, fused=fused)
+        model.steps = 2
+        part = model(x, seeded(), keep=True, fused=fused)
+        assert torch.equal(part.logits, whole.canvases[1])
+        for key in ("kl", "mu", "log_sigma", "read_boxes", "write_boxes", "canvases"):
+            assert torch.equal(getattr(part, key), getattr(whole, key)[:2]), key
 
 
 @pytest.mark.parametrize("attention", [True, False])
@@ -530,12 +538,11 @@ def test_one_generator_makes_one_bound(device, attention):
 
 def test_images_do_not_see_each_other(device):
     model, x = tiny(device=device), pictures(device=device)
-    noise = torch.randn(3, 5, 4, generator=seeded()).to(x)
-    whole = model._steps(x, noise, True)
-    for b in range(5):
-        alone = model._steps(x[b : b + 1], noise[:, b : b + 1], True)
-        torch.testing.assert_close(alone[0], whole[0][b : b + 1])
-        torch.testing.assert_close(alone[4], whole[4][:, b : b + 1])
+    same = x[:1].expand(5, -1, -1, -1)
+    mixed_up = torch.cat([x[:1], x[1:].flip(3)])
+    whole, other = model(mixed_up, seeded(), keep=True), model(same, seeded(), keep=True)
+    torch.testing.assert_close(whole.canvases[:, 0], other.canvases[:, 0])
+    assert not torch.allclose(whole.canvases[:, 1], other.canvases[:, 1])
 
 
 def test_it_runs_on_meta():
@@ -606,32 +613,41 @@ def test_grey_is_a_likelihood_all_the_same(device):
     assert model(torch.full_like(pictures(device=device), 0.5), seeded()).nll_bound.isfinite().all()
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"steps": 0},
-        {"hidden": 0},
-        {"latent": 0},
-        {"image_shape": (28, 28)},
-        {"image_shape": (0, 28, 28)},
-        {"image_shape": (1, 28, 0)},
-    ],
-)
-def test_sizes_that_are_not_positive_raise(options):
-    with pytest.raises(ValueError, match=r"DRAW: image_shape=.*; expected \(C, H, W\) and numbers of at least 1"):
+WRONG = (0, -3, True, 2.0, math.nan, "8", None, 10**12)
+
+
+@pytest.mark.parametrize("name", ["steps", "hidden", "latent", "read_size", "write_size", "C", "H", "W"])
+@pytest.mark.parametrize("value", WRONG)
+def test_sizes_that_are_no_whole_number_raise(name, value):
+    options = {name: value}
+    if name in "CHW":
+        options = {"image_shape": [value if key == name else 28 for key in "CHW"]}
+    with pytest.raises((TypeError, ValueError), match=rf"^DRAW: {name} is .*, expected a whole number from 1 to"):
         DRAW(**options)
+
+
+def test_shapes_and_sizes_that_cannot_be_raise():
+    for shape in ((28, 28), 28, "128", None, (1, 28, 28, 1)):
+        with pytest.raises(ValueError, match=r"^DRAW: image_shape is .*, expected \(C, H, W\)"):
+            DRAW(shape)
+    with pytest.raises(ValueError, match=r"^DRAW: .* make more than 2\^31 weights"):
+        DRAW(hidden=60_000)
+    with pytest.raises(ValueError, match=r"^DRAW: .* make more than 2\^31 weights"):
+        DRAW((3, 9_000, 9_000), attention=False)
+    small = DRAW([np.int64(1), 8, 8], np.int32(2), np.int64(3), 2, 2, 2)  # NumPy's whole numbers are whole numbers
+    assert small.image_shape == (1, 8, 8) and type(small.steps) is int
 
 
 def test_a_grid_that_does_not_fit_raises():
     with pytest.raises(ValueError, match=r"a grid of 5 x 5 on 4 x 9 pixels; expected n <= 4"):
         DRAW((1, 4, 9))
     with pytest.raises(ValueError, match=r"a grid of 6 x 6 on 9 x 5 pixels; expected n <= 5"):
-        DRAW((1, 9, 5), read=6)
+        DRAW((1, 9, 5), read_size=6)
     with pytest.raises(ValueError, match=r"n=1; a stride needs two filters"):
-        DRAW(read=1)
-    with pytest.raises(ValueError, match=r"n=0; a stride needs two filters"):
-        DRAW(write=0)
-    assert DRAW((1, 1, 1), read=9, write=9, attention=False).reader is None  # no grid, nothing to fit
+        DRAW(read_size=1)
+    with pytest.raises(ValueError, match=r"DRAW: write_size is 0, expected a whole number from 1 to"):
+        DRAW(write_size=0)
+    assert DRAW((1, 1, 1), read_size=9, write_size=9, attention=False).reader is None  # no grid, nothing to fit
 
 
 @pytest.mark.parametrize("attention", [True, False])
@@ -644,17 +660,224 @@ def test_wrong_inputs_raise(attention):
                 call(x)
             assert str(caught.value) == f"DRAW: images have shape {shape}, expected (B, 1, 4, 5)"
     x = torch.zeros(2, 1, 4, 5, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"DRAW.importance_nats: k=0, expected at least 1"):
+    with pytest.raises(ValueError, match=r"^DRAW.importance_nats: k is 0, expected a whole number from 1"):
         model.importance_nats(x, 0)
-    with pytest.raises(ValueError, match=r"DRAW.film: n=-1, steps=3; expected n of 0 or more, steps of 1 or more"):
+    with pytest.raises(ValueError, match=r"^DRAW.generate: n is -1, expected a whole number from 0"):
         model.generate(-1)
-    model.steps = 0
-    with pytest.raises(ValueError, match=r"DRAW: steps is 0, expected at least 1"):
-        model(x)
-    with pytest.raises(ValueError, match=r"DRAW: steps is 0"):
-        model.importance_nats(x, 1)
-    with pytest.raises(ValueError, match=r"DRAW.film: n=2, steps=0"):
-        model.film(2)
+    for n in (-1, True, 1.0, math.nan, "2", None, 10**9):
+        for name in ("generate", "trajectory"):
+            with pytest.raises((TypeError, ValueError), match=rf"^DRAW.{name}: n is .*, expected a whole number"):
+                getattr(model, name)(n)
+    for steps in (0, -1, True, 2.5, math.nan, "64", None, 10**9):
+        model.steps = steps
+        for call in (model, lambda x: model.importance_nats(x, 1), lambda x: model.generate(2)):
+            with pytest.raises((TypeError, ValueError), match=r"^DRAW: steps is .*, expected a whole number from 1"):
+                call(x)
+
+
+@pytest.mark.parametrize("what", [None, 3, "digits", [[1.0]], np.zeros((2, 1, 8, 8))])
+def test_what_is_no_tensor_raises(what):
+    with pytest.raises(TypeError, match=r"^DRAW: x is .*, expected a tensor of images"):
+        tiny()(what)
+    with pytest.raises(ValueError, match=r"^DRAW.decode: z is .*, expected \(T, n, 4\)"):
+        tiny().decode(what)
+
+
+def test_wrong_codes_and_generators_raise():
+    model = tiny()
+    for shape in ((0, 2, 4), (3, 2, 5), (2, 4)):
+        with pytest.raises(ValueError, match=rf"^DRAW.decode: z is \({shape[0]}, .*expected \(T, n, 4\)"):
+            model.decode(torch.zeros(shape, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"^DRAW.decode: z is "):
+        model.decode(torch.zeros(3, 2, 4, dtype=torch.int64))
+    for generator in (3, "seed", np.random.default_rng(0)):
+        for call in (lambda g: model(pictures(), g), lambda g: model.generate(1, g)):
+            with pytest.raises(TypeError, match=r"^DRAW: generator is .*, not a torch.Generator"):
+                call(generator)
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool, torch.float16, torch.float32, torch.float64])
+def test_images_of_any_real_type_give_the_same(attention, dtype):
+    """Zeros and ones are the same numbers in all types; the weights are never cast to them."""
+    for model in (tiny(attention=attention), tiny(attention=attention).float()):
+        want = model(pictures(), seeded())
+        got = model(pictures(dtype=dtype), seeded())
+        assert got.nll_bound.dtype == want.nll_bound.dtype == model.canvas.dtype
+        assert torch.equal(got.nll_bound, want.nll_bound)
+    with pytest.raises(ValueError, match=r"DRAW: pixels from 0 to 255"):
+        model(255 * pictures(dtype=torch.uint8), seeded())
+    with pytest.raises(TypeError, match=r"^DRAW: x is torch.complex64"):
+        model(pictures(dtype=torch.complex64), seeded())
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_half_precision_weights_count_in_float32(attention):
+    model, x = tiny((1, 8, 8), 4, attention=attention).float(), pictures()
+    want, half = model(x, seeded()), tiny((1, 8, 8), 4, attention=attention).half()
+    for fused in (None, False):
+        got = half(x, seeded(), fused=fused)
+        assert got.nll_bound.dtype == got.logits.dtype == got.kl.dtype == torch.float32
+        assert apart(got.nll_bound, want.nll_bound) < 0.01
+        got.nll_bound.sum().backward()
+        assert all(p.grad.dtype == torch.float16 and p.grad.isfinite().all() for p in half.parameters())
+    assert half.generate(2, seeded()).dtype == torch.float32
+
+
+def test_the_mode_is_kept_and_nothing_global_is_touched():
+    model, x = tiny(), pictures()
+    before = torch.get_rng_state()
+    for mode in (True, False):
+        model.train(mode)
+        model(x, seeded()), model.generate(2, seeded()), model.importance_nats(x, 2, seeded())
+        assert model.training is mode and all(part.training is mode for part in model.modules())
+    assert torch.equal(torch.get_rng_state(), before) and torch.is_grad_enabled()
+
+
+# -- two storeys: whatever was changed is honoured ---------------------------------------------------------------------
+
+
+def outcomes(model, x):
+    """What each public way through the model says."""
+    out = model(x, seeded())
+    return {
+        "forward": out.nll_bound, "importance": model.importance_nats(x, 2, seeded()),
+        "generate": model.generate(3, seeded()), "trajectory": model.trajectory(3, seeded()).canvases,
+    }  # fmt: skip
+
+
+def differ(got, want):
+    return {key for key in got if not torch.allclose(got[key], want[key])}
+
+
+PAINTING = {"forward", "importance", "generate", "trajectory"}
+LOOKING = {"forward", "importance"}
+
+
+class OwnRead(DRAW):
+    def read(self, x, error, decoder_out):
+        return super().read(x, 2 * error, decoder_out)
+
+
+class OwnWrite(DRAW):
+    def write(self, decoder_out):
+        return 2 * super().write(decoder_out)
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize(("kind", "where"), [(OwnRead, LOOKING), (OwnWrite, PAINTING)])
+def test_an_own_read_or_write_is_honoured(kind, where, attention):
+    model, x = tiny(attention=attention), pictures()
+    own = kind((1, 8, 8), 3, 6, 4, 2, 3, attention).double()
+    own.load_state_dict(model.state_dict())
+    assert differ(outcomes(own, x), outcomes(model, x)) == where
+    with pytest.raises(ValueError, match=r"DRAW: fused=True, but "):
+        own(x, fused=True)
+
+
+@pytest.mark.parametrize(("name", "where"), [("read", LOOKING), ("write", PAINTING)])
+def test_a_method_put_on_one_model_is_honoured(name, where):
+    model, x = tiny(), pictures()
+    want, old = outcomes(model, x), getattr(model, name)
+    setattr(model, name, lambda *inputs: 2 * old(*inputs))
+    assert differ(outcomes(model, x), want) == where
+    delattr(model, name)
+    assert not differ(outcomes(model, x), want)
+
+
+class Forgetful(LSTMCell):
+    def gates(self, z, c):
+        return super().gates(z, 0.5 * c)
+
+
+@pytest.mark.parametrize(("name", "where"), [("encoder", LOOKING), ("decoder", PAINTING)])
+def test_an_own_cell_is_honoured(name, where):
+    model, x = tiny(), pictures()
+    want, old = outcomes(model, x), getattr(model, name)
+    own = Forgetful(old.input_size, old.hidden_size, peephole=False).double()
+    own.load_state_dict(old.state_dict())
+    setattr(model, name, own)
+    assert differ(outcomes(model, x), want) == where
+    peeping = LSTMCell(old.input_size, old.hidden_size).double()  # the class that is known, with peepholes
+    peeping.load_state_dict(old.state_dict(), strict=False)
+    setattr(model, name, peeping)
+    assert not differ(outcomes(model, x), want)
+    with torch.no_grad():
+        peeping.peephole += 0.5
+    assert differ(outcomes(model, x), want) == where
+    with pytest.raises(ValueError, match=r"DRAW: fused=True, but a cell has peepholes"):
+        model(x, fused=True)
+
+
+def test_an_own_layer_without_a_bias_is_honoured():
+    model, x = tiny(), pictures()
+    want = outcomes(model, x)
+    model.posterior = torch.nn.Linear(6, 8, bias=False, dtype=torch.float64)
+    assert differ(outcomes(model, x), want) == LOOKING
+
+
+class Sharp(Filterbank):
+    def params(self, raw):
+        g_x, g_y, delta, sigma2, gamma = super().params(raw)
+        return g_x, g_y, delta, sigma2, 2 * gamma
+
+
+@pytest.mark.parametrize(("name", "where"), [("reader", LOOKING), ("writer", PAINTING)])
+def test_an_own_filterbank_is_honoured(name, where):
+    model, x = tiny(), pictures()
+    want, old = outcomes(model, x), getattr(model, name)
+    setattr(model, name, Sharp(old.height, old.width, old.n))
+    assert differ(outcomes(model, x), want) == where
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder", "posterior", "write_head"])
+def test_hooks_are_called_and_may_change_what_comes_out(part):
+    model, x, calls = tiny(), pictures(), []
+    want = outcomes(model, x)
+    hook = getattr(model, part).register_forward_pre_hook(lambda *_: calls.append(1))
+    model(x, seeded())
+    assert len(calls) == (4 if part == "write_head" else 3)  # the write head speaks once before the first step
+    hook.remove()
+    change = lambda _, __, out: (2 * out[0], out[1]) if isinstance(out, tuple) else 2 * out
+    hook = getattr(model, part).register_forward_hook(change)
+    assert differ(outcomes(model, x), want) == (PAINTING if part in ("decoder", "write_head") else LOOKING)
+    hook.remove()
+    assert not differ(outcomes(model, x), want)
+    calls.clear()
+    hook = getattr(model, part).register_full_backward_hook(lambda *_: calls.append(1))
+    model(x, seeded()).nll_bound.sum().backward()
+    assert calls
+    hook.remove()
+    assert type(model(x).logits.grad_fn).__name__ == "_DRAWFunctionBackward"
+
+
+def test_the_plain_way_can_be_differentiated_twice():
+    model, x = tiny((1, 4, 5), 2, hidden=3, latent=2, read=2, write=2), pictures(2, (1, 4, 5))
+    loss = model(x, seeded(), fused=False).nll_bound.sum()
+    (grad,) = torch.autograd.grad(loss, model.canvas, create_graph=True)
+    (second,) = torch.autograd.grad(grad.square().sum(), model.posterior.weight)
+    assert second.abs().max() > 0 and second.isfinite().all()
+
+
+def test_functional_transforms_take_the_plain_way():
+    model, x = tiny(), pictures()
+
+    def loss(parameters):
+        return torch.func.functional_call(model, parameters, (x, seeded())).nll_bound.sum()
+
+    got = torch.func.grad(loss)({name: p.detach() for name, p in model.named_parameters()})
+    want = gradients(model, model(x, seeded()).nll_bound.sum())
+    for name in want:
+        assert apart(got[name], want[name]) < 1e-10, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attention", [True, False])
+def test_it_exports_outside_no_grad(attention):
+    model, x = tiny(steps=2, attention=attention), pictures()
+    program = torch.export.export(model, (x,))
+    out = program.module()(x)
+    assert out[0].shape == (5,) and out[0].isfinite().all() and out[0].requires_grad
 
 
 # -- the weights -------------------------------------------------------------------------------------------------------
