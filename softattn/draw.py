@@ -182,12 +182,9 @@ class DRAWParts(nn.Module):
 
     def check(self, x: Tensor) -> None:
         """Raise unless x is (B, C, H, W) with numbers from 0 to 1."""
-        if not isinstance(x, Tensor) or x.is_complex():
-            what = x.dtype if isinstance(x, Tensor) else type(x).__name__
-            raise TypeError(f"DRAW: x is {what}, expected a tensor of images")
         inside = torch._C._are_functorch_transforms_active()
         if inside or torch.compiler.is_compiling():
-            x = x[:0]  # no value can be looked at
+            x = x[:0]  # then no value can be looked at
         _check_images("DRAW", x, self.image_shape)
 
 
