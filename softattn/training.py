@@ -427,9 +427,10 @@ def fit(
 _HOOKS = tuple(f"_{way}_{moment}hooks" for way in ("forward", "backward") for moment in ("", "pre_"))
 
 
-def _overridden(part: nn.Module, kind: type, but: str = "") -> str:
+def _overridden(part: object, kind: type, but: str = "") -> str:
     """Name a method of `kind` that `part` has replaced; "" for none."""
-    ours = kind.__mro__[: kind.__mro__.index(nn.Module)]
+    last = nn.Module if issubclass(kind, nn.Module) else object
+    ours = kind.__mro__[: kind.__mro__.index(last)]
     for name in {name: None for base in ours for name in vars(base)}:
         own = inspect.getattr_static(type(part), name)
         kinds = property | staticmethod | classmethod
@@ -443,14 +444,14 @@ def _overridden(part: nn.Module, kind: type, but: str = "") -> str:
 
 
 # -- Two ways to one answer --
-def _changed(name: str, part: nn.Module, kind: type) -> str:
+def _changed(name: str, part: object, kind: type) -> str:
     """Say how `part` differs from what was written; "" if it does not."""
     what = f"its part {name}" if name else "it"
     if not isinstance(part, kind):
         return f"{what} is a {type(part).__name__}, not a {kind.__name__}"
     if method := _overridden(part, kind, but="" if name else "forward"):
         return f"{what} has a {method} of its own"
-    if name and any(getattr(part, hooks) for hooks in _HOOKS):
+    if name and any(getattr(part, hooks, None) for hooks in _HOOKS):
         return f"{what} carries a hook"
     return ""
 
@@ -474,7 +475,7 @@ def use_fused(
     module: nn.Module,
     kind: type[nn.Module],
     *inputs: Tensor,
-    **parts: type[nn.Module],
+    **parts: type,
 ) -> bool:
     """Decide between the plain way through a module and the fused one.
 
@@ -483,7 +484,7 @@ def use_fused(
         module: the module in whose `forward` we are.
         kind: the class that the fused way was written for.
         inputs: tensors that it would read.
-        parts: for each attribute that holds a submodule, its class.
+        parts: for each attribute that holds a part, its class.
 
     Returns:
         Whether to take the fused way.
