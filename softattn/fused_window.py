@@ -93,7 +93,7 @@ class Steps:
 
 
 # -- All steps, out --
-def make_weights(weight_x, weight_h, weight_w, bias, peephole, window, window_bias, dtype) -> Weights:
+def make_weights(dtype, weight_x, weight_h, weight_w, bias, peephole, window, window_bias) -> Weights:
     """Bring the weights into the format of the products, `dtype`; what is
     added to cells and places stays exact."""
     exact = torch.promote_types(dtype, torch.float32)
@@ -290,7 +290,7 @@ class WindowFunction(torch.autograd.Function):
         *parameters, rows, reset, dtype = given
         inputs = x, chars, h, c, kappa, w, *parameters
         ctx.dtypes = [None if a is None else a.dtype for a in inputs]
-        weights = make_weights(*parameters, dtype)
+        weights = make_weights(dtype, *parameters)
         x, chars = x.to(dtype), chars.to(weights.window_bias.dtype)
         steps = make_steps(x, chars, (h, c, kappa, w), weights)
         u = torch.arange(1, chars.shape[1] + 1, dtype=chars.dtype, device=chars.device)
