@@ -8,7 +8,9 @@ The chapter book/images.md builds this module and explains each line.
 
 import gzip
 import hashlib
+import math
 import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -27,79 +29,15 @@ from softattn.pen import EmbeddedWriter
 
 __all__ = [
     "Images",
-    "MNIST_MIRRORS",
-    "SPLITS",
     "binarise",
     "embedded_digits",
-    "fetch_checked",
     "load_binarised",
     "load_digits",
     "load_mnist",
     "load_svhn",
     "rasterise",
-    "read_amat",
     "read_idx",
 ]
-
-
-# -- From a pen to pixels --
-def _ink(a: np.ndarray, b: np.ndarray, thickness: float, size: int) -> np.ndarray:
-    """Ink of straight pieces a to b, both (S, 2) in pixels, on a square of size x size pixels."""
-    y, x = np.mgrid[:size, :size].astype(np.float32)
-    ab = (b - a).astype(np.float32)
-    px, py = (c.ravel() - a[:, i : i + 1].astype(np.float32) for i, c in enumerate((x, y)))  # (S, size * size)
-    length = np.maximum((ab**2).sum(1, keepdims=True), 1e-12)
-    s = np.clip((px * ab[:, :1] + py * ab[:, 1:]) / length, 0, 1)
-    d = np.sqrt(((px - s * ab[:, :1]) ** 2 + (py - s * ab[:, 1:]) ** 2).min(0))  # nearest piece
-    return np.clip(thickness / 2 - d + 0.5, 0, 1).reshape(size, size)
-
-
-def rasterise(
-    polylines: Sequence[np.ndarray], thickness: float = 2.5, size: int = 28, box: float | None = None
-) -> np.ndarray:
-    """Turn the path of a pen into a small grey picture with the look of MNIST.
-
-    Args:
-        polylines: one array of positions (points, 2) for each time that the pen is on the paper, x right, y down,
-            in any unit: what Strokes.polylines gives.
-        thickness: of the pen, in pixels.
-        size: rows and columns of the picture.
-        box: the ink is fitted into box x box pixels; None: 20 of 28, in proportion.
-
-    Returns:
-        Ink from 0 to 1, shape (size, size), float32, centred by mass.
-
-    Raises:
-        ValueError: if there is no point, a number is not finite, or the pen does not fit into the box.
-
-    Source: LeCun et al. (1998), section III.A, for the box and the centre of mass.
-    """
-    box = size * 20 / 28 if box is None else box
-    if size < 1 or not 0 < thickness < box <= size:
-        raise ValueError(
-            f"rasterise: thickness={thickness}, box={box:g}, size={size}; expected 0 < thickness < box <= size"
-        )
-    lines = [np.asarray(line, dtype=np.float64).reshape(-1, 2) for line in polylines]
-    lines = [
-        line if len(line) > 1 else np.repeat(line, 2, axis=0) for line in lines if len(line)
-    ]  # a dot: a piece of length 0
-    if not lines:
-        raise ValueError("rasterise: the pen never touched the paper; give one point at least")
-    a, b = np.concatenate([line[:-1] for line in lines]), np.concatenate([line[1:] for line in lines])
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise ValueError("rasterise: a position is not a finite number")
-    low, high = np.minimum(a, b).min(0), np.maximum(a, b).max(0)
-    scale = (box - thickness) / max((high - low).max(), 1e-9)
-    middle = (size - 1) / 2
-    a, b = ((end - (low + high) / 2) * scale + middle for end in (a, b))
-    ink = _ink(a, b, thickness, size)
-    across, down = ink.sum(0), ink.sum(1)
-    places = np.arange(size)
-    mass = np.array([(across * places).sum(), (down * places).sum()]) / max(float(ink.sum()), 1e-9)
-    reach = np.array([[np.minimum(a, b)[:, i].min(), np.maximum(a, b)[:, i].max()] for i in (0, 1)])
-    edge = thickness / 2 - 0.5
-    shift = np.clip(middle - mass, edge - reach[:, 0], size - 1 - edge - reach[:, 1])  # but no ink leaves the picture
-    return _ink(a + shift, b + shift, thickness, size)
 
 
 # -- Refusals that help --
@@ -110,6 +48,7 @@ def told(x: object) -> str:
     return f"{type(x).__name__} {x!r:.60}"
 
 
+# -- Refusals that help --
 def whole(name: str, least: int = 1, /, **numbers: Any) -> None:
     """Raise ValueError unless each is a whole number, `least` to 10^7."""
     for what, number in numbers.items():
@@ -137,6 +76,94 @@ def from_chance(name: str, generator: object, needed: bool = True) -> None:
         )
 
 
+# -- From a pen to pixels --
+def _ink(a: np.ndarray, b: np.ndarray, thickness: float, size: int) -> np.ndarray:
+    """Ink of straight pieces a to b, (S, 2) in pixels, on size x size."""
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    ab = (b - a).astype(np.float32)
+    px = x.ravel() - a[:, :1].astype(np.float32)  # (S, size * size)
+    py = y.ravel() - a[:, 1:].astype(np.float32)
+    length = np.maximum((ab**2).sum(1, keepdims=True), 1e-12)
+    s = np.clip((px * ab[:, :1] + py * ab[:, 1:]) / length, 0, 1)
+    square = (px - s * ab[:, :1]) ** 2 + (py - s * ab[:, 1:]) ** 2
+    d = np.sqrt(square.min(0))  # the nearest piece
+    return np.clip(thickness / 2 - d + 0.5, 0, 1).reshape(size, size)
+
+
+# -- From a pen to pixels --
+def _pieces(polylines: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends (S, 2) of the straight pieces; a dot has length 0."""
+    lines = []
+    try:
+        for line in polylines:
+            points = np.asarray(line, dtype=np.float64)
+            if points.size and (points.ndim != 2 or points.shape[1] != 2):
+                raise ValueError(f"it is {told(points)}")
+            points = points.reshape(-1, 2)
+            lines.append(points if len(points) > 1 else points.repeat(2, 0))
+    except (TypeError, ValueError) as err:
+        raise ValueError(f"rasterise: a line is no array (points, 2) of positions: {err}") from None
+    if not any(len(line) for line in lines):
+        raise ValueError("rasterise: the pen never touched the paper; give one point at least")
+    a = np.concatenate([line[:-1] for line in lines])
+    b = np.concatenate([line[1:] for line in lines])
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("rasterise: a position is not a finite number")
+    return a, b
+
+
+# -- From a pen to pixels --
+def _fitted(a, b, thickness, size, box) -> tuple[np.ndarray, np.ndarray]:
+    """The pieces in pixels: scaled into the box, centred by mass."""
+    low, high = np.minimum(a, b).min(0), np.maximum(a, b).max(0)
+    scale = (box - thickness) / max((high - low).max(), 1e-9)
+    middle = (size - 1) / 2
+    a, b = ((end - (low + high) / 2) * scale + middle for end in (a, b))
+    ink = _ink(a, b, thickness, size)
+    places = np.arange(size)
+    mass = np.array([(ink.sum(0) * places).sum(), (ink.sum(1) * places).sum()])
+    mass /= max(float(ink.sum()), 1e-9)
+    near, far = np.minimum(a, b).min(0), np.maximum(a, b).max(0)
+    edge = thickness / 2 - 0.5  # no ink leaves the picture
+    shift = np.clip(middle - mass, edge - near, size - 1 - edge - far)
+    return a + shift, b + shift
+
+
+# -- From a pen to pixels --
+def rasterise(
+    polylines: Sequence[np.ndarray],
+    thickness: float = 2.5,
+    size: int = 28,
+    box: float | None = None,
+) -> np.ndarray:
+    """Turn the path of a pen into a small grey picture, as MNIST's are.
+
+    Args:
+        polylines: an array of positions (points, 2) for each time that the
+            pen is on the paper, x right, y down: Strokes.polylines().
+        thickness: of the pen, in pixels. size: rows and columns.
+        box: the ink is fitted into box x box pixels; None: 20 of 28.
+
+    Returns:
+        Ink from 0 to 1, shape (size, size), float32, centred by mass.
+
+    Raises:
+        ValueError: if there is no point, a number is not finite, or the
+            pen does not fit into the box.
+
+    Source: LeCun et al. (1998), section III.A.
+    """
+    whole("rasterise", size=size)
+    box = size * 20 / 28 if box is None else box
+    real("rasterise", 0, size, thickness=thickness, box=box)
+    if not 0 < thickness < box or size > 4096:
+        raise ValueError(
+            f"rasterise: thickness={thickness}, box={box:g}, size={size}; expected 0 < thickness < box <= size <= 4096"
+        )
+    a, b = _pieces(polylines)
+    return _ink(*_fitted(a, b, thickness, size, box), thickness, size)
+
+
 # -- One class for pictures --
 @dataclass(frozen=True, eq=False, repr=False)
 class Images:
@@ -156,45 +183,49 @@ class Images:
     source: str = ""
 
     def __post_init__(self):
-        if self.pixels.ndim != 4 or self.pixels.dtype != torch.uint8:
+        x, y = self.pixels, self.labels
+        if not isinstance(x, Tensor) or x.ndim != 4 or x.dtype != torch.uint8:
             raise ValueError(
-                f"Images: pixels are {self.pixels.dtype} of shape {tuple(self.pixels.shape)}, "
-                "expected uint8 (N, C, H, W); for one grey image unsqueeze twice, "
-                "for floats from 0 to 1 multiply by 255 and round"
+                f"Images: pixels are {told(x)}, expected uint8 (N, C, H, W); "
+                "for one grey image unsqueeze twice, for floats from 0 to 1 "
+                "multiply by 255 and round"
             )
-        if self.labels is not None and self.labels.shape != self.pixels.shape[:1]:
-            raise ValueError(
-                f"Images: labels have shape {tuple(self.labels.shape)}, expected ({len(self.pixels)},), one per image"
-            )
+        if y is not None and told(y) != f"int64 ({len(x)},)":
+            raise ValueError(f"Images: labels are {told(y)}, expected int64 ({len(x)},), one per image")
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, rows and columns of one image."""
-        return tuple(self.pixels.shape[1:])
+        _, C, H, W = self.pixels.shape
+        return C, H, W
 
     def floats(self, index: Any = slice(None)) -> Tensor:
         """Some of the images as floats.
 
         Args:
-            index: which ones: a slice, a list or a tensor; all if not said otherwise.
+            index: which ones: a slice, a list or a tensor; or all.
 
         Returns:
             float32 from 0 to 1, shape (n, C, H, W).
         """
-        return self.pixels[index].to(torch.float32) / 255
+        try:
+            return self.pixels[index].to(torch.float32) / 255
+        except (IndexError, TypeError, ValueError) as err:
+            raise ValueError(f"Images: {told(index)} chooses none of {len(self)} images: {err}") from None
 
     def batch(self, n: int, generator: torch.Generator) -> Tensor:
-        """`n` images drawn with replacement, as float32 from 0 to 1, shape (n, C, H, W).
+        """Draw images with replacement.
 
         Args:
-            n: at least 1.
-            generator: where chance comes from.
+            n: how many, at least 1. generator: where chance comes from.
 
-        Raises:
-            ValueError: if there is nothing to draw.
+        Returns:
+            float32 from 0 to 1, shape (n, C, H, W).
         """
-        if n < 1 or len(self) == 0:
-            raise ValueError(f"Images.batch: {n} images of {len(self)}; expected at least one of at least one")
+        whole("Images.batch", n=n)
+        from_chance("Images.batch", generator)
+        if len(self) == 0:
+            raise ValueError(f"Images.batch: {n} images of 0; there are none")
         index = torch.randint(len(self), (n,), generator=generator, device=generator.device)
         return self.floats(index.to(self.pixels.device))
 
@@ -202,10 +233,12 @@ class Images:
         return len(self.pixels)
 
     def __getitem__(self, index: slice | Tensor) -> "Images":
-        return Images(self.pixels[index], None if self.labels is None else self.labels[index], self.source)
+        labels = None if self.labels is None else self.labels[index]
+        return Images(self.pixels[index], labels, self.source)
 
     def __repr__(self) -> str:
-        size, labels = " x ".join(map(str, self.shape)), "no" if self.labels is None else "with"
+        size = " x ".join(map(str, self.shape))
+        labels = "no" if self.labels is None else "with"
         return f"Images({len(self)} of {size}, {labels} labels, source: {self.source})"
 
 
@@ -213,40 +246,50 @@ class Images:
 SPLITS = ("train", "valid", "test")
 
 
+def _split(name: str, split: object, known: tuple[str, ...] = SPLITS) -> None:
+    """Raise ValueError unless the split is one of those known."""
+    if not isinstance(split, str) or split not in known:
+        raise ValueError(f"{name}: split {split!r:.60} is unknown, expected one of {', '.join(known)}")
+
+
 def _drawn(rng: np.random.Generator) -> tuple[np.ndarray, int]:
     """One digit by one hand: ink (28, 28) and what it says."""
     digit = int(rng.integers(10))
-    writer = EmbeddedWriter(rng, style=rng.uniform(0.3, 1.0), unsteady=rng.uniform(0.3, 0.8), slope=0.0)
+    style, unsteady = rng.uniform(0.3, 1.0), rng.uniform(0.3, 0.8)
+    writer = EmbeddedWriter(rng, style=style, unsteady=unsteady, slope=0.0)
     lines = writer.write(str(digit)).polylines()
     angle = rng.normal(0, 0.09)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    return rasterise([line @ turn for line in lines], thickness=float(rng.uniform(1.9, 3.6))), digit
+    c, s = np.cos(angle), np.sin(angle)
+    turned = [line @ np.array([[c, s], [-s, c]]) for line in lines]
+    return rasterise(turned, thickness=float(rng.uniform(1.9, 3.6))), digit
 
 
+# -- Digits that nobody had to collect --
 def embedded_digits(n: int = 2000, split: str = "train") -> Images:
-    """Digits written by the embedded pen, one hand each, in the format of MNIST.
+    """Digits written by the embedded pen, one hand each, as MNIST has them.
 
     Args:
-        n: how many; the pen never runs dry, and the first 100 of 200 are the 100 of 100.
+        n: how many; the first 100 of 200 are the 100 of 100.
         split: "train", "valid" or "test": other hands for each.
 
     Returns:
-        n images of 1 x 28 x 28 with labels from 0 to 9, the same ones at each call.
+        n images of 1 x 28 x 28 with labels from 0 to 9, the same ones at
+        each call.
 
     Raises:
         ValueError: for an unknown split or fewer than one image.
 
-    Source: Hershey's fonts moved by softattn.pen; size and centring as LeCun et al. (1998).
+    Source: Hershey's fonts; size and centring as LeCun et al. (1998).
     """
-    if split not in SPLITS or n < 1:
-        raise ValueError(f"embedded_digits: n={n}, split={split!r}; expected n >= 1 and one of {', '.join(SPLITS)}")
-    pairs = [_drawn(np.random.default_rng([28, SPLITS.index(split), i])) for i in range(n)]
-    pixels = np.stack([np.rint(255 * ink).astype(np.uint8) for ink, _ in pairs])[:, None]
-    return Images(
-        torch.from_numpy(pixels),
-        torch.tensor([digit for _, digit in pairs]),
-        f"digits drawn by the embedded pen writer, {split}",
-    )
+    _split("embedded_digits", split)
+    whole("embedded_digits", n=n)
+    seeds = [[28, SPLITS.index(split), i] for i in range(n)]
+    pairs = [_drawn(np.random.default_rng(seed)) for seed in seeds]
+    ink = np.stack([ink for ink, _ in pairs])[:, None]
+    pixels = torch.from_numpy(np.rint(255 * ink).astype(np.uint8))
+    labels = torch.tensor([digit for _, digit in pairs])
+    source = f"digits drawn by the embedded pen writer, {split}"
+    return Images(pixels, labels, source)
 
 
 # -- Coins: a grey picture becomes black and white --
@@ -265,12 +308,15 @@ def binarise(images: Tensor, generator: torch.Generator) -> Tensor:
 
     Source: Salakhutdinov and Murray (2008).
     """
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        raise ValueError(f"binarise: images are {told(images)}, expected floats from 0 to 1; divide bytes by 255")
+    from_chance("binarise", generator)
     if images.numel() and not (images.amin() >= 0 and images.amax() <= 1):
+        low, high = images.amin().item(), images.amax().item()
         raise ValueError(
-            f"binarise: values from {images.amin().item():g} to {images.amax().item():g}, "
-            "expected 0 to 1: they are probabilities; divide bytes by 255"
+            f"binarise: values from {low:g} to {high:g}, expected 0 to 1, probabilities; divide bytes by 255"
         )
-    coins = torch.rand(images.shape, generator=generator, device=generator.device, dtype=torch.float32)
+    coins = torch.rand(images.shape, generator=generator, device=generator.device)
     return (coins.to(images.device) < images).to(images.dtype)
 
 
@@ -279,32 +325,33 @@ def read_idx(content: bytes, name: str = "the file") -> np.ndarray:
     """Read an array of bytes in the idx format, MNIST's.
 
     Args:
-        content: the decompressed file.
-        name: how to call it in a message.
+        content: the decompressed file. name: how a message calls it.
 
     Returns:
-        The array, uint8, of the shape that the file's head gives.
+        The array, uint8, of the shape in the file's head.
 
     Raises:
-        ValueError: if the head is not that of an idx file of bytes, or the length is not the one it promises.
-
-    Source: the format's description on the MNIST page.
+        ValueError: if it is no idx file of bytes, or has another length.
     """
-    if len(content) < 4 or content[:3] != b"\x00\x00\x08" or not 1 <= content[3] <= 4:
-        begin = content[:4].hex(" ") or "nothing"
-        raise ValueError(f"{name} is no idx file of bytes: it begins with {begin}, expected 00 00 08, then 01 to 04")
+    if not isinstance(content, (bytes, bytearray)):
+        raise ValueError(f"read_idx: content is {told(content)}, not bytes")
+    begin = content[:4].hex(" ") or "nothing"
+    if begin not in [f"00 00 08 0{k}" for k in (1, 2, 3, 4)]:
+        raise ValueError(
+            f"read_idx: {name} is no idx file of bytes: begins with {begin}, expected 00 00 08, then 01 to 04"
+        )
     start = 4 + 4 * content[3]
     if len(content) < start:
-        raise ValueError(f"{name} ends inside its head, after {len(content)} bytes")
+        raise ValueError(f"read_idx: {name} ends inside its head")
     shape = struct.unpack(f">{content[3]}I", content[4:start])
-    wanted = start + int(np.prod(shape, dtype=object))
+    wanted = start + math.prod(shape)
     if len(content) != wanted:
-        raise ValueError(f"{name} has {len(content)} bytes, its head {shape} promises {wanted}: cut short or damaged")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+        raise ValueError(f"read_idx: {name} has {len(content)} bytes, not the {wanted} of its head {shape}")
+    return np.frombuffer(content[start:], np.uint8).reshape(shape).copy()
 
 
 # -- Files: what can be wrong with them --
-def _pooch_fetch(progress: bool) -> Callable[[str, str], None]:
+def _pooch_fetch(progress: bool) -> Callable[[str, str], object]:
     """How a file comes over the net: by pooch, with a progress bar."""
     try:
         import pooch
@@ -314,67 +361,103 @@ def _pooch_fetch(progress: bool) -> Callable[[str, str], None]:
     return lambda url, path: download(url, path, None)
 
 
-def _unpacked(path: Path, md5: str) -> bytes:
-    """The decompressed content of a .gz file; a ValueError if it is damaged or not what it should be."""
+# -- Files: what can be wrong with them --
+def _folder(name: str, root: object, below: str) -> Path:
+    """The folder that was named, or SOFTATTN_DATA/below, or the cache."""
+    if root is not None and not isinstance(root, (str, os.PathLike)):
+        raise ValueError(f"{name}: root is {told(root)}, expected a folder")
+    data = os.environ.get("SOFTATTN_DATA")
+    if root is None and not data:
+        try:
+            return _cache_folder() / below
+        except RuntimeError as err:  # no HOME, no passwd entry
+            raise FileNotFoundError(f"{name}: no home folder ({err}); set SOFTATTN_DATA or SOFTATTN_CACHE") from err
+    return Path(str(data)) / below if root is None else Path(root)
+
+
+# -- Files: what can be wrong with them --
+MOST = 64 * 2**20  # bytes, unpacked: MNIST's largest file has 47 million
+
+
+def _content(path: Path, md5: str) -> bytes:
+    """What a file holds, unpacked if it is packed, held to its md5 sum."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("no regular file; it is not read")
     try:
-        content = gzip.decompress(path.read_bytes())
+        with open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else open(path, "rb") as file:
+            content = file.read(MOST + 1)
     except (OSError, EOFError, zlib.error) as err:
-        raise ValueError(f"damaged or cut short after {path.stat().st_size} bytes ({err})") from err
+        size = path.stat().st_size
+        raise ValueError(f"damaged or cut short after {size} bytes ({err})") from err
+    if len(content) > MOST:
+        raise ValueError(f"holds more than {MOST} bytes; it is not read on")
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
         raise ValueError(f"not the expected file: md5 of its content is {found}, expected {md5}")
     return content
 
 
+# -- Files: what can be wrong with them --
+def _own(folder: Path, name: str, md5: str) -> tuple[bytes | None, list[str]]:
+    """The content of the first good file of that name, packed or not."""
+    plain, faults = name.removesuffix(".gz"), []
+    for other in (name, plain, plain.replace("-idx", ".idx")):
+        path = folder / other
+        try:
+            return _content(path, md5), []
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as err:
+            faults.append(f"{path}: {err}")
+    return None, faults
+
+
 def fetch_checked(
     name: str,
     md5: str,
     mirrors: Sequence[str],
-    folder: str | os.PathLike,
-    fetch: Callable[[str, str], None] | None = None,
+    folder: str | os.PathLike[str],
+    fetch: Callable[[str, str], object] | None = None,
     progress: bool = True,
 ) -> bytes:
-    """The content of a .gz file, from the folder if it is there and sound, otherwise from the first mirror that has it.
-
-    Args:
-        name: of the file, `.gz`.
-        md5: of the decompressed content.
-        mirrors: addresses of folders, asked in this order.
-        folder: where the file is kept.
-        fetch: `fetch(url, path)` brings a file; None: pooch does.
-        progress: show a progress bar.
-
-    Returns:
-        The decompressed content, checked.
-
-    Raises:
-        ConnectionError: if no mirror gave the file; the message says what each of them answered.
-        OSError: if the folder cannot be made.
-    """
+    """The checked content of NAME.gz, own or of the first good mirror."""
     folder = Path(folder)
-    path, answers = folder / name, []
-    if path.is_file():
-        try:
-            return _unpacked(path, md5)
-        except ValueError as err:
-            answers.append(f"{path}: {err}; removed")
-            path.unlink()
+    content, answers = _own(folder, name, md5)
+    if content is not None:
+        return content
+    if (folder / name).exists() and not (folder / name).is_file():
+        raise FileNotFoundError(f"{'; '.join(answers)}; move it away")
     fetch = _pooch_fetch(progress) if fetch is None else fetch
     folder.mkdir(parents=True, exist_ok=True)
+    return _from_mirrors(folder / name, md5, mirrors, fetch, answers)
+
+
+# -- Files: what can be wrong with them --
+def _from_mirrors(
+    path: Path,
+    md5: str,
+    mirrors: Sequence[str],
+    fetch: Callable[[str, str], object],
+    answers: list[str],
+) -> bytes:
+    """Ask one mirror after the other; the first good answer is kept."""
+    own = len(answers)  # what was wrong before
     for mirror in mirrors:
-        url = f"{mirror.rstrip('/')}/{name}"
+        url = f"{mirror.rstrip('/')}/{path.name}"
         try:
-            with atomic_write(path) as beside:  # removed again if anything goes wrong
+            with atomic_write(path) as beside:  # gone if anything is wrong
                 fetch(url, str(beside))
-                content = _unpacked(beside, md5)
-            for answer in answers:
-                print(f"{name}: {answer}")
+                content = _content(beside, md5)
+            for k, answer in enumerate(answers):
+                print(f"{path.name}: {answer}{'; replaced' * (k < own)}")
             return content
         except ValueError as err:
-            answers.append(f"{url}: {err}; removed")
-        except OSError as err:  # no network, no such host, 404
+            answers.append(f"{url}: {err}")
+        except OSError as err:  # no network, no host, 404
             answers.append(f"{url}: {type(err).__name__}")
-    raise ConnectionError(f"{name}: no mirror gave it ({'; '.join(answers)})")
+    raise ConnectionError(f"{path.name}: no mirror gave it ({'; '.join(answers)})")
 
 
 # -- MNIST --
@@ -396,59 +479,53 @@ _MNIST = {
 }  # fmt: skip
 
 
-def _data_folder(name: str) -> Path:
-    """SOFTATTN_DATA/name, or the user's cache where the variable is not set."""
-    data = os.environ.get("SOFTATTN_DATA")
-    return (Path(data) if data else _cache_folder()) / name
+def _mnist_file(name, md5, folder, download, progress, fetch) -> np.ndarray:
+    """One of the four files, from the folder or from the net."""
+    if download:
+        rest = (MNIST_MIRRORS, folder, fetch, progress)
+        return read_idx(fetch_checked(name, md5, *rest), name)
+    content, faults = _own(folder, name, md5)
+    if content is None:
+        why = "; ".join(faults) or f"{folder / name} is not there"
+        raise FileNotFoundError(
+            f"load_mnist: {why}; allow download=True, or set SOFTATTN_DATA to the folder above mnist/"
+        )
+    return read_idx(content, name)
 
 
+# -- MNIST --
 def load_mnist(
     split: str = "train",
-    root: str | os.PathLike | None = None,
+    root: str | os.PathLike[str] | None = None,
     download: bool = True,
     progress: bool = True,
-    fetch: Callable[[str, str], None] | None = None,
+    fetch: Callable[[str, str], object] | None = None,
 ) -> Images:
     """Read MNIST: from the folder, or from the net the first time.
 
     Args:
-        split: "train" (the first 50,000 of the training images), "valid" (its last 10,000) or "test" (10,000).
-        root: folder of the four .gz files; None: SOFTATTN_DATA/mnist, or the user's cache.
-        download: fetch what is missing; False: ask no server.
-        progress: show a progress bar while downloading.
-        fetch: as in fetch_checked.
+        split: "train" (the first 50,000 of the training images), "valid"
+            (its last 10,000) or "test" (10,000).
+        root: folder of the four files, .gz or unpacked; None:
+            SOFTATTN_DATA/mnist, or the user's cache.
+        download: fetch what is missing. progress: show a bar meanwhile.
+        fetch: `fetch(url, path)` brings a file; None: pooch does.
 
     Returns:
         Images of 1 x 28 x 28 with labels.
 
     Raises:
-        ValueError: for an unknown split.
-        FileNotFoundError: if a file is missing or damaged and download is False.
-        ConnectionError: if no mirror gives a file with the right content.
-
-    Source: LeCun et al. (1998). That the last 10,000 validate is a custom; the fixed binarisation splits otherwise.
+        ValueError, FileNotFoundError, ConnectionError: for an unknown split;
+            without download, if a file is not there; if no mirror has it.
     """
-    if split not in SPLITS:
-        raise ValueError(f"load_mnist: split {split!r} is unknown, expected one of {', '.join(SPLITS)}")
-    folder = _data_folder("mnist") if root is None else Path(root)
-    arrays = []
-    names = _MNIST["test" if split == "test" else "train"]
-    for name, md5 in (names[:2], names[2:]):
-        if download:
-            content = fetch_checked(name, md5, MNIST_MIRRORS, folder, fetch, progress)
-        else:
-            try:
-                content = _unpacked(folder / name, md5)
-            except (ValueError, OSError) as err:
-                why = "is not there" if isinstance(err, FileNotFoundError) else str(err)
-                raise FileNotFoundError(
-                    f"load_mnist: {folder / name} {why}; "
-                    "allow download=True, or set SOFTATTN_DATA to the folder above mnist/"
-                ) from err
-        arrays.append(read_idx(content, name))
-    part = {"train": slice(0, 50_000), "valid": slice(50_000, 60_000), "test": slice(None)}[split]
-    pixels, labels = (torch.from_numpy(array[part]) for array in arrays)
-    return Images(pixels[:, None], labels.long(), f"MNIST, {split}")
+    _split("load_mnist", split)
+    folder = _folder("load_mnist", root, "mnist")
+    both = _MNIST["test" if split == "test" else "train"]
+    how = (folder, download, progress, fetch)
+    x, y = _mnist_file(*both[:2], *how), _mnist_file(*both[2:], *how)
+    part = {"train": slice(50_000), "valid": slice(50_000, 60_000)}.get(split)
+    x, y = (torch.from_numpy(a[part or slice(None)]) for a in (x, y))
+    return Images(x[:, None], y.long(), f"MNIST, {split}")
 
 
 # -- The fixed binarisation --
@@ -461,143 +538,178 @@ _BINARISED = {
 }
 
 
-def read_amat(path: str | os.PathLike, columns: int = 784) -> np.ndarray:
-    """Read zeros and ones from a text file, so many to a line.
+# -- The fixed binarisation --
+def _bounded(path: Path, most: int = 2**28) -> bytes:
+    """A regular file of up to a quarter of a gigabyte."""
+    known = path.stat()
+    if not stat.S_ISREG(known.st_mode) or known.st_size > most:
+        raise ValueError(f"{path}: {known.st_size} bytes, expected a regular file of at most {most}")
+    return path.read_bytes()
 
-    Args:
-        path: the file.
-        columns: numbers on each line.
 
-    Returns:
-        uint8, shape (lines, columns).
-
-    Raises:
-        ValueError: if it holds anything else, or a line has another length; the message names file and line.
-
-    Source: the files of Larochelle and Murray (2011).
-    """
-    text = np.frombuffer(Path(path).read_bytes(), np.uint8)
-    text = text[(text != 32) & (text != 13)]  # without spaces and carriage returns
+# -- The fixed binarisation --
+def read_amat(path: str | os.PathLike[str], columns: int = 784) -> np.ndarray:
+    """Zeros and ones from a text file, uint8 (lines, columns)."""
+    text = np.frombuffer(_bounded(Path(path)), np.uint8)
+    text = text[(text != 32) & (text != 13)]  # no spaces, no returns
     bits, ends = text[text != 10], np.flatnonzero(text == 10)
-    if ((bits != 48) & (bits != 49)).any():
-        raise ValueError(
-            f"{path}: holds {chr(int(bits[(bits != 48) & (bits != 49)][0]))!r}, expected zeros and ones only"
-        )
-    lengths = np.diff(ends, prepend=-1, append=len(text)) - 1  # the last one: what stands behind the last line break
-    lengths = lengths[:-1] if lengths[-1] == 0 else lengths
-    if (lengths != columns).any() or not len(lengths):
-        line = int(np.flatnonzero(lengths != columns)[0]) if len(lengths) else 0
+    strange = bits[(bits != 48) & (bits != 49)]
+    if len(strange):
+        raise ValueError(f"{path}: holds {chr(int(strange[0]))!r}, expected zeros and ones only")
+    lengths = np.diff(ends, prepend=-1, append=len(text)) - 1
+    if lengths[-1] == 0:  # a last line break
+        lengths = lengths[:-1]
+    wrong = np.flatnonzero(lengths != columns)
+    if len(wrong) or not len(lengths):
+        line = int(wrong[0]) if len(wrong) else 0
         found = int(lengths[line]) if len(lengths) else 0
         raise ValueError(f"{path}: line {line + 1} has {found} numbers, expected {columns}: cut short or damaged")
     return (bits - 48).reshape(-1, columns)
 
 
-def load_binarised(split: str = "train", root: str | os.PathLike | None = None) -> Images:
-    """Read Larochelle's fixed binarisation of MNIST, packed (.npz) or as text (.amat).
+# -- The fixed binarisation --
+def _packed(path: Path, split: str, most: int) -> np.ndarray:
+    """One split of the packed file; the archive's own sizes are read first."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = [item.file_size for item in archive.infolist()]
+        if max(sizes) > most:
+            raise ValueError(f"it unpacks to more than {most} bytes")
+        with np.load(path, allow_pickle=False) as file:
+            return file[split]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as err:
+        raise ValueError(f"load_binarised: {path} is damaged ({err}); get it again") from err
+
+
+def _bits(folder: Path, split: str) -> tuple[Path, np.ndarray]:
+    """The bits of a split, eight to a byte, and the file they came from."""
+    packed = folder / "binarized_mnist.npz"
+    text = folder / f"binarized_mnist_{split}.amat"
+    if packed.is_file():
+        return packed, _packed(packed, split, most=10_000_000)
+    if text.is_file():
+        return text, np.packbits(read_amat(text), axis=1)
+    raise FileNotFoundError(
+        f"load_binarised: {folder} holds neither {packed.name} nor "
+        f"{text.name}. Put Larochelle's .amat files there, or set "
+        "SOFTATTN_DATA to the folder above it. Without: "
+        'binarise(load_digits("mnist").floats(), generator)'
+    )
+
+
+# -- The fixed binarisation --
+def load_binarised(split: str = "train", root: str | os.PathLike[str] | None = None) -> Images:
+    """Read Larochelle's fixed binarisation of MNIST, .npz or .amat.
 
     Args:
-        split: "train" (50,000), "valid" (10,000) or "test" (10,000, in the order of their classes).
-        root: the folder with binarized_mnist.npz or binarized_mnist_SPLIT.amat; None: SOFTATTN_DATA/binarized-mnist,
-            or the user's cache.
+        split: "train" (50,000), "valid" or "test" (10,000 each).
+        root: the folder with binarized_mnist.npz or _SPLIT.amat; None:
+            SOFTATTN_DATA/binarized-mnist, or the user's cache.
 
     Returns:
         Images of 1 x 28 x 28, every pixel 0 or 255, no labels.
 
     Raises:
-        ValueError: for an unknown split, or a file that is damaged or not that set.
-        FileNotFoundError: if neither file is there. Nothing is downloaded.
-
-    Source: Larochelle and Murray (2011), after Salakhutdinov and Murray (2008).
+        ValueError: for an unknown split, or a file that is not that set.
+        FileNotFoundError: if neither is there. Nothing is downloaded.
     """
-    if split not in SPLITS:
-        raise ValueError(f"load_binarised: split {split!r} is unknown, expected one of {', '.join(SPLITS)}")
-    folder = _data_folder("binarized-mnist") if root is None else Path(root)
-    packed, text = folder / "binarized_mnist.npz", folder / f"binarized_mnist_{split}.amat"
-    if packed.is_file():
-        path = packed
-        try:
-            with np.load(packed, allow_pickle=False) as file:
-                bytes_ = file[split]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as err:
-            raise ValueError(f"load_binarised: {packed} is damaged ({err}); get it again") from err
-    elif text.is_file():
-        path, bytes_ = text, np.packbits(read_amat(text), axis=1)
-    else:
-        raise FileNotFoundError(
-            f"load_binarised: {folder} holds neither {packed.name} nor {text.name}. Put Larochelle's .amat files "
-            "there, or set SOFTATTN_DATA to the folder above it. "
-            'Without them: binarise(load_digits("mnist").floats(), generator)'
-        )
-    count, md5 = _BINARISED[split]
-    found = hashlib.md5(bytes_.tobytes(), usedforsecurity=False).hexdigest()
-    if bytes_.shape != (count, 98) or bytes_.dtype != np.uint8 or found != md5:
+    _split("load_binarised", split)
+    folder = _folder("load_binarised", root, "binarized-mnist")
+    path, bits = _bits(folder, split)
+    (count, md5), found = _BINARISED[split], hashlib.md5(bits.tobytes())
+    if told(bits) != f"uint8 ({count}, 98)" or found.hexdigest() != md5:
         raise ValueError(
-            f"load_binarised: {path} is not Larochelle's {split} set: {bytes_.dtype} {bytes_.shape}, md5 {found}, "
-            f"expected uint8 {(count, 98)}, md5 {md5}; get it again"
+            f"load_binarised: {path} is not Larochelle's {split} set: "
+            f"{told(bits)}, md5 {found.hexdigest()}, expected "
+            f"uint8 {(count, 98)}, md5 {md5}"
         )
-    pixels = np.unpackbits(bytes_, axis=1).reshape(-1, 1, 28, 28) * np.uint8(255)
-    return Images(torch.from_numpy(pixels), None, f"MNIST, fixed binarisation, {split}")
+    pixels = np.unpackbits(bits, axis=1).reshape(-1, 1, 28, 28) * np.uint8(255)
+    source = f"MNIST, fixed binarisation, {split}"
+    return Images(torch.from_numpy(pixels), None, source)
 
 
 # -- House numbers --
-def load_svhn(split: str = "train", root: str | os.PathLike | None = None) -> Images:
-    """Read the house numbers of SVHN, cropped digits in colour (its format 2).
-
-    Args:
-        split: "train", "test" or "extra".
-        root: the folder with SPLIT_32x32.mat; None: SOFTATTN_DATA/svhn, or the user's cache.
-
-    Returns:
-        Images of 3 x 32 x 32 with labels from 0 to 9.
-
-    Raises:
-        ValueError: for an unknown split, or a file that is damaged or of another kind.
-        FileNotFoundError: if the file is not there. Nothing is downloaded.
-
-    Source: Netzer et al. (2011).
-    """
-    if split not in ("train", "test", "extra"):
-        raise ValueError(f"load_svhn: split {split!r} is unknown, expected train, test or extra")
-    folder = _data_folder("svhn") if root is None else Path(root)
-    path = folder / f"{split}_32x32.mat"
-    if not path.is_file():
-        whole = [p for p in (folder / "digitStruct.mat", folder / split / "digitStruct.mat") if p.is_file()]
-        found = f"{whole[0]} is of format 1, whole numbers, which is not read here. " if whole else ""
-        raise FileNotFoundError(
-            f"load_svhn: {path} is not there. {found}Get {path.name}, the cropped digits of format 2, from "
-            "http://ufldl.stanford.edu/housenumbers and put it there, or set SOFTATTN_DATA to the folder above svhn/"
-        )
+def _mat(path: Path) -> dict[str, Any]:
+    """X and y of a MATLAB file whose shapes were looked at before."""
     try:
-        from scipy.io import loadmat
+        from scipy.io import loadmat, whosmat
     except ImportError as err:
         raise ImportError(
             'load_svhn reads .mat files through SciPy, which is missing: pip install "softattn[data]"'
         ) from err
     try:
-        content = loadmat(path, variable_names=["X", "y"])
+        known = {name: shape for name, shape, _ in whosmat(path)}
+        if max(map(math.prod, known.values()), default=0) > 2**31:
+            raise ValueError(f"it unpacks to {known}")
+        return loadmat(path, variable_names=["X", "y"])
     except NotImplementedError as err:
         raise ValueError(
-            f"load_svhn: {path} is an HDF5 file (MATLAB 7.3), expected the cropped digits of format 2, {path.name}"
+            f"load_svhn: {path} is an HDF5 file (MATLAB 7.3), expected the cropped digits of format 2"
         ) from err
-    except Exception as err:  # a damaged file can raise anything
+    except Exception as err:  # damaged: it may be anything
+        kind = type(err).__name__
+        raise ValueError(f"load_svhn: {path} is damaged or cut short ({kind}: {err}); get it again") from err
+
+
+# -- House numbers --
+def _svhn_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (N, 3, 32, 32), uint8, and labels 0 to 9 (N,), int64."""
+    content = _mat(path)
+    x, y = (np.asarray(content.get(key)) for key in ("X", "y"))
+    shaped = x.ndim == 4 and x.shape[:3] == (32, 32, 3) and x.dtype == np.uint8
+    if not shaped or y.size != x.shape[3] or y.dtype.kind not in "iuf":
         raise ValueError(
-            f"load_svhn: {path} is damaged or cut short ({type(err).__name__}: {err}); get it again"
-        ) from err
-    x, y = content.get("X"), content.get("y")
-    if (
-        x is None
-        or y is None
-        or x.ndim != 4
-        or x.shape[:3] != (32, 32, 3)
-        or x.dtype != np.uint8
-        or y.size != x.shape[3]
-    ):
-        found = {key: f"{v.dtype} {v.shape}" for key, v in (("X", x), ("y", y)) if v is not None}
-        raise ValueError(f"load_svhn: {path} holds {found}, expected X uint8 (32, 32, 3, N) and y (N, 1)")
-    if y.min() < 1 or y.max() > 10:
-        raise ValueError(f"load_svhn: {path} has labels from {y.min()} to {y.max()}, expected 1 to 10")
-    pixels = np.ascontiguousarray(x.transpose(3, 2, 0, 1))  # (N, 3, 32, 32)
-    return Images(torch.from_numpy(pixels), torch.from_numpy(y.ravel().astype(np.int64) % 10), f"SVHN, {split}")
+            f"load_svhn: {path} holds X {told(x)}, y {told(y)}, expected X uint8 (32, 32, 3, N) and y (N, 1)"
+        )
+    y = y.ravel()
+    wrong = y[~np.isin(y, np.arange(1, 11))]  # 1.5 and NaN are among them
+    if wrong.size:
+        raise ValueError(f"load_svhn: {path} has labels such as {wrong[0]}, expected whole numbers from 1 to 10")
+    pixels = np.ascontiguousarray(x.transpose(3, 2, 0, 1))
+    return pixels, y.astype(np.int64) % 10
+
+
+def _svhn_missing(folder: Path, split: str) -> str:
+    """What to say where the file is not there."""
+    path, found = folder / f"{split}_32x32.mat", ""
+    for whole_numbers in (folder, folder / split):
+        other = whole_numbers / "digitStruct.mat"
+        if other.is_file() and not found:
+            found = f"{other} is of format 1, whole numbers, not read here. "
+    return (
+        f"load_svhn: {path} is not there. {found}Get {path.name}, the "
+        "cropped digits of format 2, from "
+        "http://ufldl.stanford.edu/housenumbers and put it there, "
+        "or set SOFTATTN_DATA to the folder above svhn/"
+    )
+
+
+# -- House numbers --
+def load_svhn(split: str = "train", root: str | os.PathLike[str] | None = None) -> Images:
+    """Read the house numbers of SVHN, cropped digits in colour (format 2).
+
+    Args:
+        split: "train", "test" or "extra".
+        root: the folder with SPLIT_32x32.mat; None: SOFTATTN_DATA/svhn, or
+            the user's cache.
+
+    Returns:
+        Images of 3 x 32 x 32 with labels from 0 to 9.
+
+    Raises:
+        ValueError: for an unknown split, or a file that is damaged or of
+            another kind.
+        FileNotFoundError: if it is not there. Nothing is downloaded.
+
+    Source: Netzer et al. (2011).
+    """
+    _split("load_svhn", split, ("train", "test", "extra"))
+    folder = _folder("load_svhn", root, "svhn")
+    path = folder / f"{split}_32x32.mat"
+    if not path.is_file():
+        raise FileNotFoundError(_svhn_missing(folder, split))
+    pixels, labels = (torch.from_numpy(a) for a in _svhn_arrays(path))
+    return Images(pixels, labels, f"SVHN, {split}")
 
 
 # -- One door --
@@ -605,37 +717,41 @@ def load_digits(
     source: str = "embedded",
     split: str = "train",
     n: int | None = None,
-    root: str | os.PathLike | None = None,
+    root: str | os.PathLike[str] | None = None,
     progress: bool = True,
-    fetch: Callable[[str, str], None] | None = None,
+    fetch: Callable[[str, str], object] | None = None,
 ) -> Images:
     """Digits to draw and to read; `.source` says which.
 
     Args:
-        source: "embedded" (no files, no network), "mnist" (downloaded once; the embedded ones where that fails) or
-            "binarised" (Larochelle's fixed set, from your files).
+        source: "embedded" (no files, no network), "mnist" (downloaded once;
+            the embedded ones where that fails) or "binarised" (from files).
         split: "train", "valid" or "test".
         n: how many; None: 2,000 embedded ones, all of the others.
         root, progress, fetch: as in load_mnist and load_binarised.
 
     Returns:
-        Images of 1 x 28 x 28. Look at `.source` before you compare numbers.
+        Images of 1 x 28 x 28. Look at `.source` before you compare.
 
     Raises:
-        ValueError: for an unknown source or split, or fewer than one image.
-        FileNotFoundError: if "binarised" is asked for and not there.
+        ValueError, FileNotFoundError: if an argument or a file is not right.
     """
-    if source not in ("embedded", "mnist", "binarised"):
-        raise ValueError(f'load_digits: source {source!r} is unknown, expected "embedded", "mnist" or "binarised"')
-    if split not in SPLITS or (n is not None and n < 1):
-        raise ValueError(
-            f"load_digits: n={n}, split={split!r}; expected n >= 1 or None, and one of {', '.join(SPLITS)}"
-        )
+    _check_digits(source, split, n)
     if source == "binarised":
         return load_binarised(split, root)[:n]
     if source == "mnist":
         try:
-            return load_mnist(split, root, progress=progress, fetch=fetch)[:n]
+            return load_mnist(split, root, True, progress, fetch)[:n]
         except (OSError, ImportError) as err:
             print(f"load_digits: no MNIST here, using digits of the embedded pen writer instead. Reason: {err}")
     return embedded_digits(2000 if n is None else n, split)
+
+
+# -- One door --
+def _check_digits(source: object, split: object, n: object) -> None:
+    known = ("embedded", "mnist", "binarised")
+    if not isinstance(source, str) or source not in known:
+        raise ValueError(f"load_digits: source {source!r:.60} is unknown, expected one of {', '.join(known)}")
+    _split("load_digits", split)
+    if n is not None:
+        whole("load_digits", n=n)

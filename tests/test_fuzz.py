@@ -188,7 +188,6 @@ PENDING = {
         "draw",
         "prediction",
         "handwriting",
-        "images",
         "pen",
         "iam",
         "strokes",

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import socket
 import struct
 
@@ -117,8 +118,14 @@ def test_any_finite_path_gives_a_picture(points, thickness):
         ([np.array([[0, np.nan]])], {}, "not a finite number"),
         ([np.zeros((2, 2))], {"thickness": 0}, "thickness=0"),
         ([np.zeros((2, 2))], {"thickness": 21}, "0 < thickness < box"),
-        ([np.zeros((2, 2))], {"box": 29}, "box=29"),
-        ([np.zeros((2, 2))], {"size": 0}, "size=0"),
+        ([np.zeros((2, 2))], {"box": 29}, "rasterise: box is int 29, expected a number from 0 to 28"),
+        ([np.zeros((2, 2))], {"box": math.nan}, "rasterise: box is float nan"),
+        ([np.zeros((2, 2))], {"size": 0}, "rasterise: size is int 0"),
+        ([np.zeros((2, 2))], {"size": 10**6, "box": 9}, "size=1000000; expected"),
+        ([np.zeros((2, 2))], {"thickness": "thick"}, "rasterise: thickness is str 'thick'"),
+        ([np.zeros((2, 3))], {}, r"rasterise: a line is no array .* it is float64 \(2, 3\)"),
+        (["ab"], {}, "rasterise: a line is no array"),
+        (7, {}, "rasterise: a line is no array"),
     ],
 )
 def test_rasterise_refuses(lines, options, says):
@@ -155,9 +162,19 @@ def test_embedded_digits_can_be_told_apart():
     assert (guess == test.labels).float().mean() > 0.6
 
 
-@pytest.mark.parametrize(("n", "split"), [(0, "train"), (3, "val1")])
-def test_embedded_digits_refuses(n, split):
-    with pytest.raises(ValueError, match="expected n >= 1 and one of train, valid, test"):
+@pytest.mark.parametrize(
+    ("n", "split", "says"),
+    [
+        (0, "train", "embedded_digits: n is int 0, expected a whole number from 1"),
+        (2.5, "train", "embedded_digits: n is float 2.5"),
+        (10**30, "train", "embedded_digits: n is int 1000"),
+        (3, "val1", "embedded_digits: split 'val1' is unknown, expected one of train, valid, test"),
+        (3, None, "embedded_digits: split None is unknown"),
+        (3, ["train"], r"embedded_digits: split \['train'\] is unknown"),
+    ],
+)
+def test_embedded_digits_refuses(n, split, says):
+    with pytest.raises(ValueError, match=says):
         embedded_digits(n, split)
 
 
@@ -180,17 +197,37 @@ def test_images_floats_batches_and_slices(device):
 
 
 def test_images_refuse():
-    with pytest.raises(ValueError, match=r"float32 of shape \(2, 28, 28\), expected uint8 \(N, C, H, W\)"):
+    with pytest.raises(ValueError, match=r"pixels are float32 \(2, 28, 28\), expected uint8 \(N, C, H, W\)"):
         Images(torch.zeros(2, 28, 28))
     with pytest.raises(ValueError, match=r"expected uint8"):
         Images(torch.zeros(2, 1, 28, 28))
-    with pytest.raises(ValueError, match=r"labels have shape \(3,\), expected \(2,\)"):
+    with pytest.raises(ValueError, match=r"labels are float32 \(3,\), expected int64 \(2,\)"):
         Images(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3))
     empty = Images(torch.zeros(0, 1, 4, 4, dtype=torch.uint8))
     with pytest.raises(ValueError, match="3 images of 0"):
         empty.batch(3, torch.Generator())
-    with pytest.raises(ValueError, match="0 images of 2"):
+    with pytest.raises(ValueError, match="Images.batch: n is int 0"):
         Images(torch.zeros(2, 1, 4, 4, dtype=torch.uint8)).batch(0, torch.Generator())
+    two = Images(torch.zeros(2, 1, 4, 4, dtype=torch.uint8))
+    for call, says in [
+        (lambda: Images([[1]]), r"pixels are list \[\[1\]\], expected uint8"),
+        (lambda: two.floats("a"), "Images: str 'a' chooses none of 2 images"),
+        (lambda: two.floats([7]), r"Images: list \[7\] chooses none of 2"),
+        (lambda: two.batch(1, 3), "Images.batch: generator is int 3, expected a torch.Generator"),
+        (lambda: binarise([0.5], torch.Generator()), r"binarise: images are list \[0.5\], expected floats"),
+        (
+            lambda: binarise(two.pixels, torch.Generator()),
+            r"binarise: images are uint8 \(2, 1, 4, 4\), expected floats",
+        ),
+        (lambda: binarise(two.floats(), None), "binarise: generator is NoneType None"),
+        (lambda: read_idx("text"), "read_idx: content is str 'text', not bytes"),
+        (lambda: load_mnist(root=3), "load_mnist: root is int 3, expected a folder"),
+        (lambda: load_svhn(3), "load_svhn: split 3 is unknown, expected one of train, test, extra"),
+        (lambda: load_digits(None), "load_digits: source None is unknown"),
+        (lambda: load_digits(n=True), "load_digits: n is bool True"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            call()
 
 
 # -- coins -------------------------------------------------------------------------------------------------------------
@@ -238,10 +275,10 @@ def test_read_idx_reads_what_was_written(shape):
         (b"", "begins with nothing"),
         (b"PK\x03\x04", "begins with 50 4b 03 04, expected 00 00 08"),
         (b"\x00\x00\x0d\x01\x00\x00\x00\x00", "no idx file of bytes"),
-        (b"\x00\x00\x08\x03\x00\x00", "ends inside its head, after 6 bytes"),
-        (idx(np.zeros((3, 4), np.uint8))[:-1], "has 23 bytes, its head .* promises 24"),
-        (idx(np.zeros((3, 4), np.uint8)) + b"x", "has 25 bytes, its head .* promises 24"),
-        (bytes([0, 0, 8, 2]) + b"\xff" * 8, "promises"),
+        (b"\x00\x00\x08\x03\x00\x00", "ends inside its head"),
+        (idx(np.zeros((3, 4), np.uint8))[:-1], "has 23 bytes, not the 24 of its head"),
+        (idx(np.zeros((3, 4), np.uint8)) + b"x", "has 25 bytes, not the 24 of its head"),
+        (bytes([0, 0, 8, 2]) + b"\xff" * 8, "of its head"),
     ],
 )
 def test_read_idx_refuses(content, says):
@@ -288,7 +325,7 @@ def test_a_bad_mirror_is_named_and_the_next_one_asked(tmp_path, capsys):
     assert fetch.asked == [f"{m.rstrip('/')}/f.gz" for m in mirrors]
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["f.gz"]
     said = capsys.readouterr().out
-    assert "http://cut/f.gz: damaged or cut short" in said and "removed" in said
+    assert "http://cut/f.gz: damaged or cut short" in said
     assert "http://wrong/f.gz: not the expected file: md5" in said and MD5 in said
     assert fetch_checked("f.gz", MD5, ["http://never"], tmp_path / "new", fetch) == CONTENT  # from the folder
     assert len(fetch.asked) == 5
@@ -297,7 +334,7 @@ def test_a_bad_mirror_is_named_and_the_next_one_asked(tmp_path, capsys):
 def test_where_no_mirror_is_good_nothing_is_left(tmp_path):
     fetch = server({"http://a": GOOD[:40], "http://b": OSError("no route")})
     with pytest.raises(
-        ConnectionError, match=r"f.gz: no mirror gave it \(http://a/f.gz: damaged .*removed; http://b/f.gz: OSError\)"
+        ConnectionError, match=r"f.gz: no mirror gave it \(http://a/f.gz: damaged .*; http://b/f.gz: OSError\)"
     ):
         fetch_checked("f.gz", MD5, ["http://a", "http://b"], tmp_path, fetch)
     assert list(tmp_path.iterdir()) == []
@@ -307,7 +344,78 @@ def test_a_file_in_the_folder_that_went_bad_is_replaced(tmp_path, capsys):
     (tmp_path / "f.gz").write_bytes(GOOD[:-1])
     assert fetch_checked("f.gz", MD5, ["http://a"], tmp_path, server({"http://a": GOOD})) == CONTENT
     assert (tmp_path / "f.gz").read_bytes() == GOOD
-    assert f"{tmp_path / 'f.gz'}: damaged or cut short" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{tmp_path / 'f.gz'}: damaged or cut short" in said and said.endswith("; replaced\n")
+
+
+def test_an_own_file_is_kept_until_something_whole_can_take_its_place(tmp_path):
+    own = GOOD[:-1]
+    (tmp_path / "f.gz").write_bytes(own)
+    fetch = server({"http://a": OSError("down"), "http://b": GOOD[:20]})
+    with pytest.raises(ConnectionError, match="f.gz: damaged or cut short after .* http://a/f.gz: OSError"):
+        fetch_checked("f.gz", MD5, ["http://a", "http://b"], tmp_path, fetch)
+    assert (tmp_path / "f.gz").read_bytes() == own and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["f-idx3-ubyte", "f.idx3-ubyte", "f-idx3-ubyte.gz"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_own_files_are_read_packed_or_not_by_one_digest(tmp_path, name, packed):
+    fetch = server({})
+    (tmp_path / name).write_bytes(GOOD if packed else CONTENT)
+    assert fetch_checked("f-idx3-ubyte.gz", MD5, [], tmp_path, fetch) == CONTENT
+    (tmp_path / name).write_bytes(CONTENT[::-1])
+    with pytest.raises(ConnectionError, match="not the expected file: md5"):
+        fetch_checked("f-idx3-ubyte.gz", MD5, [], tmp_path, fetch)
+    assert (tmp_path / name).read_bytes() == CONTENT[::-1]
+
+
+def test_a_good_unpacked_file_stands_in_for_a_bad_packed_one(tmp_path):
+    (tmp_path / "f-idx3-ubyte.gz").write_bytes(GOOD[:9])
+    (tmp_path / "f-idx3-ubyte").write_bytes(CONTENT)
+    assert fetch_checked("f-idx3-ubyte.gz", MD5, [], tmp_path, server({})) == CONTENT
+
+
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MOST", 10_000)
+    bomb = gzip.compress(bytes(5_000_000))
+    fetch = server({"http://bomb": bomb, "http://good": GOOD})
+    assert fetch_checked("f.gz", MD5, ["http://bomb", "http://good"], tmp_path, fetch) == CONTENT
+    (tmp_path / "f.gz").write_bytes(bomb)
+    with pytest.raises(ConnectionError, match="holds more than 10000 bytes; it is not read on"):
+        fetch_checked("f.gz", MD5, [], tmp_path, fetch)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "zero", "folder"])
+@pytest.mark.parametrize("download", [True, False])
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path, kind, download, capsys):
+    for name in images._MNIST["test"][::2]:
+        place = tmp_path / name
+        if kind == "pipe":
+            os.mkfifo(place)
+        elif kind == "zero":
+            place.symlink_to("/dev/zero")
+        else:
+            place.mkdir()
+    with pytest.raises(FileNotFoundError, match="no regular file; it is not read"):
+        load_mnist("test", tmp_path, download, fetch=lambda url, path: pytest.fail("it was asked for"))
+    assert len(load_digits("mnist", "test", 2, tmp_path, fetch=lambda url, path: None)) == 2
+    assert "no regular file" in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError, match="holds neither"):
+        (tmp_path / "binarized_mnist.npz").symlink_to("/dev/zero")
+        load_binarised("test", tmp_path)
+
+
+def test_without_a_home_folder_the_pen_stands_in(monkeypatch, capsys):
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("SOFTATTN_CACHE", "SOFTATTN_DATA", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(images, "_cache_folder", nobody)
+    assert torch.equal(load_digits("mnist", n=3).pixels, embedded_digits(3).pixels)
+    assert "no home folder" in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError, match="load_svhn: no home folder .* set SOFTATTN_DATA or SOFTATTN_CACHE"):
+        load_svhn()
 
 
 def test_pooch_is_what_fetches(monkeypatch):
@@ -385,7 +493,7 @@ def test_mnist_without_download_asks_no_server(small_mnist, tmp_path):
     (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(files["t10k-images-idx3-ubyte.gz"][:99])
     with pytest.raises(FileNotFoundError, match="damaged or cut short"):
         load_mnist("test", tmp_path, download=False)
-    with pytest.raises(ValueError, match="split 'val1' is unknown"):
+    with pytest.raises(ValueError, match="load_mnist: split 'val1' is unknown"):
         load_mnist("val1")
 
 
@@ -410,7 +518,7 @@ def test_load_digits_chooses(small_mnist, tmp_path, capsys):
     assert capsys.readouterr().out == ""
     with pytest.raises(ValueError, match="source 'cifar' is unknown"):
         load_digits("cifar")
-    with pytest.raises(ValueError, match="n=0"):
+    with pytest.raises(ValueError, match="load_digits: n is int 0"):
         load_digits(n=0)
     with pytest.raises(FileNotFoundError, match="Nothing|holds neither"):
         load_digits("binarised", root=tmp_path)
@@ -526,7 +634,7 @@ def test_svhn_refuses(tmp_path):
         load_svhn("test", tmp_path)
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "digitStruct.mat").write_bytes(b"MATLAB 7.3 MAT-file")  # as the archive of format 1 unpacks
-    with pytest.raises(FileNotFoundError, match="digitStruct.mat is of format 1, whole numbers, which is not read"):
+    with pytest.raises(FileNotFoundError, match="digitStruct.mat is of format 1, whole numbers, not read"):
         load_svhn("test", tmp_path)
     with pytest.raises(ValueError, match="split 'valid' is unknown, expected train, test or extra"):
         load_svhn("valid", tmp_path)
@@ -538,8 +646,16 @@ def test_svhn_refuses(tmp_path):
     with pytest.raises(ValueError, match="expected X uint8"):
         load_svhn("train", tmp_path)
     svhn(path, y=np.arange(7)[:, None])
-    with pytest.raises(ValueError, match="labels from 0 to 6, expected 1 to 10"):
+    with pytest.raises(ValueError, match="labels such as 0, expected whole numbers from 1 to 10"):
         load_svhn("train", tmp_path)
+    for bad in (1.5, math.nan, 11.0, -1.0, math.inf):
+        labels = np.full((7, 1), 2.0)
+        labels[3] = bad
+        svhn(path, y=labels)
+        with pytest.raises(ValueError, match=f"labels such as {bad}, expected whole numbers from 1 to 10"):
+            load_svhn("train", tmp_path)
+    svhn(path, y=np.full((7, 1), 10.0))
+    assert load_svhn("train", tmp_path).labels.tolist() == [0] * 7
     svhn(path)
     whole = path.read_bytes()
     for cut in (50, 400, len(whole) // 2, len(whole) - 3):
