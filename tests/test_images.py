@@ -636,7 +636,7 @@ def test_svhn_refuses(tmp_path):
     (tmp_path / "test" / "digitStruct.mat").write_bytes(b"MATLAB 7.3 MAT-file")  # as the archive of format 1 unpacks
     with pytest.raises(FileNotFoundError, match="digitStruct.mat is of format 1, whole numbers, not read"):
         load_svhn("test", tmp_path)
-    with pytest.raises(ValueError, match="split 'valid' is unknown, expected train, test or extra"):
+    with pytest.raises(ValueError, match="split 'valid' is unknown, expected one of train, test, extra"):
         load_svhn("valid", tmp_path)
     path = tmp_path / "train_32x32.mat"
     svhn(path, X=np.zeros((28, 28, 3, 7), np.uint8))
