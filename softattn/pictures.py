@@ -17,6 +17,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from softattn.hub import real, whole
+
 __all__ = ["COLORS", "demo_html", "figure", "figure_html", "show", "show_figure"]
 
 
@@ -59,36 +61,61 @@ _STYLE = {
 
 
 # -- One style --
-def figure(width: float = 7.0, height: float = 3.0, rows: int = 1, columns: int = 1, **subplots_kw) -> tuple[Any, Any]:
-    """Start a figure in the book's style; like `plt.subplots`, whose other arguments it passes on.
+_CYCLE = "blue vermillion green purple orange sky black yellow"
 
-    It sets Matplotlib's defaults for the whole process, because legends and texts that come later read them too.
+
+def _use_style(defaults: Any) -> None:
+    from cycler import cycler
+
+    colours = [COLORS[name] for name in _CYCLE.split()]
+    defaults.update({**_STYLE, "axes.prop_cycle": cycler(color=colours)})
+
+
+# -- One style --
+def figure(
+    width: float = 7.0,
+    height: float = 3.0,
+    rows: int = 1,
+    columns: int = 1,
+    **subplots_kw: Any,
+) -> tuple[Any, Any]:
+    """Start a figure; sets the book's style for the whole process.
 
     Args:
-        width: of the whole figure, in inches; 7 fills the page's column.
-        height: of the whole figure, in inches.
-        rows: rows of axes.
-        columns: columns of axes.
-        subplots_kw: what else `plt.subplots` should know (`sharex=True`, `width_ratios=...`).
+        width, height: of the whole figure, in inches; 7 fills the page.
+        rows, columns: of axes.
+        subplots_kw: what else `plt.subplots` should know (`sharex=True`).
 
     Returns:
-        The figure, and its axes: one, or an array of them, as `plt.subplots` gives.
+        The figure, and its axes: one, or an array of them.
 
     Raises:
         ValueError: if a size or a count is not positive.
     """
-    if min(width, height, rows, columns) <= 0:
-        raise ValueError(
-            "figure: sizes and counts must be positive, got "
-            f"width={width}, height={height}, rows={rows}, columns={columns}"
-        )
+    width = real("figure", "width", width, 0.01, 1000)
+    height = real("figure", "height", height, 0.01, 1000)
+    rows = whole("figure", "rows", rows, 1, 1000)
+    columns = whole("figure", "columns", columns, 1, 1000)
     import matplotlib.pyplot as plt
 
-    names = ("blue", "vermillion", "green", "purple", "orange", "sky", "black", "yellow")
-    plt.rcParams.update(_STYLE)
-    plt.rcParams["axes.prop_cycle"] = plt.cycler(color=[COLORS[name] for name in names])
-    subplots_kw.setdefault("layout", "constrained")
-    return plt.subplots(rows, columns, figsize=(width, height), **subplots_kw)
+    _use_style(plt.rcParams)
+    more = {"layout": "constrained", **subplots_kw}
+    return plt.subplots(rows, columns, figsize=(width, height), **more)
+
+
+# -- A picture also has words --
+def _check_picture(fig: Any, alt: Any) -> None:
+    """Raise unless this is a figure with words."""
+    if not isinstance(alt, str):
+        kind = type(alt).__name__
+        raise TypeError(f"figure_html: alt is a {kind}, expected a sentence")
+    if not alt.strip():
+        raise ValueError(
+            "figure_html: alt is empty: say in a full sentence what is seen in this figure, for those who cannot see it"
+        )
+    if not hasattr(fig, "savefig") or not hasattr(fig, "get_size_inches"):
+        kind = type(fig).__name__
+        raise TypeError(f"figure_html: fig is a {kind}, no Matplotlib figure")
 
 
 # -- A picture also has words --
@@ -100,25 +127,26 @@ def figure_html(fig: Any, alt: str) -> str:
         alt: one or two full sentences that say what is seen.
 
     Returns:
-        HTML. The image is SVG up to 60 kB, and PNG at 192 dots per inch beyond.
+        HTML. The image is SVG up to 60 kB, and PNG at 192 dots per inch
+        beyond.
 
     Raises:
         ValueError: if `alt` is empty.
+        TypeError: if it is no text, or the figure none.
     """
-    if not alt.strip():
-        raise ValueError(
-            "alt is empty: say in a full sentence what is seen in this figure, for those who cannot see it"
-        )
+    _check_picture(fig, alt)
     file, kind = io.BytesIO(), "svg+xml"
     fig.savefig(file, format="svg", metadata={"Date": None})
     if file.tell() > 60_000:
         file, kind = io.BytesIO(), "png"
         fig.savefig(file, format="png", dpi=192)
     width, height = (round(96 * inches) for inches in fig.get_size_inches())
+    data = base64.b64encode(file.getvalue()).decode()
     return (
-        f'<img class="softattn-figure" alt="{escape(alt)}" width="{width}" height="{height}" '
+        f'<img class="softattn-figure" alt="{escape(alt)}" '
+        f'width="{width}" height="{height}" '
         'style="max-width: 100%; height: auto; border-radius: 6px" '
-        f'src="data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}">'
+        f'src="data:image/{kind};base64,{data}">'
     )
 
 
@@ -145,7 +173,8 @@ def show_figure(fig: Any, alt: str) -> None:
 _PAGE = """<style>$style</style>
 <div class="softattn-demo" id="$uid" data-demo="$name">$still</div>
 <script type="module">
-const el = [...document.querySelectorAll("#$uid")].find((one) => !one.dataset.state);
+const all = [...document.querySelectorAll("#$uid")];
+const el = all.find((one) => !one.dataset.state);
 const still = [...el.childNodes];
 const state = $state, heard = {};
 const model = {
@@ -156,13 +185,21 @@ const model = {
     (heard["change:" + key] ?? []).forEach((f) => f());
   },
   on: (event, f) => (heard[event] ??= []).push(f),
-  off: (event, f) => { heard[event] = (heard[event] ?? []).filter((g) => f && g !== f); },
+  off: (event, f) => {
+    heard[event] = (heard[event] ?? []).filter((g) => f && g !== f);
+  },
   save_changes() {},
   send() {},
 };
 el.dataset.state = "loading";
+"""
+
+
+# -- A demo without a kernel --
+_RUN = """\
 try {
-  const url = URL.createObjectURL(new Blob([$source], { type: "text/javascript" }));
+  const text = new Blob([$source], { type: "text/javascript" });
+  const url = URL.createObjectURL(text);
   const demo = (await import(url)).default;
   URL.revokeObjectURL(url);
   await demo.render({ model, el });
@@ -172,7 +209,8 @@ try {
   const note = document.createElement("p");
   note.className = "sa-note";
   note.setAttribute("role", "status");
-  note.textContent = "This figure should move, but its script stopped: " + error.message;
+  note.textContent =
+    "This figure should move, but its script stopped: " + error.message;
   el.replaceChildren(...still, note);
   el.dataset.state = "failed";
   console.error(error);
@@ -217,7 +255,7 @@ def demo_source(name: str) -> str:
     folder = files("softattn") / "demos"
     found = {p.name[:-3] for p in folder.iterdir() if p.name.endswith(".js")}
     known = sorted(found - {*HELPERS})
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         there = ", ".join(known)
         raise ValueError(f"show: there is no demo {name!r}; there are {there}")
     done: dict[str, str] = {}
@@ -243,95 +281,113 @@ def _json(name: str, key: str, value: Any) -> str:
 
 # -- The state, as JSON --
 def demo_html(name: str, picture: Any = None, alt: str = "", **state: Any) -> str:
-    """The interactive demo `softattn/demos/NAME.js` as HTML.
-
-    It needs no kernel and no network: style, static picture, module and
-    state are in it.
+    """The demo `softattn/demos/NAME.js` as HTML without kernel or network.
 
     Args:
         name: of the demo, without `.js`.
         picture: a Matplotlib figure, what stands where scripts do not run;
             None for a line of text.
         alt: what is seen in the picture; needed with a picture.
-        state: what the demo starts with; everything that JSON can hold,
-            arrays and tensors.
+        state: what the demo starts with; what JSON can hold, arrays,
+            tensors.
 
     Raises:
-        ValueError: if there is no such demo, `alt` is empty beside a
-            picture, or a value is no finite JSON.
+        ValueError: no such demo, no `alt` to a picture, no finite JSON.
     """
     source = _json(name, "source", demo_source(name))
-    pairs = [f"{_json(name, k, k)}: {_json(name, k, state[k])}" for k in sorted(state)]
-    values = "{" + ", ".join(pairs) + "}"
+    pairs = (f"{_json(name, k, k)}: {_json(name, k, state[k])}" for k in state)
+    values = "{" + ", ".join(sorted(pairs)) + "}"
     digest = hashlib.sha256((name + source + values).encode()).hexdigest()
     _shown[digest] += 1
+    words = escape(alt or "An interactive figure; it needs JavaScript.")
+    still = f'<p class="sa-note">{words}</p>'
     if picture is not None:
         still = figure_html(picture, alt)
-    else:
-        words = escape(alt or "An interactive figure; it needs JavaScript.")
-        still = f'<p class="sa-note">{words}</p>'
-    return Template(_PAGE).substitute(
-        style=_DEMO_STYLE,
-        uid=f"demo-{digest[:10]}-{_shown[digest]}",
-        name=name,
-        still=still,
-        state=values,
-        source=source,
-    )
+    uid = f"demo-{digest[:10]}-{_shown[digest]}"
+    parts = {"name": name, "still": still, "state": values, "source": source}
+    style = _DEMO_STYLE + _DEMO_RULES + _DEMO_BOXES
+    return Template(_PAGE + _RUN).substitute(style=style, uid=uid, **parts)
 
 
 # -- The state, as JSON --
 _DEMO_STYLE = """
-.softattn-demo { --sa-text: #1f2328; --sa-muted: #57606a; --sa-line: #d0d7de; --sa-panel: #f3f5f7;
+.softattn-demo { --sa-text: #1f2328; --sa-muted: #57606a; --sa-line: #d0d7de;
+  --sa-panel: #f3f5f7;
   --sa-background: #fff;
-  --sa-blue: #0072b2; --sa-orange: #e69f00; --sa-green: #009e73; --sa-vermillion: #d55e00; --sa-purple: #cc79a7;
+  --sa-blue: #0072b2; --sa-orange: #e69f00; --sa-green: #009e73;
+  --sa-vermillion: #d55e00; --sa-purple: #cc79a7;
   --sa-sky: #56b4e9; --sa-yellow: #e0d11c; --sa-lit: #fdf0d0;
   box-sizing: border-box; max-width: 46rem; margin: 0 0 1rem;
-  padding: 1rem; border: 1px solid var(--sa-line); border-radius: 10px; background: var(--sa-background);
-  color: var(--sa-text); font-size: 1rem; line-height: 1.45; overflow-wrap: anywhere; }
+  padding: 1rem; border: 1px solid var(--sa-line); border-radius: 10px;
+  background: var(--sa-background);
+  color: var(--sa-text); font-size: 1rem; line-height: 1.45;
+  overflow-wrap: anywhere; }
 html[data-theme="dark"] .softattn-demo, html[theme="dark"] .softattn-demo,
-body[data-jp-theme-light="false"] .softattn-demo, body.vscode-dark .softattn-demo {
+body[data-jp-theme-light="false"] .softattn-demo,
+  body.vscode-dark .softattn-demo {
   --sa-text: #e6e8eb; --sa-muted: #a9b1ba;
-  --sa-line: #444c56; --sa-panel: #22272e; --sa-background: #191d22; --sa-blue: #4aa3e0; --sa-orange: #f0b429;
-  --sa-green: #2fc096; --sa-vermillion: #f2823a; --sa-purple: #dd93bd; --sa-sky: #7cc7f2; --sa-yellow: #f0e442;
+  --sa-line: #444c56; --sa-panel: #22272e; --sa-background: #191d22;
+  --sa-blue: #4aa3e0; --sa-orange: #f0b429;
+  --sa-green: #2fc096; --sa-vermillion: #f2823a; --sa-purple: #dd93bd;
+  --sa-sky: #7cc7f2; --sa-yellow: #f0e442;
   --sa-lit: #4a3c14; }
+"""
+
+
+# -- The state, as JSON --
+_DEMO_RULES = """
 .softattn-demo *, .softattn-demo *::before { box-sizing: border-box; }
-.softattn-demo svg, .softattn-demo canvas { display: block; width: 100%; height: auto; }
+.softattn-demo svg, .softattn-demo canvas { display: block; width: 100%;
+  height: auto; }
 .softattn-demo svg text { fill: var(--sa-text); font-size: 18px; }
 .softattn-demo p { margin: 0.5rem 0; }
 .softattn-demo label { display: block; margin: 0; font-size: 0.95rem; }
-.softattn-demo input[type="range"] { display: block; width: 100%; height: 1.75rem; margin: 0;
+.softattn-demo input[type="range"] { display: block; width: 100%;
+  height: 1.75rem; margin: 0;
   accent-color: var(--sa-blue); }
-.softattn-demo output, .softattn-demo label b { font-variant-numeric: tabular-nums; font-weight: 600; }
-.softattn-demo button, .softattn-demo select, .softattn-demo input[type="text"] { min-height: 2.25rem; max-width: 100%;
-  padding: 0.3rem 0.8rem; border: 1px solid var(--sa-muted); border-radius: 6px; background: var(--sa-panel);
+.softattn-demo output,
+  .softattn-demo label b { font-variant-numeric: tabular-nums;
+  font-weight: 600; }
+.softattn-demo button, .softattn-demo select,
+  .softattn-demo input[type="text"] { min-height: 2.25rem; max-width: 100%;
+  padding: 0.3rem 0.8rem; border: 1px solid var(--sa-muted);
+  border-radius: 6px; background: var(--sa-panel);
   color: var(--sa-text); font: inherit; }
 .softattn-demo button, .softattn-demo select { cursor: pointer; }
-.softattn-demo :focus-visible { outline: 3px solid var(--sa-blue); outline-offset: 2px; }
-.softattn-demo .sa-controls { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(13rem, 100%), 1fr));
+.softattn-demo :focus-visible { outline: 3px solid var(--sa-blue);
+  outline-offset: 2px; }
+"""
+
+
+# -- The state, as JSON --
+_DEMO_BOXES = """
+.softattn-demo .sa-controls { display: grid;
+  grid-template-columns: repeat(auto-fit, minmax(min(13rem, 100%), 1fr));
   gap: 0.5rem 1.25rem; margin: 0.5rem 0; }
-.softattn-demo .sa-row { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem 1rem; margin: 0.5rem 0; }
+.softattn-demo .sa-row { display: flex; flex-wrap: wrap; align-items: center;
+  gap: 0.5rem 1rem; margin: 0.5rem 0; }
 .softattn-demo .sa-note { color: var(--sa-muted); font-size: 0.9rem; }
-.softattn-demo .sa-equations, .softattn-demo .sa-scroll { max-width: 100%; overflow-x: auto; overflow-wrap: normal;
+.softattn-demo .sa-equations, .softattn-demo .sa-scroll { max-width: 100%;
+  overflow-x: auto; overflow-wrap: normal;
   font-variant-numeric: tabular-nums; }
 .softattn-demo .sa-on { background: var(--sa-lit); border-radius: 4px; }
 @media (prefers-reduced-motion: reduce) {
-  .softattn-demo * { animation: none !important; transition: none !important; } }
+  .softattn-demo * { animation: none !important; transition: none !important;
+  } }
 """
 
 
 # -- The state, as JSON --
 def show(name: str, picture: Any = None, alt: str = "", **state) -> None:
-    """Put the interactive demo `softattn/demos/NAME.js` on the page, and close its static picture.
+    """Put the demo `softattn/demos/NAME.js` on the page, close its picture.
 
     Args:
         name: of the demo, without `.js`.
-        picture: a Matplotlib figure, what stands where scripts do not run.
-        alt: what is seen in the picture; needed with a picture.
-        state: what the demo starts with; everything that JSON can hold, arrays and tensors.
+        picture, alt: what stands where scripts do not run, and its words.
+        state: what the demo starts with, as in `demo_html`.
 
     Raises:
-        ValueError: as `demo_html` does.
+        ValueError, TypeError: as `demo_html` does.
     """
     from IPython.display import display
 
@@ -340,4 +396,5 @@ def show(name: str, picture: Any = None, alt: str = "", **state) -> None:
         import matplotlib.pyplot as plt
 
         plt.close(picture)
-    display({"text/html": html, "text/plain": alt or f"the interactive figure {name}"}, raw=True)
+    words = alt or f"the interactive figure {name}"
+    display({"text/html": html, "text/plain": words}, raw=True)

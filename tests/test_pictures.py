@@ -118,7 +118,7 @@ def test_figure_has_one_style():
 
 @pytest.mark.parametrize("bad", [{"width": 0}, {"height": -1}, {"rows": 0}, {"columns": 0}])
 def test_figure_refuses_sizes_that_are_not_positive(bad):
-    with pytest.raises(ValueError, match="figure: sizes and counts must be positive"):
+    with pytest.raises(ValueError, match="^figure: (width|height|rows|columns) is"):
         figure(**bad)
 
 
@@ -149,7 +149,7 @@ def test_a_heavy_figure_is_a_sharp_png():
 @pytest.mark.parametrize("alt", ["", "  \n"])
 def test_a_figure_without_words_is_refused(alt):
     fig, _ = figure()
-    with pytest.raises(ValueError, match="alt is empty: say in a full sentence"):
+    with pytest.raises(ValueError, match="^figure_html: alt is empty: say in a full sentence"):
         show_figure(fig, alt)
     with pytest.raises(ValueError, match="alt is empty"):
         demo_html("pictures", picture=fig, alt=alt, **STATE)
@@ -203,6 +203,32 @@ def test_no_name_of_a_state_can_end_the_script(key):
     page = Page(html)
     assert len(page.scripts) == 1 and "<" not in page.scripts[0]
     assert f'{json.dumps(key)}: "kept"'.replace("<", "\\u003c") in page.scripts[0]
+
+
+@pytest.mark.parametrize("field", ["width", "height", "rows", "columns"])
+@pytest.mark.parametrize("value", [None, True, "3", float("nan"), float("inf"), [1], 10**30])
+def test_figure_takes_no_nonsense(field, value):
+    with pytest.raises((TypeError, ValueError), match=f"^figure: {field} is"):
+        figure(**{field: value})
+
+
+@pytest.mark.parametrize("alt", [None, 3, b"x", ["A line."]])
+def test_words_of_another_type(alt):
+    fig, _ = figure()
+    with pytest.raises(TypeError, match="^figure_html: alt is a"):
+        show_figure(fig, alt)
+
+
+@pytest.mark.parametrize("fig", [None, 3, "fig", np.zeros((2, 2))])
+def test_a_figure_of_another_type(fig):
+    with pytest.raises(TypeError, match="^figure_html: fig is a"):
+        figure_html(fig, "A line.")
+
+
+@pytest.mark.parametrize("name", [None, 3, ["pictures"], b"pictures"])
+def test_a_demo_of_another_type(name):
+    with pytest.raises(ValueError, match="^show: there is no demo"):
+        demo_html(name)
 
 
 # ---- One text from several modules

@@ -1,14 +1,7 @@
 // Move the bias of the step: a window with one bell walks along a line whose letters are known; arrows are the gradient of each step.
-const SVG = "http://www.w3.org/2000/svg", WIDTH = 640, HEIGHT = 270, LEFT = 34, TOP = 8, BOTTOM = 30, DEAF = 1e-6, ARROWS = 28;
-const DRAWN = ["svg", "g", "path", "line", "rect", "circle", "text"];
+import { button, clip, make, numbers, slider, sum } from "./kit.js";
 
-function make(tag, parent = null, attributes = {}, text = "") {
-  const node = DRAWN.includes(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
-  parent?.append(node);
-  return node;
-}
+const WIDTH = 640, HEIGHT = 270, LEFT = 34, TOP = 8, BOTTOM = 30, DEAF = 1e-6, ARROWS = 28;
 
 // Graves' eq. 46, 47 and 51 with one bell of alpha 1, along all steps; the loss asks for the letter of each point. With its
 // gradient with respect to each step's own kappa-hat, backwards: eq. window-dphi, window-dkappa and window-dback.
@@ -20,8 +13,8 @@ function walk(letters, truth, beta, bias) {
     const phi = letters.map((_, i) => Math.exp(-beta * (kappa - i - 1) ** 2)), off = letters.map(() => 0);
     phi.forEach((p, i) => { off[codes[i]] += p; });
     off[codes[at]] -= 1;  // w minus the vector of the right letter
-    loss += off.reduce((sum, v) => sum + v * v, 0);
-    steps.push({ kappa, phi, slope: phi.reduce((sum, p, i) => sum + 2 * off[codes[i]] * p * -2 * beta * (kappa - i - 1), 0) });
+    loss += sum(off.map((v) => v * v));
+    steps.push({ kappa, phi, slope: sum(phi.map((p, i) => 2 * off[codes[i]] * p * -2 * beta * (kappa - i - 1))) });
   }
   let heard = 0;
   for (const one of steps.toReversed()) {
@@ -56,9 +49,12 @@ export default {
     const status = make("div", el, { role: "status", class: "sa-equations" });
 
     const controls = make("div", el, { class: "sa-controls" });
-    const label = make("label", controls, {}, "bias of κ̂ "), reading = make("b", label);
-    const input = make("input", label, { type: "range", min: -7, max: 1, step: 0.1 });
-    const learn = make("button", controls, { type: "button" }, "One step along the arrows");
+    const move = slider(controls, "bias of κ̂", { min: -7, max: 1, step: 0.1 }, (v) => { bias = v; draw(); });
+    button(controls, "One step along the arrows", () => {
+      const total = sum(found.steps.map((one) => one.pull));
+      bias = clip(bias + clip(0.02 * total, -0.3, 0.3), -7, 1);
+      draw();
+    });
     make("p", el, { class: "sa-note" },
       "Solid: the letter of each point; dots: late strokes. Dashed: the place κ. Shade: the weights φ. Arrow up: this step should have been longer; " +
       "arrow down: shorter; a dot: deaf, nothing that the loss says arrives there.");
@@ -83,21 +79,14 @@ export default {
           style: "fill:none;stroke:var(--sa-vermillion);stroke-width:2",
         });
       }
-      const deaf = steps.filter((one) => Math.abs(one.pull) < DEAF).length, total = steps.reduce((sum, one) => sum + one.pull, 0);
+      const deaf = steps.filter((one) => Math.abs(one.pull) < DEAF).length, total = sum(steps.map((one) => one.pull));
       const end = steps[T - 1].kappa, asks = Math.abs(total) < DEAF ? "nothing" : total > 0 ? "a larger bias" : "a smaller bias";
-      input.value = bias;
-      reading.textContent = bias.toFixed(1);
+      move.show(bias, bias.toFixed(1));
       status.textContent = `κ ends at ${end.toFixed(1)} of ${U} letters; deaf steps: ${deaf} of ${T}; loss ${loss.toFixed(1)}; all steps together ask for ${asks}`;
       svg.setAttribute("aria-label", `Bias ${bias.toFixed(1)}: ${status.textContent}.`);
-      el.dataset.numbers = JSON.stringify({ bias, loss, deaf, total, kappa: end, pull: steps.map((one) => one.pull), last: steps[T - 1].phi });
+      numbers(el, { bias, loss, deaf, total, kappa: end, pull: steps.map((one) => one.pull), last: steps[T - 1].phi });
     }
 
-    input.addEventListener("input", () => { bias = Number(input.value); draw(); });
-    learn.addEventListener("click", () => {
-      const total = found.steps.reduce((sum, one) => sum + one.pull, 0);
-      bias = Math.min(1, Math.max(-7, bias + Math.min(0.3, Math.max(-0.3, 0.02 * total))));
-      draw();
-    });
     draw();
   },
 };
