@@ -32,7 +32,7 @@ from bench._result import Result, parser
 from softattn.iam import load_iam
 from softattn.page import ink_height, ink_slant
 from softattn.pen import PRINTABLE
-from softattn.prediction import plain_text
+from softattn.text import plain_text
 from softattn.strokes import Strokes
 from softattn.synthesis import BATCH, JUDGED_BY, TRIES, Draft, HandwritingSynthesizer, faults, judged_by, sample_lines
 

@@ -13,7 +13,8 @@ from torch.utils.benchmark import Timer
 
 from bench._result import Result, parser
 from softattn import load
-from softattn.prediction import dynamic_surprise, encode, library_prose, one_hot, shift, text_surprise
+from softattn.prediction import dynamic_surprise, one_hot, shift, text_surprise
+from softattn.text import encode, library_prose
 
 
 def main() -> int:

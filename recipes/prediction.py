@@ -28,16 +28,8 @@ from pathlib import Path
 import torch
 
 from softattn.hub import load, save_weights
-from softattn.prediction import (
-    ALPHABET,
-    PredictionNetwork,
-    book_corpus,
-    encode,
-    library_prose,
-    text_loss,
-    text_surprise,
-    text_windows,
-)
+from softattn.prediction import PredictionNetwork, text_loss, text_surprise
+from softattn.text import ALPHABET, book_corpus, encode, library_prose, text_windows
 from softattn.training import cosine, device, fit
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from softattn.prediction import ALPHABET  # noqa: E402
+from softattn.text import ALPHABET  # noqa: E402
 from tools import corpus as tool
 
 FILLER = "Words that fill a section up. " * 40 + "\n"

@@ -186,7 +186,6 @@ PENDING = {
         "window",
         "filterbank",
         "draw",
-        "prediction",
         "handwriting",
         "pen",
         "iam",

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from softattn.hub import atomic_write
-from softattn.prediction import ALPHABET, plain_text
+from softattn.text import ALPHABET, plain_text
 from tools import toc
 from tools.markdown import body_start, headings
 
