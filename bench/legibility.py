@@ -32,9 +32,9 @@ from bench._result import Result, parser
 from softattn.iam import load_iam
 from softattn.page import ink_height, ink_slant
 from softattn.pen import PRINTABLE
-from softattn.text import plain_text
 from softattn.strokes import Strokes
 from softattn.synthesis import BATCH, JUDGED_BY, TRIES, Draft, HandwritingSynthesizer, faults, judged_by, sample_lines
+from softattn.text import plain_text
 
 HEIGHT, PEN, MARGIN = 100, 8, 10  # pixels
 

@@ -11,12 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-# for chapters that have not moved yet
-from softattn.fused_lstm import close_gates as _close_gates  # noqa: F401
 from softattn.fused_lstm import lstm_sequence
-from softattn.fused_lstm import no_autocast as _no_autocast  # noqa: F401
-from softattn.fused_lstm import open_gates as _open_gates  # noqa: F401
-from softattn.fused_lstm import sigmoid_slope as _sigmoid_slope  # noqa: F401
 from softattn.hub import real, shaped, whole
 from softattn.training import use_fused
 
@@ -134,24 +129,6 @@ def chrono_(bias: Tensor, longest: int, generator: torch.Generator | None = None
         bias[H : 2 * H] = forget
         bias[:H] = -forget
     return bias
-
-
-# -- Backpropagation through time by hand --
-def _check_state(name, state, batch, hidden):
-    if not (isinstance(state, (tuple, list)) and len(state) == 2):
-        raise ValueError(f"{name}: the state is {type(state).__name__}, expected a pair (h, c)")
-    for letter, v in zip("hc", state, strict=True):
-        if tuple(v.shape) != (batch, hidden):
-            raise ValueError(
-                f"{name}: state {letter} has shape {tuple(v.shape)}, expected (B, H) = ({batch}, {hidden})"
-            )
-
-
-def _make_parameters(module, input_size, hidden_size, peephole, forget_bias):
-    cell = LSTMCell(input_size, hidden_size, peephole, forget_bias)
-    module.input_size, module.hidden_size = input_size, hidden_size
-    for name, parameter in cell._parameters.items():
-        module.register_parameter(name, parameter)
 
 
 # -- Over whole sequences --

@@ -22,8 +22,8 @@ from softattn.lstm import PeepholeLSTM
 from softattn.mixture import StrokeMixture
 from softattn.page import MOST_BIAS, SEEDS, Handwriting, bind_page, check_texts, choose_hand, evaluated, line_jobs, wrap
 from softattn.pen import PRINTABLE
-from softattn.prediction import plain_text
 from softattn.strokes import Strokes
+from softattn.text import plain_text
 from softattn.training import use_fused
 from softattn.window import SoftWindow, WindowLSTM, WindowState
 
