@@ -97,8 +97,10 @@ class Filterbank:
     def params(self, raw: Tensor) -> tuple[Tensor, ...]:
         """Scale what the network says, raw (B, 5); eq. 21 to 24.
 
-        Returns g_x, g_y, delta, sigma2, gamma, each (B,); lengths in pixels,
-        the first pixel is 1.
+        Returns g_x, g_y, delta, sigma2, gamma, each (B,), in pixels from 1.
+
+        Raises:
+            ValueError: if raw is anything else.
         """
         shape = tuple(getattr(raw, "shape", ()))
         fits = isinstance(raw, Tensor) and raw.is_floating_point()
@@ -146,7 +148,7 @@ class Filterbank:
         return read_patch(images, *self.filters(raw))
 
     def write(self, patch: Tensor, raw: Tensor) -> Tensor:
-        """Images (B, C, height, width) of patches (B, C, N, N); eq. 29."""
+        """Images (B, C, height, width) of patch (B, C, N, N); eq. 29."""
         patch, raw = together("patch", patch, (self.n, self.n), raw)
         return write_patch(patch, *self.filters(raw))
 

@@ -240,7 +240,7 @@ class StrokeMixture(StrokeComponents):
         return offset + self.log_prob_end(stroke[..., 2])
 
     def log_prob_offset(self, xy: Tensor) -> Tensor:
-        """Log density of offsets (..., 2) alone, in nats, shape (...)."""
+        """Log density of offsets xy (..., 2) alone, in nats, shape (...)."""
         xy = fitted(self.raw, xy, "offsets (dx, dy)", 2)
         scores = torch.log_softmax(self._pi, -1) + self.log_gaussians(xy)
         return torch.logsumexp(scores, -1)  # eq. 23
@@ -251,7 +251,7 @@ class StrokeMixture(StrokeComponents):
         return end * F.logsigmoid(-e) + (1 - end) * F.logsigmoid(e)
 
     def density(self, xy: Tensor) -> Tensor:
-        """Density of offsets (..., 2) per unit of area, shape (...), >= 0."""
+        """Density of offsets xy (..., 2) per unit of area, (...), >= 0."""
         return self.log_prob_offset(xy).exp()
 
     @torch.no_grad()
