@@ -14,22 +14,21 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
+from recipes._run import ROOT, WEIGHTS, commit
 from softattn.alignment import DateTranslator, calendar_days, date_batch, date_loss, date_pairs, exact_share
 from softattn.attention import ESTIMATORS, clutter_line, learn_to_look
 from softattn.hub import atomic_write, save_weights
 from softattn.training import cosine, device, fit
 
-ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "softattn" / "data" / "attention-seeds.json"
-WEIGHTS = ROOT / "softattn" / "weights"
-PACES = {  # steps, policy rate; the reader's rate is 0.03 in both
+PACES: dict[str, dict[str, Any]] = {  # steps, policy rate; the reader's rate is 0.03 in both
     "slow": dict(steps=1000, policy_rate=0.003, every=25),
     "hasty": dict(steps=400, policy_rate=0.3, every=25),
 }
@@ -48,12 +47,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, help="the file to write")
     return parser.parse_args(arguments)
-
-
-def commit() -> str:
-    """The repository's commit, or "unknown" outside one."""
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return found.stdout.strip() if found.returncode == 0 else "unknown"
 
 
 def seeds(options: argparse.Namespace) -> None:
@@ -107,7 +100,7 @@ def dates(options: argparse.Namespace, attention: bool, arguments: list[str]) ->
     history = fit(
         model,
         batches,
-        date_loss,
+        cast(Any, date_loss),
         optimizer,
         steps=steps,
         schedule=cosine(steps, warmup=min(50, steps)),

@@ -16,16 +16,15 @@ of the attention are held between -5 and 5; the KL's weight rises from 0 to 1 ov
 averaged (EMA); products of the LSTMs in bfloat16.
 """
 
-import argparse
 import json
 import math
-import platform
 import time
 from pathlib import Path
 
 import torch
 
 from recipes import vae
+from recipes._run import ROOT, WEIGHTS, commit, machine, options, train
 from softattn.draw import DRAW
 from softattn.hub import atomic_write, save_weights
 from softattn.images import load_binarised
@@ -35,69 +34,66 @@ BATCH, WARMUP, KL_STEPS, KEEP, CLIP = 128, 150, 500, 0.999, 10.0
 RATES = {16: 1e-3, 32: 7e-4, 64: 5e-4}
 
 
-class Run(vae.Run):
-    """A training run in stages, saved after each epoch and taken up again exactly."""
+class DrawRun(vae.ImageRun):
+    """A run in stages: no weight belongs to a step, so that the number of steps may change on the way."""
 
-    def __init__(self, args, mean_image):
-        torch.manual_seed(args.seed)
-        self.config = dict(
-            image_shape=[1, 28, 28],
-            steps=64,
-            hidden=256,
-            latent=100,
-            read_size=2,
-            write_size=5,
-            attention=args.attention,
-        )
-        self.model = DRAW(**self.config).to(args.device)
+    KEEP, CLIP, BATCH, KL_STEPS = KEEP, CLIP, BATCH, KL_STEPS
+    SETTINGS = {"lr": 1e-3, "betas": (0.9, 0.99), "fused": True}
+
+    def __init__(self, config, args, images, valid):
+        super().__init__(DRAW, config, args, images)
+        self.valid, self.plan, self.cool = valid, args.stages, 0
         with torch.no_grad():
-            self.model.canvas.copy_(torch.logit(mean_image.clamp(0.01, 0.99)))
-        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, betas=(0.9, 0.99), fused=True)
-        self.facts = dict(epoch=0, steps=0, seconds=0.0, curve=[], seed=args.seed, stages=args.stages, since=0, first=0,
-                          cooled=0, by_steps=[])  # fmt: skip
+            self.model.canvas.copy_(torch.logit((images.pixels.float().mean(0) / 255).clamp(0.01, 0.99)))
+        self.average_anew()
+        self.facts |= dict(stages=args.stages, since=0, first=0, cooled=0, by_steps=[])
 
-    def load(self, path):
-        """Take up a saved run."""
-        fresh = self.facts
-        super().load(path)
-        self.facts = {**fresh, **self.facts}
+    def done(self):
+        """Epochs since the plan began."""
+        return self.facts["epoch"] - self.facts["first"]
 
-    def rate(self, base, done, epochs, cool):
-        """The learning rate: a short warm-up at each switch; when cooling, half a cosine down to a hundredth."""
+    def over(self):
+        return stage_of(self.plan, self.done())[0] is None
+
+    def prepare(self):
+        """Set the steps of this epoch's stage, and warm up anew where one begins."""
+        steps, first = stage_of(self.plan, self.done())
+        if self.done() == first and not self.facts["place"]:
+            self.facts["since"] = 0
+        self.model.steps = steps
+        return super().prepare()
+
+    def rate(self):
+        """A short warm-up at each switch; when cooling, half a cosine down to a hundredth."""
         warm = min(1.0, (self.facts["since"] + 1) / WARMUP)
-        return base * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done / epochs)) if cool else 1.0)
+        done = (self.done() + self.facts["place"] / self.batches()) / max(1, self.cool)
+        falls = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)) if self.cool else 1.0
+        return RATES.get(self.model.steps, 1e-3) * warm * falls
 
-    def epoch(self, images, bf16, base, done=0, epochs=1, cool=False):
-        """One pass over the images, in an order that only seed and epoch decide; mean bound and gradient norm."""
-        facts, total, norms = self.facts, 0.0, 0.0
-        generator = torch.Generator().manual_seed(1_000_003 * facts["seed"] + facts["epoch"])
-        order = torch.randperm(len(images), generator=generator)
-        per_epoch = len(images) // BATCH
-        self.model.train()
-        for k in range(per_epoch):
-            x = images.floats(order[k * BATCH : (k + 1) * BATCH]).to(self.model.canvas.device)
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.rate(base, done + k / per_epoch, epochs, cool)
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-                out = self.model(x, generator)
-            weight = min(1.0, (facts["steps"] + 1) / KL_STEPS)
-            loss = (out.nll_bound - (1 - weight) * out.kl.sum(0)).mean()
-            if not loss.isfinite():
-                raise SystemExit(f"the loss is {loss.item()} at step {facts['steps']}")
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            norms += torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP).item()
-            self.optimizer.step()
-            facts["steps"] += 1
-            facts["since"] += 1
-            total += out.nll_bound.mean().item()
-            keep = min(KEEP, (1 + facts["steps"]) / (10 + facts["steps"]))
-            with torch.no_grad():
-                for name, value in self.model.state_dict().items():
-                    self.average[name].lerp_(value, 1 - keep)
-        facts["epoch"] += 1
-        return total / per_epoch, norms / per_epoch
+    def step(self, k):
+        value = super().step(k)
+        self.facts["since"] += 1
+        return value
+
+    def look(self, mean):
+        facts, steps = self.facts, self.model.steps
+        model = self.averaged()
+        model.steps = steps
+        seen = vae.score(model, self.valid[:2000], 1)
+        facts["curve"].append([facts["epoch"], steps, mean, seen["nats_per_image"], seen["kl"], facts["seconds"] / 60])
+        if stage_of(self.plan, self.done())[0] != steps:  # the stage is over
+            facts["by_steps"].append([steps, vae.score(model, self.valid, 1)["nats_per_image"]])
+        norm, self.norms = sum(self.norms) / max(1, len(self.norms)), []
+        return (
+            f"epoch {facts['epoch']:3d}  T {steps}  train {mean:7.2f}  valid {seen['nats_per_image']:7.2f}  "
+            f"KL {seen['kl']:6.2f}  norm {norm:.1f}  {facts['seconds'] / 60:.1f} min of processor time"
+        )
+
+
+def config_of(args):
+    """The model's arguments as the card keeps them."""
+    sizes = dict(image_shape=[1, 28, 28], steps=64, hidden=256, latent=100, read_size=2, write_size=5)
+    return {**sizes, "attention": args.attention}
 
 
 def stages(text):
@@ -118,7 +114,8 @@ def stage_of(plan, epoch):
 @torch.no_grad()
 def by_step(model, images):
     """What each step adds: the bound if the model stops after t steps, and the KL of step t; one draw, nats."""
-    generator, stopped, kls = torch.Generator().manual_seed(5), 0, 0
+    generator = torch.Generator().manual_seed(5)
+    stopped = kls = torch.zeros(())
     for i in range(0, len(images), 200):
         x = images.floats(slice(i, i + 200))
         out = model(x, generator, keep=True)
@@ -170,13 +167,13 @@ def finish(run, args):
         + ",".join(f"{t}:{n}" for t, n in facts["stages"])
         + (f", --cool {facts['cooled']}" if facts["cooled"] else "")
         + ", then --finish"
-        + ("" if args.attention else ", all with --no-attention"),
-        "commit": vae.commit(),
-        "steps": facts["steps"],
+        + ("" if args.attention else ", all with --no-attention")
+        + (f", --adaptive {args.adaptive:g}" if args.adaptive else ""),
+        "commit": commit(),
+        "steps": facts["updates"],
         "epochs": facts["epoch"],
         "minutes": round(minutes, 1),
-        "machine": f"{platform.machine()}, {args.threads} thread, {args.device}, bfloat16 products, "
-        "processor time, other work beside it",
+        "machine": machine(args) + ", processor time, other work beside it",
         "seed": facts["seed"],
         "metric": {
             "name": "bound in nats per image, " + ("mean of 10 noise draws" if test else "one noise draw"),
@@ -201,7 +198,7 @@ def finish(run, args):
 
 def compare(run):
     """Write the curve of a run without attention beside that of the weights that ship, as far as both went alike."""
-    card = json.loads((vae.ROOT / "softattn" / "weights" / "draw-mnist.json").read_text())
+    card = json.loads((WEIGHTS / "draw-mnist.json").read_text())
     ours, rows = {row[0]: row for row in card["curve"]["rows"]}, []
     for epoch, steps, _, nats, *_ in run.facts["curve"]:
         if ours[epoch][1] != steps:
@@ -215,25 +212,19 @@ def compare(run):
         + ",".join(f"{t}:{n}" for t, n in run.facts["stages"]),
         "rows": rows,
     }
-    with atomic_write(vae.ROOT / "softattn" / "data" / "draw-whole.json") as beside:
+    with atomic_write(ROOT / "softattn" / "data" / "draw-whole.json") as beside:
         beside.write_text(json.dumps(entry, indent=1) + "\n")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "draw")
     parser.add_argument("--stages", type=stages, default=stages("16:60,32:25,64:40"), help="steps:epochs of each stage")
     parser.add_argument("--no-attention", dest="attention", action="store_false")
     parser.add_argument("--cool-steps", type=int, default=64, help="T while cooling")
     parser.add_argument("--cool", type=int, default=0, help="epochs with a falling learning rate, from the saved state")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after the epoch that passes this time")
     parser.add_argument("--finish", action="store_true", help="score, write weights and card from the saved state")
     parser.add_argument("--score", action="store_true", help="score the weights that ship on the test set")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--float32", action="store_true", help="no bfloat16 products")
-    parser.add_argument("--state", type=Path, default=Path.home() / "softattn-runs" / "draw")
-    parser.add_argument("--out", type=Path, default=vae.ROOT / "softattn" / "weights" / "draw-mnist.safetensors")
+    parser.add_argument("--out", type=Path, default=WEIGHTS / "draw-mnist.safetensors")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.score:
@@ -241,54 +232,25 @@ def main():
 
         print(json.dumps(vae.score(softattn.load(args.out.stem), load_binarised("test")), indent=2))
         return
-    train, valid = load_binarised("train"), load_binarised("valid")
-    args.state.mkdir(parents=True, exist_ok=True)
+    train_set, valid = load_binarised("train"), load_binarised("valid")
     path = args.state / f"{'attention' if args.attention else 'whole'}-seed{args.seed}.pt"
-    run = Run(args, train.pixels.float().mean(0) / 255)
-    if path.exists():
-        run.load(path)
-        print(f"taken up after epoch {run.facts['epoch']}", flush=True)
     cooled = path.with_name(path.stem + "-cooled.pt")
+    run = DrawRun(config_of(args), args, train_set, valid)
+    if (args.cool or args.finish) and cooled.exists():
+        run.load(cooled)
+        print(f"cooling taken up after epoch {run.facts['epoch']}", flush=True)
+    else:
+        run.take_up(path, args.out.stem)
+        if args.cool:
+            run.facts.update(cooled=args.cool, since=0, first=run.facts["epoch"])
     if args.finish:
-        if cooled.exists():
-            run.load(cooled)
         finish(run, args)
         return
-    facts = run.facts
     if args.cool:
-        if cooled.exists():
-            run.load(cooled)
-            facts = run.facts
-            print(f"cooling taken up after epoch {facts['epoch']}", flush=True)
-        else:
-            facts.update(cooled=args.cool, since=0, first=facts["epoch"])
-        path, plan = cooled, [[args.cool_steps, args.cool]]
+        path, run.cool, run.plan = cooled, args.cool, [[args.cool_steps, args.cool]]
     else:
-        facts["stages"], plan = args.stages, args.stages
-    begin = time.monotonic()
-    while time.monotonic() - begin < 60 * args.minutes:
-        steps, first = stage_of(plan, facts["epoch"] - facts["first"])
-        if steps is None:
-            break
-        if facts["epoch"] - facts["first"] == first:
-            facts["since"] = 0
-        start = time.process_time()
-        run.model.steps = steps
-        done = facts["epoch"] - facts["first"]
-        nats, norm = run.epoch(train, not args.float32, RATES[steps], done, args.cool or 1, bool(args.cool))
-        facts["seconds"] += time.process_time() - start
-        model = run.averaged()
-        model.steps = steps
-        seen = vae.score(model, valid[:2000], 1)
-        facts["curve"].append([facts["epoch"], steps, nats, seen["nats_per_image"], seen["kl"], facts["seconds"] / 60])
-        if stage_of(plan, facts["epoch"] - facts["first"])[0] != steps:  # the stage is over
-            facts["by_steps"].append([steps, vae.score(model, valid, 1)["nats_per_image"]])
-        run.save(path)
-        print(
-            f"epoch {facts['epoch']:3d}  T {steps}  train {nats:7.2f}  valid {seen['nats_per_image']:7.2f}  "
-            f"KL {seen['kl']:6.2f}  norm {norm:.1f}  {facts['seconds'] / 60:.1f} min of processor time",
-            flush=True,
-        )
+        run.facts["stages"] = args.stages
+    train(run, path, args.minutes, run.over, by_epoch=True, save_seconds=args.save_seconds, clock=time.process_time)
     if not args.attention:
         compare(run)
 

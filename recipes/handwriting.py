@@ -17,24 +17,20 @@ carried over. The state lies outside the repository (--state) and is saved every
 the run goes on from there.
 """
 
-import argparse
 import dataclasses
 import json
 import math
-import platform
-import subprocess
-import time
 from pathlib import Path
 
 import torch
 
+from recipes._run import ROOT, WEIGHTS, Run, commit, machine, options, train
 from softattn.handwriting import ROUNDING, HandwritingPredictor, line_stream
 from softattn.hub import atomic_write, save_weights
 from softattn.iam import load_iam
 from softattn.mixture import StrokeMixture
 
-ROOT = Path(__file__).resolve().parent.parent
-CHUNK, ROWS, RATE, CLIP, WARMUP, SAVE_SECONDS = 128, 64, 2e-3, 5.0, 300, 180
+CHUNK, ROWS, RATE, WARMUP = 128, 64, 2e-3, 300
 
 
 def training_lines():
@@ -67,151 +63,80 @@ def jittered(lines, amount, seed):
     return moved
 
 
-class Run:
-    """A training run that can be saved at any chunk and taken up again; recipes/synthesis.py builds on it."""
+class StrokeRun(Run):
+    """A run over streams of points, in chunks that hand their state on; recipes/synthesis.py builds on it."""
 
-    def __init__(self, kind, config, args):
-        torch.manual_seed(args.seed)
-        self.kind, self.config = kind, config
-        self.model = kind(**config, dropout=args.dropout).to(args.device)
-        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.0)
-        self.facts = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], noise=[], seed=args.seed)
-        self.jitter, self.adaptive, self.rate, self.epoch_points = args.jitter, args.adaptive, args.rate, 0
-        self.still = None  # the weights without noise, from `shake` to `update`
+    SETTINGS = {"lr": RATE, "betas": (0.9, 0.99), "weight_decay": 0.0}
 
-    @torch.no_grad()
-    def shake(self, noise=0.0, adaptive=0.0, evidence=0.0):
-        """Add Gaussian noise to all weights for one update: of one size, or adaptive, or both.
+    def __init__(self, kind, config, args, lines=(), part=()):
+        super().__init__(kind, config, args, dropout=args.dropout)
+        self.jitter, self.adaptive, self.noise, self.top = args.jitter, args.adaptive, args.noise, args.rate
+        self.lines, self.part, self.epoch_points = lines, part, 0
+        self.facts |= dict(noise=[])
+        self.first, self.until, self.cool = 0, math.inf, False
 
-        Adaptive as in Graves (2011, 2013): a weight that the data pin down is shaken little, one that they hardly feel
-        up to its tensor's root mean square. How much they pin it down is read off Adam's mean of squared gradients v
-        (Khan et al. 2018): std = adaptive / sqrt(evidence v + 1 / mean(w^2)), `evidence` the points of an epoch times
-        the points of an update; at adaptive = 1 this is the posterior of independent Gaussians.
-        """
-        if not (noise or adaptive):
-            return
-        self.still = [p.clone() for p in self.model.parameters()]
-        for p in self.model.parameters():
-            std = torch.full_like(p, noise)
-            felt = self.optimizer.state.get(p, {}).get("exp_avg_sq")
-            if adaptive and felt is not None:
-                std += adaptive * (evidence * felt + 1 / p.square().mean().clamp(min=1e-12)).rsqrt()
-            p.addcmul_(torch.randn_like(p), std)
+    def plan(self, points, cool):
+        """Until so many millions of points are read; with `cool`, so many from now on, the rate falling to 0."""
+        self.first, self.cool = self.facts.setdefault("cooling_since", self.facts["points"]) if cool else 0, bool(cool)
+        self.until = self.first + 1e6 * cool if cool else 1e6 * points
 
-    @torch.no_grad()
-    def hold_still(self):
-        """Take the noise away again."""
-        if self.still is not None:
-            for p, q in zip(self.model.parameters(), self.still, strict=True):
-                p.copy_(q)
-            self.still = None
-
-    @property
-    def device(self):
-        return self.model.mean.device
-
-    def save(self, path):
-        with atomic_write(path) as beside:
-            torch.save(
-                dict(model=self.model.state_dict(), average=self.average, optimizer=self.optimizer.state_dict(),
-                     facts=self.facts, config=self.config), beside,
-            )  # fmt: skip
-
-    def load(self, path):
-        saved = torch.load(path, map_location=self.device, weights_only=True)
-        if saved["config"] != self.config:
-            raise SystemExit(f"{path} is of another run: {saved['config']}, not {self.config}; name another --state")
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.average, self.facts = saved["average"], {**self.facts, **saved["facts"]}
-
-    def update(self, loss, rate, points):
-        """Go one step down the gradient of a loss over so many points, and move the average."""
-        if not loss.isfinite():
-            raise SystemExit(
-                f"the loss is {loss.item()} at update {self.facts['updates']}: call again, from the saved state"
-            )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.hold_still()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        self.optimizer.step()
-        self.facts["updates"] += 1
-        self.facts["points"] += points
-        keep = min(0.999, (1 + self.facts["updates"]) / (10 + self.facts["updates"]))
-        with torch.no_grad():
-            for name, value in self.model.state_dict().items():
-                self.average[name].lerp_(value, 1 - keep)
-
-    def averaged(self):
-        """The model with the averaged weights, for scoring."""
-        model = self.kind(**self.config).to(self.device)
-        model.load_state_dict(self.average)
-        return model.eval()
-
-
-def step(run, x, y, reset, state, rate, bf16):
-    """One update on one chunk; returns nats per point and the state after it."""
-    run.shake(adaptive=run.adaptive, evidence=run.epoch_points * x.shape[0] * x.shape[1])
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-        raw, state = run.model(x, state, reset)
-    loss = -StrokeMixture(raw.float(), floor=run.model.floors(ROUNDING)).log_prob(y).mean()
-    run.update(loss, rate, x.shape[0] * x.shape[1])
-    return loss.item(), [(h.detach(), c.detach()) for h, c in state]
-
-
-def probe(run, lines, bf16):
-    """Nats per line of the averaged weights on a fixed part of val1, for the learning curve."""
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=bf16):
-        return run.averaged().nats(lines).mean().item()
-
-
-def train(run, lines, curve_lines, path, seconds, points, cool, bf16):
-    """Go through the data until the seconds are over or so many points are read; with `cool`, the rate falls to 0."""
-    facts, start, saved, losses = run.facts, time.time(), time.time(), []
-    first = facts["points"]
-    while True:
-        seed = facts["seed"] * 1_000_003 + facts["epoch"]
-        generator = torch.Generator().manual_seed(seed)
-        x, y, reset, which = line_stream(jittered(lines, run.jitter, seed), ROWS, generator)
-        run.epoch_points = which.numel()
-        x, y, reset = (a.to(run.device) for a in (x, y, reset))
-        x, y = run.model.normalise(x), run.model.normalise(y)
-        chunks = len(x) // CHUNK
-        state = None
-        while facts["place"] < chunks:
-            if time.time() - start >= seconds or facts["points"] >= points:
+    def take_up_either(self, stable, cooled, ships, cool):
+        """Go on from the cooled state if one was begun here, else from the stable one."""
+        if cool and cooled.exists():
+            self.load(cooled)
+            if "cooling_since" in self.facts:
                 return
-            left = (points - facts["points"]) / (points - first) if cool else 1
-            rate = run.rate * min(1, (facts["updates"] + 1) / WARMUP) * max(0.005, left)
-            part = slice(facts["place"] * CHUNK, (facts["place"] + 1) * CHUNK)
-            begins = reset[part]
-            if state is None:  # after a resume the rows go on in the middle of a line, without its past
-                begins = begins.clone()
-                begins[0] = True
-            before = time.time()
-            loss, state = step(run, x[part], y[part], begins, state, rate, bf16)
-            facts["seconds"] += time.time() - before
-            facts["place"] += 1
-            losses.append(loss)
-            if time.time() - saved > SAVE_SECONDS:
-                facts["curve"].append(
-                    [facts["points"], sum(losses) / len(losses), probe(run, curve_lines, bf16), facts["seconds"] / 60]
-                )
-                print(
-                    f"{facts['points'] / 1e6:7.2f} M points  epoch {facts['epoch']}  update {facts['updates']}  "
-                    f"{facts['curve'][-1][1]:.4f} nats/point  val1 part {facts['curve'][-1][2]:.1f} nats/line  "
-                    f"rate {rate:.1e}  {facts['seconds'] / 60:.1f} min",
-                    flush=True,
-                )
-                losses = []
-                run.save(path)
-                saved = time.time()
-        facts["epoch"] += 1
-        facts["place"] = 0
+        self.take_up(stable, ships)
+
+    def over(self):
+        return self.facts["points"] >= self.until
+
+    def rate(self):
+        """A short warm-up; when cooling, down to a two-hundredth."""
+        left = (self.until - self.facts["points"]) / (self.until - self.first) if self.cool else 1
+        return self.top * min(1, (self.facts["updates"] + 1) / WARMUP) * max(0.005, left)
+
+    def chunk(self, k, length=CHUNK):
+        return slice(k * length, (k + 1) * length)
+
+
+class PredictorRun(StrokeRun):
+    """Points alone."""
+
+    def prepare(self):
+        generator = self.seeded()
+        lines = jittered(self.lines, self.jitter, generator.initial_seed())
+        x, y, reset, which = line_stream(lines, ROWS, generator)
+        self.epoch_points = which.numel()
+        x, y, self.reset = (a.to(self.device) for a in (x, y, reset))
+        self.x, self.y = self.model.normalise(x), self.model.normalise(y)
+        return len(x) // CHUNK
+
+    def step(self, k):
+        """One update on one chunk; nats per point."""
+        part = self.chunk(k)
+        x, y, begins = self.x[part], self.y[part], self.reset[part]
+        if self.carried is None:  # rows may begin in the middle of a line, without its past
+            begins = begins.clone()
+            begins[0] = True
+        self.shake(self.noise, self.adaptive, self.epoch_points * x.shape[0] * x.shape[1])
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=not self.args.float32):
+            raw, state = self.model(x, self.carried, begins)
+        loss = -StrokeMixture(raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y).mean()
+        self.update(loss, self.rate(), x.shape[0] * x.shape[1])
+        self.carried = [(h.detach(), c.detach()) for h, c in state]
+        return loss.item()
+
+    def look(self, mean):
+        facts = self.facts
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=not self.args.float32):
+            nats = self.averaged().nats(self.part).mean().item()
+        facts["curve"].append([facts["points"], mean, nats, facts["seconds"] / 60])
+        return (
+            f"{facts['points'] / 1e6:7.2f} M points  epoch {facts['epoch']}  update {facts['updates']}  "
+            f"{mean:.4f} nats/point  val1 part {nats:.1f} nats/line  rate {self.rate():.1e}  "
+            f"{facts['seconds'] / 60:.1f} min"
+        )
 
 
 def report(model, lines, faulty):
@@ -252,15 +177,8 @@ def compare(paths, name):
     print(json.dumps(rows, indent=1))
 
 
-def commit():
-    """The commit that the command ran at."""
-    out = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return out.stdout.strip() or "unknown"
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="wall time to train at the constant rate")
+    parser = options(__doc__, "handwriting")
     parser.add_argument("--points", type=float, default=math.inf, help="millions of points to stop at")
     parser.add_argument("--cool", type=float, help="millions of points in which the rate falls to 0")
     parser.add_argument("--score", action="store_true", help="score the weights that ship and print the figures")
@@ -270,14 +188,8 @@ def main():
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--jitter", type=float, default=0.0, help="how far slant, width and height of lines vary")
-    parser.add_argument("--adaptive", type=float, default=0.0, help="share of the posterior's noise on the weights")
     parser.add_argument("--rate", type=float, default=RATE)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--float32", action="store_true", help="no bfloat16 products")
-    parser.add_argument("--state", type=Path, default=Path.home() / "softattn-runs" / "handwriting")
-    parser.add_argument("--out", type=Path, default=ROOT / "softattn" / "weights" / "handwriting.safetensors")
+    parser.add_argument("--out", type=Path, default=WEIGHTS / "handwriting.safetensors")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.compare:
@@ -294,22 +206,18 @@ def main():
     lines = training_lines()
     mean, std = constants(lines)
     print(f"{len(lines)} lines, mean {mean}, std {std}")
-    args.state.mkdir(parents=True, exist_ok=True)
     name = f"layers{args.layers}-hidden{args.hidden}-seed{args.seed}"
     stable, cooled = args.state / f"{name}.pt", args.state / f"{name}-cooled.pt"
     config = dict(hidden_size=args.hidden, num_layers=args.layers, mixtures=20, mean=mean, std=std)
-    run = Run(HandwritingPredictor, config, args)
-    if stable.exists():
-        run.load(stable)
-        print(f"taken up at {run.facts['points'] / 1e6:.2f} M points, {run.facts['seconds'] / 60:.1f} min")
-    curve_lines = val1[::12]
-    path = cooled if args.cool else stable
-    until = run.facts["points"] + 1e6 * args.cool if args.cool else 1e6 * args.points
+    run = PredictorRun(HandwritingPredictor, config, args, lines, val1[::12])
+    run.take_up_either(stable, cooled, "handwriting", args.cool)
+    run.plan(args.points, args.cool)
     noise = [args.dropout, args.jitter, args.adaptive]
     if any(noise) and (not run.facts["noise"] or run.facts["noise"][-1][1:] != noise):
         run.facts["noise"].append([run.facts["points"], *noise])
-    train(run, lines, curve_lines, path, 60 * args.minutes, until, bool(args.cool), not args.float32)
-    run.save(path)
+    done = train(run, cooled if args.cool else stable, args.minutes, run.over, save_seconds=args.save_seconds)
+    if args.cool and not done:
+        return
     if not args.cool:
         return
     model = run.averaged()
@@ -338,9 +246,7 @@ def main():
         "points": facts["points"],
         "epochs": facts["points"] / sum(len(line) - 1 for line in lines),
         "minutes": round(facts["seconds"] / 60, 1),
-        "machine": f"{platform.machine()}, {args.threads} thread, {args.device}, "
-        + ("float32" if args.float32 else "bfloat16 products")
-        + ", beside other work",
+        "machine": machine(args) + ", beside other work",
         "seed": args.seed,
         "metric": {
             "name": "nats per line, floor 1/sqrt(12) raw unit",

@@ -20,20 +20,19 @@ import hashlib
 import math
 import os
 import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
+from recipes._run import WEIGHTS, commit
 from softattn.hub import load, save_weights
 from softattn.prediction import PredictionNetwork, text_loss, text_surprise
 from softattn.text import ALPHABET, book_corpus, encode, library_prose, text_windows
 from softattn.training import cosine, device, fit
 
-ROOT = Path(__file__).resolve().parent.parent
-WEIGHTS = ROOT / "softattn" / "weights"
 WARMUP = 100
 STAGES = {  # what each stage learns with; every value can be set on the command line
     "library": dict(characters=10.24e6, rate=4e-3, dropout=0.25, length=200, batch=32),
@@ -84,12 +83,6 @@ def split(text: str) -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-def commit() -> str:
-    """The repository's commit, or "unknown" outside one."""
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return found.stdout.strip() if found.returncode == 0 else "unknown"
-
-
 def bits(model: PredictionNetwork, text: str, where: torch.device) -> float:
     """Bits per character of a text that the frozen model reads from the null state."""
     return text_surprise(model, encode(text).to(where)).double().mean().item() / math.log(2)
@@ -112,7 +105,7 @@ def prepare(options: argparse.Namespace) -> tuple[PredictionNetwork, str, str, d
         }
         return PredictionNetwork(**facts["config"]), train, held_out, facts
     train, held_out = book_corpus()
-    model = load(options.start / "prediction.safetensors")
+    model: Any = load(options.start / "prediction.safetensors")
     model.dropout = options.dropout
     corpus = hashlib.sha256((train + held_out).encode()).hexdigest()
     facts = {
@@ -158,7 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
         history = fit(
             model,
             lambda g: text_windows(codes, options.length, options.batch, g),
-            loss,
+            cast(Any, loss),
             optimizer,
             steps=target,
             clip=1.0,

@@ -15,26 +15,25 @@ holds the sum of phi near 1; `--sharp` asks it to look at one character at a tim
 far as the data allow. Otherwise as recipes/handwriting.py, with which it shares the rate, the average and the chunks.
 """
 
-import argparse
 import json
 import math
-import platform
 import string
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 import softattn
-from recipes.handwriting import RATE, ROOT, ROWS, SAVE_SECONDS, WARMUP, Run, commit, jittered, report
+from recipes._run import WEIGHTS, commit, machine, options, train
+from recipes.handwriting import RATE, ROWS, StrokeRun, jittered, report
 from softattn.handwriting import ROUNDING, line_stream
 from softattn.hub import save_weights
 from softattn.iam import load_iam
 from softattn.mixture import StrokeMixture
 from softattn.pen import PRINTABLE, EmbeddedWriter, embedded_text
 from softattn.synthesis import HandwritingSynthesizer, encode_texts
-from softattn.window import alignment_share
+from softattn.window import WindowState, alignment_share
 
 CHUNK = 160
 EMBEDDED = 1400  # lines of the embedded writer per epoch beside IAM-OnDB: one point in seven
@@ -80,19 +79,22 @@ def true_places(which, lines):
     return torch.cat([index[1:] for index in known])[: steps * rows].view(rows, steps).t()
 
 
-class SynthesisRun(Run):
+class SynthesisRun(StrokeRun):
     """The run of recipes/handwriting.py, with a text beside the points and hints for the window."""
 
-    def __init__(self, config, args):
-        super().__init__(HandwritingSynthesizer, config, args)
+    look_at: Any  # what the first layer saw in the last forward pass
+
+    def __init__(self, config, args, corpus=(), val1=(), embedded=()):
+        super().__init__(HandwritingSynthesizer, config, args, corpus, val1)
         self.hint, self.height, self.sharp, self.dropout = args.hint, args.height, args.sharp, args.dropout
-        self.noise = args.noise
+        self.embedded, self.blind = embedded, []
         self.facts |= dict(start="chance", hints=[])
-        self.model.first.register_forward_hook(lambda layer, given, look: setattr(self, "look", look))
+        self.model.first.register_forward_hook(lambda layer, given, seen: setattr(self, "look_at", seen))
 
     def start_from_predictor(self):
         """Copy the predictor's weights; what the window says starts small, so that it disturbs little."""
-        theirs = softattn.load("handwriting").network
+        shipped: Any = softattn.load("handwriting")
+        theirs = shipped.network
         with torch.no_grad():
             for n, layer in enumerate([self.model.first, *self.model.layers]):
                 old = theirs.layers[n]
@@ -105,22 +107,65 @@ class SynthesisRun(Run):
             self.model.first.weight_w *= 0.1
             self.model.output.weight.copy_(theirs.output.weight)
             self.model.output.bias.copy_(theirs.output.bias)
-        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.average_anew()
         self.facts["start"] = "the weights handwriting"
 
-    def step(self, chunk, state, rate, bf16):
-        """One update on one chunk; returns nats per point, the state after it, and how many steps saw no text."""
-        x, y, reset, text, rows, counts, truth = chunk
+    def prepare(self):
+        """Lines in other hands and new ones of the embedded writer, which only seed and epoch decide."""
+        generator, facts = self.seeded(), self.facts
+        seed = generator.initial_seed()
+        fresh = self.args.embedded if self.lines else 4 * EMBEDDED
+        self.epoch_lines = lines = jittered(self.lines, self.jitter, seed) + embedded_lines(fresh, seed)
+        x, y, self.reset, self.which = line_stream(lines, ROWS, generator)
+        self.x, self.y = self.model.normalise(x.to(self.device)), self.model.normalise(y.to(self.device))
+        self.truth = true_places(self.which, lines)
+        self.epoch_points = self.which.numel()
+        told = [self.hint, self.height, self.sharp, self.dropout, self.jitter, self.noise, self.adaptive]
+        if any(told) and (not facts["hints"] or facts["hints"][-1][1:] != told):
+            facts["hints"].append([facts["points"], *told])
+        return len(x) // CHUNK
+
+    def chunk_of(self, k):
+        """Points, targets, resets, text, its rows, which targets count, true places; the state before it."""
+        part = self.chunk(k, CHUNK)
+        begins = self.reset[part].clone()
+        # whole: rows whose line was read from its start
+        state, whole = (None, torch.zeros(ROWS, dtype=torch.bool)) if self.carried is None else self.carried
+        counts = whole | (begins.cumsum(0) - (begins[0].long() if state is None else 0) > 0)
+        if state is None:  # rows start in the middle of a line, without its past: read, not learned from
+            begins[0] = True
+        else:
+            state = (WindowState(*state[0]), state[1])
+        numbers, rows = self.which[part].unique(return_inverse=True)
+        text = encode_texts([self.epoch_lines[i].text for i in numbers.tolist()])
+        rest = (a.to(self.device) for a in (begins, text, rows, counts.float(), self.truth[part]))
+        return (self.x[part], self.y[part], *rest), state, counts[-1]
+
+    def step(self, k):
+        """One update on one chunk; nats per point."""
+        (x, y, reset, text, rows, counts, truth), state, whole = self.chunk_of(k)
         self.shake(self.noise, self.adaptive, self.epoch_points * x.shape[0] * x.shape[1])
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=not self.args.float32):
             out = self.model(x, text, state, reset, rows)
         log_prob = StrokeMixture(out.raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y)
         loss = -(log_prob * counts).sum() / counts.sum().clamp(min=1)
         total = loss + self.off_place(text, rows, truth) if self.hint or self.height or self.sharp else loss
-        self.update(total, rate, x.shape[0] * x.shape[1])
+        self.update(total, self.rate(), x.shape[0] * x.shape[1])
         first, above = out.state
-        state = (type(first)(*(a.detach() for a in first)), [(h.detach(), c.detach()) for h, c in above])
-        return loss.item(), state, (out.phi.sum(-1) < 0.1).float().mean().item()
+        self.carried = ((tuple(a.detach() for a in first), [(h.detach(), c.detach()) for h, c in above]), whole)
+        self.blind.append((out.phi.sum(-1) < 0.1).float().mean().item())
+        return loss.item()
+
+    def look(self, mean):
+        facts = self.facts
+        nats, near = probe(self, self.part, self.embedded, not self.args.float32)
+        facts["curve"].append([facts["points"], mean, nats, near, facts["seconds"] / 60])
+        blind, self.blind = sum(self.blind) / max(1, len(self.blind)), []
+        return (
+            f"{facts['points'] / 1e6:7.2f} M points  epoch {facts['epoch']}  update {facts['updates']}  "
+            f"{mean:.4f} nats/point  val1 part {nats:.1f} nats/line  window near pen {near:.3f}  sees nothing "
+            f"{blind:.3f}  rate {self.rate():.1e}  {facts['seconds'] / 60:.1f} min"
+        )
 
     def off_place(self, text, rows, truth):
         """Three hints for the window, in nats per point.
@@ -131,7 +176,7 @@ class SynthesisRun(Run):
         chunk costs much.
         """
         pick = slice(self.facts["updates"] % 4, None, 4)
-        rows, truth, h, kappa = rows[pick], truth[pick], self.look.h[pick], self.look.kappa[pick].flatten(0, 1)
+        rows, truth, h, kappa = rows[pick], truth[pick], self.look_at.h[pick], self.look_at.kappa[pick].flatten(0, 1)
         window = self.model.first.window
         alpha, beta, _ = window.params(h.float().flatten(0, 1), kappa)
         u = torch.arange(1.0, text.shape[1] + 1, device=text.device)
@@ -158,64 +203,8 @@ def probe(run, val1, embedded, bf16):
     return nats, sum(near) / len(near)
 
 
-def train(run, corpus, val1, embedded, path, args):
-    """Go through the data until the time is over or the points are read; with --cool, the rate falls to 0."""
-    facts, start, saved, losses, blind = run.facts, time.time(), time.time(), [], []
-    first, device = facts["points"], run.device
-    until = first + 1e6 * args.cool if args.cool else 1e6 * args.points
-    while True:
-        seed = facts["seed"] * 1_000_003 + facts["epoch"]
-        generator = torch.Generator().manual_seed(seed)
-        fresh = args.embedded if corpus else 4 * EMBEDDED
-        lines = jittered(corpus, run.jitter, seed) + embedded_lines(fresh, seed)
-        x, y, reset, which = line_stream(lines, ROWS, generator)
-        x, y = run.model.normalise(x.to(device)), run.model.normalise(y.to(device))
-        truth = true_places(which, lines)
-        run.epoch_points = which.numel()
-        told = [run.hint, run.height, run.sharp, run.dropout, run.jitter, run.noise, run.adaptive]
-        if any(told) and (not facts["hints"] or facts["hints"][-1][1:] != told):
-            facts["hints"].append([facts["points"], *told])
-        state, whole = None, torch.zeros(ROWS, dtype=torch.bool)  # whole: rows whose line was read from its start
-        while facts["place"] < len(x) // CHUNK:
-            if time.time() - start >= 60 * args.minutes or facts["points"] >= until:
-                return
-            left = (until - facts["points"]) / (until - first) if args.cool else 1
-            rate = run.rate * min(1, (facts["updates"] + 1) / WARMUP) * max(0.005, left)
-            part = slice(facts["place"] * CHUNK, (facts["place"] + 1) * CHUNK)
-            begins = reset[part].clone()
-            counts = whole | (begins.cumsum(0) - (begins[0].long() if state is None else 0) > 0)
-            whole = counts[-1]
-            if state is None:  # rows start in the middle of a line, without its past: read, not learned from
-                begins[0] = True
-            numbers, rows = which[part].unique(return_inverse=True)
-            text = encode_texts([lines[i].text for i in numbers.tolist()])
-            chunk = (x[part], y[part], *(a.to(device) for a in (begins, text, rows, counts.float(), truth[part])))
-            before = time.time()
-            loss, state, sees_nothing = run.step(chunk, state, rate, not args.float32)
-            facts["seconds"] += time.time() - before
-            facts["place"] += 1
-            losses.append(loss)
-            blind.append(sees_nothing)
-            if time.time() - saved > SAVE_SECONDS:
-                nats, near = probe(run, val1, embedded, not args.float32)
-                mean = sum(losses) / len(losses)
-                facts["curve"].append([facts["points"], mean, nats, near, facts["seconds"] / 60])
-                print(
-                    f"{facts['points'] / 1e6:7.2f} M points  epoch {facts['epoch']}  update {facts['updates']}  "
-                    f"{mean:.4f} nats/point  val1 part {nats:.1f} nats/line  window near pen {near:.3f}  sees nothing "
-                    f"{sum(blind) / len(blind):.3f}  rate {rate:.1e}  {facts['seconds'] / 60:.1f} min",
-                    flush=True,
-                )
-                losses, blind = [], []
-                run.save(path)
-                saved = time.time()
-        facts["epoch"] += 1
-        facts["place"] = 0
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="wall time to train at the constant rate")
+    parser = options(__doc__, "synthesis")
     parser.add_argument("--points", type=float, default=math.inf, help="millions of points to stop at")
     parser.add_argument("--cool", type=float, help="millions of points in which the rate falls to 0")
     parser.add_argument("--score", action="store_true", help="score the weights that ship and print the figures")
@@ -229,18 +218,11 @@ def main():
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--jitter", type=float, default=0.0, help="how far slant, width and height of lines vary")
-    parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of noise on the weights")
-    parser.add_argument("--adaptive", type=float, default=0.0, help="share of the posterior's noise on the weights")
     parser.add_argument("--rate", type=float, default=RATE)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--float32", action="store_true", help="no bfloat16 products")
-    parser.add_argument("--state", type=Path, default=Path.home() / "softattn-runs" / "synthesis")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    args.out = args.out or ROOT / "softattn" / "weights" / f"synthesis{'-free' if args.free else ''}.safetensors"
+    args.out = args.out or WEIGHTS / f"synthesis{'-free' if args.free else ''}.safetensors"
     held_out = embedded_lines(48, 999)  # hands and texts that no epoch draws
     val1, faulty = held_out, {}
     if not args.free:
@@ -249,28 +231,26 @@ def main():
         print(str(told).splitlines()[0])
     corpus = [] if args.free else corpus_lines()
     if args.score:
-        model = softattn.load(args.out.stem)
+        model: Any = softattn.load(args.out.stem)
         print(json.dumps(report(model, val1, faulty) | by_heart(model, corpus, val1), indent=2))
         return
-    constants = softattn.load("handwriting").card["config"]
+    shipped: Any = softattn.load("handwriting")
+    constants = shipped.card["config"]
     if args.free:
         rows = torch.cat([line.offsets[:, :2] for line in embedded_lines(400, 998)]).double()
         constants = dict(mean=rows.mean(0).tolist(), std=rows.std(0).tolist())
     print(f"{len(corpus)} lines of the corpus, mean {constants['mean']}, std {constants['std']}")
-    args.state.mkdir(parents=True, exist_ok=True)
     name = f"{'free-' if args.free else ''}layers{args.layers}-hidden{args.hidden}-seed{args.seed}"
     stable, cooled = args.state / f"{name}.pt", args.state / f"{name}-cooled.pt"
     sizes = dict(hidden_size=args.hidden, num_layers=args.layers, components=10, mixtures=20)
-    run = SynthesisRun(sizes | dict(mean=constants["mean"], std=constants["std"]), args)
-    if stable.exists():
-        run.load(stable)
-        print(f"taken up at {run.facts['points'] / 1e6:.2f} M points, {run.facts['seconds'] / 60:.1f} min", flush=True)
-    elif not (args.free or args.scratch):
+    config = sizes | dict(mean=constants["mean"], std=constants["std"])
+    run = SynthesisRun(config, args, corpus, val1 if args.free else val1[::12], held_out[:24])
+    run.take_up_either(stable, cooled, args.out.stem, args.cool)
+    if not (stable.exists() or args.resume or args.free or args.scratch):
         run.start_from_predictor()
+    run.plan(args.points, args.cool)
     path = cooled if args.cool else stable
-    train(run, corpus, val1 if args.free else val1[::12], held_out[:24], path, args)
-    run.save(path)
-    if args.cool:
+    if train(run, path, args.minutes, run.over, save_seconds=args.save_seconds) and args.cool:
         land(run, val1, faulty, held_out, corpus, args)
 
 
@@ -324,9 +304,7 @@ def land(run, val1, faulty, held_out, corpus, args):
         "steps": facts["updates"],
         "points": facts["points"],
         "minutes": round(facts["seconds"] / 60, 1),
-        "machine": f"{platform.machine()}, {args.threads} thread, {args.device}, "
-        + ("float32" if args.float32 else "bfloat16 products")
-        + ", beside other work",
+        "machine": machine(args) + ", beside other work",
         "seed": args.seed,
         "metric": {
             "name": "nats per line, floor 1/sqrt(12) raw unit",

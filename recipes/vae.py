@@ -11,91 +11,87 @@ starts near 206 nats, not near 543); the KL's weight rises from 0 to 1 over the 
 falls along half a cosine; the weights are averaged (EMA); products in bfloat16.
 """
 
-import argparse
 import json
 import math
-import platform
-import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from softattn.hub import atomic_write, save_weights
+from recipes._run import WEIGHTS, Run, commit, machine, options, train
+from softattn.hub import save_weights
 from softattn.images import binarise, embedded_digits, load_binarised
 from softattn.training import fit
 from softattn.vae import VAE
 
-ROOT = Path(__file__).resolve().parent.parent
 RATE, BATCH, WARMUP, KL_STEPS, KEEP = 2e-3, 200, 150, 500, 0.997
 
 
-class Run:
-    """A training run, saved after each epoch and taken up again exactly."""
+class ImageRun(Run):
+    """A run over images in batches, in an order and with noise that only seed and epoch decide."""
 
-    def __init__(self, args, mean_image):
-        torch.manual_seed(args.seed)
-        self.config = dict(latent=args.latent, hidden=args.hidden, layers=2, dropout=args.dropout)
-        self.model = VAE(**self.config).to(args.device)
+    OPTIMIZER = torch.optim.Adam
+    SETTINGS = {"lr": RATE, "betas": (0.9, 0.99), "fused": True}
+    KEEP, CLIP, BATCH, KL_STEPS = KEEP, 100.0, BATCH, KL_STEPS
+
+    def __init__(self, kind, config, args, images):
+        super().__init__(kind, config, args)
+        self.images, self.norms = images, []
+
+    def prepare(self):
+        self.order = torch.randperm(len(self.images), generator=self.seeded())
+        self.model.train()
+        return len(self.images) // self.BATCH
+
+    def batches(self):
+        return len(self.images) // self.BATCH
+
+    def rate(self):
+        raise NotImplementedError
+
+    def step(self, k):
+        """One update on one batch, the KL's weight rising at first; the mean bound."""
+        facts = self.facts
+        x = self.images.floats(self.order[k * self.BATCH : (k + 1) * self.BATCH]).to(self.device)
+        self.shake(self.args.noise, self.args.adaptive, self.batches() * self.BATCH**2)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=not self.args.float32):
+            out = self.model(x, self.generator)
+        weight = min(1.0, (facts["updates"] + 1) / self.KL_STEPS)
+        kl = out.kl.reshape(-1, len(x)).sum(0)  # DRAW tells it step by step
+        self.norms.append(self.update((out.nll_bound - (1 - weight) * kl).mean(), self.rate(), len(x)))
+        return out.nll_bound.mean().item()
+
+
+class VAERun(ImageRun):
+    """The one-shot VAE; the rate falls along half a cosine over all epochs."""
+
+    def __init__(self, config, args, images, valid):
+        super().__init__(VAE, config, args, images)
+        self.valid, self.epochs = valid, args.epochs
         with torch.no_grad():
-            self.model.decoder[-1].bias.copy_(torch.logit(mean_image.clamp(0.01, 0.99)).flatten())
-        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=RATE, betas=(0.9, 0.99), fused=True)
-        self.facts = dict(epochs=args.epochs, epoch=0, steps=0, seconds=0.0, curve=[], seed=args.seed)
-
-    def save(self, path):
-        with atomic_write(path) as beside:
-            torch.save(
-                dict(model=self.model.state_dict(), average=self.average, optimizer=self.optimizer.state_dict(),
-                     facts=self.facts, config=self.config, random=torch.get_rng_state()), beside,
-            )  # fmt: skip
+            mean = images.pixels.float().mean(0) / 255
+            self.model.decoder[-1].bias.copy_(torch.logit(mean.clamp(0.01, 0.99)).flatten())
+        self.average_anew()
+        self.facts |= dict(epochs=args.epochs)
 
     def load(self, path):
-        saved = torch.load(path, weights_only=True)
-        if saved["config"] != self.config or saved["facts"].get("epochs") != self.facts.get("epochs"):
-            raise SystemExit(f"{path} is of another run, {saved['config']}; name another --state")
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.average, self.facts = saved["average"], saved["facts"]
-        torch.set_rng_state(saved["random"])
+        super().load(path)
+        if self.facts["epochs"] != self.epochs:
+            raise SystemExit(f"{path} is of a run of {self.facts['epochs']} epochs; name another --state")
 
-    def averaged(self):
-        """The model with the averaged weights, for scoring."""
-        model = type(self.model)(**self.config)
-        model.load_state_dict(self.average)
-        return model.eval()
+    def rate(self):
+        done = self.facts["updates"] / (self.epochs * self.batches())
+        warm = min(1, (self.facts["updates"] + 1) / WARMUP)
+        return RATE * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
-    def epoch(self, images, bf16):
-        """One pass over the images, in an order that only seed and epoch decide; the mean bound on the way."""
-        facts, total = self.facts, 0.0
-        generator = torch.Generator().manual_seed(1_000_003 * facts["seed"] + facts["epoch"])
-        order = torch.randperm(len(images), generator=generator)
-        per_epoch = len(images) // BATCH
-        self.model.train()
-        for k in range(per_epoch):
-            x = images.floats(order[k * BATCH : (k + 1) * BATCH]).to(self.average["encoder.0.weight"].device)
-            done = facts["steps"] / (facts["epochs"] * per_epoch)
-            rate = RATE * min(1, (facts["steps"] + 1) / WARMUP) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-                out = self.model(x, generator)
-            weight = min(1.0, (facts["steps"] + 1) / KL_STEPS)
-            loss = (out.nll_bound - (1 - weight) * out.kl).mean()
-            if not loss.isfinite():
-                raise SystemExit(f"the loss is {loss.item()} at step {facts['steps']}")
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 100.0)
-            self.optimizer.step()
-            facts["steps"] += 1
-            total += out.nll_bound.mean().item()
-            keep = min(KEEP, (1 + facts["steps"]) / (10 + facts["steps"]))
-            with torch.no_grad():
-                for name, value in self.model.state_dict().items():
-                    self.average[name].lerp_(value, 1 - keep)
-        facts["epoch"] += 1
-        return total / per_epoch
+    def look(self, mean):
+        facts, seen = self.facts, score(self.averaged(), self.valid, 1)
+        facts["curve"].append([facts["epoch"], mean, seen["nats_per_image"], seen["kl"], facts["seconds"] / 60])
+        return (
+            f"epoch {facts['epoch']:3d}  train {mean:7.2f}  valid {seen['nats_per_image']:7.2f}  KL {seen['kl']:6.2f}  "
+            f"{facts['seconds'] / 60:.1f} min of processor time"
+        )
 
 
 @torch.no_grad()
@@ -139,12 +135,6 @@ def importance(model, images, k, chunk=500):
     return torch.cat(parts).mean().item()
 
 
-def commit():
-    """The commit that the command ran at."""
-    out = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return out.stdout.strip() or "unknown"
-
-
 def finish(run, args):
     """Score once and write weights and card."""
     model = run.averaged()
@@ -165,12 +155,10 @@ def finish(run, args):
         "command": f"python -m recipes.vae --epochs {facts['epochs']} --latent {args.latent} --hidden {args.hidden} "
         f"--dropout {args.dropout:g} --seed {facts['seed']}, then --finish",
         "commit": commit(),
-        "steps": facts["steps"],
+        "steps": facts["updates"],
         "epochs": facts["epoch"],
         "minutes": round(facts["seconds"] / 60, 1),
-        "machine": f"{platform.machine()}, {args.threads} thread, {args.device}, "
-        + ("float32" if args.float32 else "bfloat16 products")
-        + ", processor seconds",
+        "machine": machine(args) + ", processor seconds",
         "seed": facts["seed"],
         "metric": {
             "name": "bound in nats per image, mean of 10 noise draws",
@@ -191,7 +179,7 @@ def train_map(args):
     start = time.process_time()
     torch.manual_seed(args.seed)
     digits, held_out = embedded_digits(4000), embedded_digits(1000, "test")
-    config = dict(latent=2, hidden=48, layers=1)
+    config: dict[str, Any] = dict(latent=2, hidden=48, layers=1)
     model = VAE(**config)
 
     def batches(generator):
@@ -222,7 +210,7 @@ def train_map(args):
         "commit": commit(),
         "steps": steps,
         "minutes": round((time.process_time() - start) / 60, 2),
-        "machine": f"{platform.machine()}, {args.threads} thread, cpu, float32, processor time",
+        "machine": machine(args, products=False) + ", float32, processor time",
         "seed": args.seed,
         "metric": {
             "name": "bound in nats per image, one draw",
@@ -236,21 +224,15 @@ def train_map(args):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "vae")
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=1e9, help="stop after the epoch that passes this wall time")
     parser.add_argument("--finish", action="store_true", help="score, write weights and card from the saved state")
     parser.add_argument("--map", action="store_true", help="train the small map instead")
     parser.add_argument("--score", action="store_true", help="score the weights that ship on the test set")
     parser.add_argument("--latent", type=int, default=50)
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument("--dropout", type=float, default=0.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--float32", action="store_true", help="no bfloat16 products")
-    parser.add_argument("--state", type=Path, default=Path.home() / "softattn-runs" / "vae")
-    parser.add_argument("--out", type=Path, default=ROOT / "softattn" / "weights" / "vae-mnist.safetensors")
+    parser.add_argument("--out", type=Path, default=WEIGHTS / "vae-mnist.safetensors")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.score:
@@ -261,33 +243,17 @@ def main():
     if args.map:
         train_map(args)
         return
-    train, valid = load_binarised("train"), load_binarised("valid")
-    args.state.mkdir(parents=True, exist_ok=True)
-    path = (
-        args.state
-        / f"latent{args.latent}-hidden{args.hidden}-dropout{args.dropout:g}-epochs{args.epochs}-seed{args.seed}.pt"
-    )
-    run = Run(args, train.pixels.float().mean(0) / 255)
-    if path.exists():
-        run.load(path)
-        print(f"taken up after epoch {run.facts['epoch']}")
+    train_set, valid = load_binarised("train"), load_binarised("valid")
+    sizes = f"latent{args.latent}-hidden{args.hidden}-dropout{args.dropout:g}-epochs{args.epochs}-seed{args.seed}"
+    path = args.state / f"{sizes}.pt"
+    config = dict(latent=args.latent, hidden=args.hidden, layers=2, dropout=args.dropout)
+    run = VAERun(config, args, train_set, valid)
+    run.take_up(path, "vae-mnist")
     if args.finish:
         finish(run, args)
         return
-    begin = time.monotonic()
-    while run.facts["epoch"] < args.epochs and time.monotonic() - begin < 60 * args.minutes:
-        start = time.process_time()
-        nats = run.epoch(train, not args.float32)
-        run.facts["seconds"] += time.process_time() - start
-        seen = score(run.averaged(), valid, 1)
-        facts = run.facts
-        facts["curve"].append([facts["epoch"], nats, seen["nats_per_image"], seen["kl"], facts["seconds"] / 60])
-        run.save(path)
-        print(
-            f"epoch {facts['epoch']:3d}  train {nats:7.2f}  valid {seen['nats_per_image']:7.2f}  KL {seen['kl']:6.2f}  "
-            f"{facts['seconds'] / 60:.1f} min of processor time",
-            flush=True,
-        )
+    over = lambda: run.facts["epoch"] >= args.epochs
+    train(run, path, args.minutes, over, by_epoch=True, save_seconds=args.save_seconds, clock=time.process_time)
 
 
 if __name__ == "__main__":

@@ -887,7 +887,7 @@ def test_jitter_changes_the_hand_and_not_the_line(recipe):
 def small_run(recipe):
     args = types.SimpleNamespace(
         hint=0.0, height=0.0, sharp=0.0, dropout=0.0, jitter=0.0, noise=0.1, adaptive=0.0, rate=0.0, seed=1,
-        device="cpu",
+        device="cpu", float32=True, embedded=4,
     )  # fmt: skip
     sizes = dict(hidden_size=8, num_layers=1, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
     return recipe.SynthesisRun(sizes, args)

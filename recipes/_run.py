@@ -1,0 +1,284 @@
+"""The one training run of all recipes: state, average of the weights, noise, curve, options, what a card says of it.
+
+A recipe is data, model, loss and its figures: a subclass of `Run` that says what an epoch holds (`prepare`), what one
+update on its k-th batch does (`step`), at which rate (`rate`), and which row the learning curve gets (`look`). `train`
+does the rest. The state lies outside the repository and is saved whole every few minutes; stopped at any update and
+called again, a run goes on to the bit: optimizer, average, place in the epoch, states carried from batch to batch, and
+every generator are part of it.
+"""
+
+import argparse
+import math
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from softattn.hub import atomic_write, load
+
+ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS = ROOT / "softattn" / "weights"
+STATES = Path.home() / "softattn-runs"
+SAVE_SECONDS = 180
+
+
+def options(doc: str | None, state: str, **defaults: Any) -> argparse.ArgumentParser:
+    """The options of every recipe.
+
+    Args:
+        doc: the recipe's docstring.
+        state: the folder of its states under ~/softattn-runs.
+        defaults: other values than these.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes of wall time")
+    parser.add_argument("--resume", action="store_true", help="where no state is, start from the weights that ship")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--float32", action="store_true", help="no bfloat16 products")
+    parser.add_argument("--adaptive", type=float, default=0.0, help="share of the posterior's noise on the weights")
+    parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of noise on all weights")
+    parser.add_argument("--save-seconds", type=float, default=SAVE_SECONDS, help="seconds between savings of the state")
+    parser.add_argument("--state", type=Path, default=STATES / state, help="folder of the states")
+    parser.set_defaults(**defaults)
+    return parser
+
+
+def commit() -> str:
+    """The commit that the command ran at, or "unknown" outside a repository."""
+    out = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return out.stdout.strip() or "unknown"
+
+
+def machine(args: argparse.Namespace, products: bool = True) -> str:
+    """Processor, threads, device and kind of products, for a card."""
+    kind = ("float32" if args.float32 else "bfloat16 products") if products else ""
+    words = [platform.machine(), f"{args.threads} of {os.cpu_count()} threads", str(args.device), kind]
+    return ", ".join(word for word in [*words, f"torch {torch.__version__.split('+')[0]}"] if word)
+
+
+class Run:
+    """A training run that can be saved at any update and taken up again, to the bit."""
+
+    KEEP, CLIP = 0.999, 5.0  # of the average of the weights; of the gradient's norm
+    OPTIMIZER: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW
+    SETTINGS: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.0}
+
+    def __init__(self, kind: Callable[..., nn.Module], config: dict, args: Any, **training: Any):
+        """Args:
+        kind: the model's class.
+        config: its arguments, as the card keeps them.
+        args: the options; seed, device, noise, adaptive.
+        training: more arguments of the class while it trains (dropout).
+        """
+        torch.manual_seed(args.seed)
+        self.kind, self.config, self.args = kind, config, args
+        self.model: Any = kind(**{**config, **training}).to(args.device)
+        self.optimizer = self.OPTIMIZER(self.model.parameters(), **self.SETTINGS)
+        self.facts: dict[str, Any] = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], sums=[0.0, 0])
+        self.facts["seed"] = args.seed
+        self.average: dict[str, Tensor] = {}
+        self.average_anew()
+        self.generator = torch.Generator()
+        self.carried: Any = None  # what one batch hands to the next: tensors in tuples and lists
+        self.still: list[Tensor] | None = None  # the weights without noise, from `shake` to `update`
+        self._taken_up: Tensor | None = None
+
+    # -- what a recipe says --------------------------------------------------------------------------------------------
+
+    def prepare(self) -> int:
+        """Make the epoch `facts["epoch"]`, which only seed and epoch decide; return the number of its batches."""
+        raise NotImplementedError
+
+    def step(self, k: int) -> float:
+        """One update on batch k of the epoch; return what the learning curve shows of it."""
+        raise NotImplementedError
+
+    def look(self, mean: float) -> str:
+        """Append a row to the learning curve, of the mean of `step` since the last one; return it in words."""
+        raise NotImplementedError
+
+    # -- the average, and where a run starts ---------------------------------------------------------------------------
+
+    def average_anew(self) -> None:
+        """Let the average begin at the weights as they are."""
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
+    def start_from(self, name: str) -> None:
+        """Begin with weights that ship."""
+        theirs = load(name)
+        self.model.load_state_dict(theirs.state_dict())
+        self.average_anew()
+
+    def averaged(self) -> Any:
+        """The model with the averaged weights, for scoring."""
+        model: Any = self.kind(**self.config).to(self.device)
+        model.load_state_dict(self.average)
+        return model.eval()
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    # -- noise ---------------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def shake(self, noise: float = 0.0, adaptive: float = 0.0, evidence: float = 0.0) -> None:
+        """Add Gaussian noise to all weights for one update: of one size, or adaptive, or both.
+
+        Adaptive as in Graves (2011, 2013): a weight that the data pin down is shaken little, one that they hardly feel
+        up to its tensor's root mean square. How much they pin it down is read off Adam's mean of squared gradients v
+        (Khan et al. 2018): std = adaptive / sqrt(evidence v + 1 / mean(w^2)), `evidence` the points of an epoch times
+        the points of an update; at adaptive = 1 this is the posterior of independent Gaussians.
+        """
+        if not (noise or adaptive):
+            return
+        self.still = [p.clone() for p in self.model.parameters()]
+        for p in self.model.parameters():
+            std = torch.full_like(p, noise)
+            felt = self.optimizer.state.get(p, {}).get("exp_avg_sq")
+            if adaptive and felt is not None:
+                std += adaptive * (evidence * felt + 1 / p.square().mean().clamp(min=1e-12)).rsqrt()
+            p.addcmul_(torch.randn_like(p), std)
+
+    @torch.no_grad()
+    def hold_still(self) -> None:
+        """Take the noise away again."""
+        if self.still is not None:
+            for p, q in zip(self.model.parameters(), self.still, strict=True):
+                p.copy_(q)
+            self.still = None
+
+    # -- updates -------------------------------------------------------------------------------------------------------
+
+    def update(self, loss: Tensor, rate: float, points: int) -> float:
+        """Go one step down the gradient of a loss over so many points, and move the average; the gradient's norm."""
+        if not loss.isfinite():
+            told = f"the loss is {loss.item()} at update {self.facts['updates']}"
+            raise SystemExit(f"{told}: call again, from the saved state")
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.hold_still()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.CLIP)
+        self.optimizer.step()
+        self.facts["updates"] += 1
+        self.facts["points"] += points
+        keep = min(self.KEEP, (1 + self.facts["updates"]) / (10 + self.facts["updates"]))
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                self.average[name].lerp_(value, 1 - keep)
+        return norm.item()
+
+    def seeded(self) -> torch.Generator:
+        """The generator of this epoch, which only seed and epoch decide; taken up, it goes on where it stopped."""
+        return self.generator.manual_seed(1_000_003 * self.facts["seed"] + self.facts["epoch"])
+
+    # -- the state -----------------------------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write the state, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        state = dict(
+            model=self.model.state_dict(), average=self.average, optimizer=self.optimizer.state_dict(),
+            facts=self.facts, config=self.config, random=torch.get_rng_state(), generator=self.generator.get_state(),
+            carried=self.carried,
+        )  # fmt: skip
+        with atomic_write(path) as beside:
+            torch.save(state, beside)
+
+    def load(self, path: Path) -> None:
+        """Take up a saved run."""
+        saved = torch.load(path, map_location=self.device, weights_only=True)
+        if saved["config"] != self.config:
+            raise SystemExit(f"{path} is of another run: {saved['config']}, not {self.config}; name another --state")
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.average, self.facts = saved["average"], {**self.facts, **saved["facts"]}
+        self.facts.setdefault("updates", self.facts.get("steps", 0))
+        self.carried = saved.get("carried")
+        self._taken_up = saved.get("generator")
+        if "random" in saved:
+            torch.set_rng_state(saved["random"].cpu())
+
+    def take_up(self, path: Path, ships: str | None = None) -> None:
+        """Go on from a state; where there is none, and `--resume` was given, from the weights that ship."""
+        if path.exists():
+            self.load(path)
+            facts = self.facts
+            print(f"taken up in epoch {facts['epoch']}, {facts['seconds'] / 60:.1f} min", flush=True)
+        elif getattr(self.args, "resume", False):
+            if ships is None:
+                raise SystemExit(f"{path} is not there: nothing to resume")
+            self.start_from(ships)
+            print(f"started from the weights {ships}", flush=True)
+
+
+def train(
+    run: Run,
+    path: Path,
+    minutes: float = math.inf,
+    over: Callable[[], bool] = lambda: False,
+    by_epoch: bool = False,
+    save_seconds: float = SAVE_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> bool:
+    """Train until `over()`, or until the minutes are gone; the state is saved on the way and at the end.
+
+    Args:
+        run: what is trained.
+        path: its state.
+        minutes: of wall time; at least one update is made.
+        over: asked before each update, with `by_epoch` before each epoch.
+        by_epoch: look at the end of each epoch, not at each saving.
+        save_seconds: between two savings.
+        clock: what `facts["seconds"]` counts: time.process_time where other work runs beside it.
+
+    Returns:
+        Whether the training is over.
+    """
+    facts = run.facts
+    begin = saved = time.monotonic()
+
+    def look() -> None:
+        if facts["sums"][1]:
+            print(run.look(facts["sums"][0] / facts["sums"][1]), flush=True)
+        facts["sums"] = [0.0, 0]
+
+    while not over():
+        batches = run.prepare()
+        if facts["place"] and run._taken_up is not None:
+            run.generator.set_state(run._taken_up.cpu())
+        run._taken_up = None
+        while facts["place"] < batches:
+            if not by_epoch and over():
+                run.save(path)
+                return True
+            start = clock()
+            value = run.step(facts["place"])
+            facts["seconds"] += clock() - start
+            facts["place"] += 1
+            facts["sums"] = [facts["sums"][0] + value, facts["sums"][1] + 1]
+            if time.monotonic() - saved > save_seconds:
+                if not by_epoch:
+                    look()
+                run.save(path)
+                saved = time.monotonic()
+            if time.monotonic() - begin >= 60 * minutes:
+                run.save(path)
+                return False
+        facts["epoch"] += 1
+        facts["place"], run.carried = 0, None
+        if by_epoch:
+            look()
+            run.save(path)
+    run.save(path)
+    return True

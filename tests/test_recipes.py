@@ -1,0 +1,145 @@
+"""The one training run: stopped and called again it is the run in one piece, to the bit; noise, options, states."""
+
+import argparse
+import math
+import types
+
+import pytest
+import torch
+
+from recipes import _run, draw, handwriting, synthesis, vae
+from softattn.images import binarise, embedded_digits
+
+MEAN, STD = (8.0, 0.0), (40.0, 30.0)
+OPTIONS = dict(
+    seed=1, device="cpu", float32=True, noise=0.0, adaptive=0.5, dropout=0.1, jitter=0.1, rate=2e-3, resume=False,
+    hint=0.5, height=0.1, sharp=0.1, embedded=2, epochs=2, stages=[[2, 1], [3, 1]], save_seconds=1e9,
+)  # fmt: skip
+
+
+def options(**more) -> argparse.Namespace:
+    return argparse.Namespace(**{**OPTIONS, **more})
+
+
+class Coins:
+    """Images of ones and zeros, as load_binarised returns them."""
+
+    def __init__(self, n: int):
+        self.tossed = binarise(embedded_digits(n).floats(), torch.Generator().manual_seed(0))
+        self.pixels = (255 * self.tossed).byte()
+
+    def __len__(self):
+        return len(self.tossed)
+
+    def __getitem__(self, key):
+        part = Coins.__new__(Coins)
+        part.tossed, part.pixels = self.tossed[key], self.pixels[key]
+        return part
+
+    def floats(self, key=slice(None)):
+        return self.tossed[key]
+
+
+def predictor():
+    lines = synthesis.embedded_lines(8, 5)
+    config = dict(hidden_size=6, num_layers=2, mixtures=2, mean=list(MEAN), std=list(STD))
+    run = handwriting.PredictorRun(handwriting.HandwritingPredictor, config, options(), lines, lines[:1])
+    run.plan(math.inf, None)
+    return run, lambda: run.facts["updates"] >= 5, {}
+
+
+def synthesizer():
+    lines = synthesis.embedded_lines(6, 5)
+    config = dict(hidden_size=6, num_layers=2, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
+    run = synthesis.SynthesisRun(config, options(), lines, lines[:1], lines[:1])
+    run.plan(math.inf, None)
+    return run, lambda: run.facts["updates"] >= 5, {}
+
+
+def auto_encoder():
+    images = Coins(12)
+    run = vae.VAERun(dict(latent=2, hidden=8, layers=1, dropout=0.1), options(), images, images)
+    return run, lambda: run.facts["epoch"] >= 2, {"by_epoch": True}
+
+
+def writer():
+    images = Coins(8)
+    config = {**draw.config_of(options(attention=True)), "steps": 3, "hidden": 8, "latent": 3}
+    run = draw.DrawRun(config, options(), images, images)
+    return run, run.over, {"by_epoch": True}
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    monkeypatch.setattr(handwriting, "ROWS", 2)
+    monkeypatch.setattr(synthesis, "ROWS", 2)
+    monkeypatch.setattr(synthesis, "CHUNK", 40)
+    monkeypatch.setattr(vae.ImageRun, "BATCH", 4)
+    monkeypatch.setattr(draw.DrawRun, "BATCH", 4)
+    monkeypatch.setattr(vae.ImageRun, "KL_STEPS", 3)
+
+
+@pytest.mark.parametrize("make", [predictor, synthesizer, auto_encoder, writer], ids=lambda make: make.__name__)
+def test_stopped_and_called_again_is_the_run_in_one_piece(make, tmp_path):
+    whole, over, how = make()
+    assert _run.train(whole, tmp_path / "whole.pt", over=over, **how)
+    calls = 0
+    while True:
+        torch.rand(3)  # what happens between two calls must not matter
+        piece, over, how = make()
+        piece.take_up(tmp_path / "piece.pt")
+        calls += 1
+        if _run.train(piece, tmp_path / "piece.pt", minutes=0.0, over=over, **how):
+            break
+    assert calls > 3 and whole.facts["updates"] == piece.facts["updates"] >= 4
+    for ours, theirs in ((whole.model.state_dict(), piece.model.state_dict()), (whole.average, piece.average)):
+        assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    same = ("epoch", "place", "points", "updates", "sums")
+    assert [whole.facts[name] for name in same] == [piece.facts[name] for name in same]
+    if how:
+        assert [row[:-1] for row in whole.facts["curve"]] == [row[:-1] for row in piece.facts["curve"]] != []
+
+
+def test_draw_goes_through_its_stages(tmp_path):
+    run, over, how = writer()
+    _run.train(run, tmp_path / "a.pt", over=over, **how)
+    assert [row[1] for row in run.facts["curve"]] == [2, 3]
+    assert [steps for steps, _ in run.facts["by_steps"]] == [2, 3] and run.facts["since"] == 2
+
+
+def test_states_of_other_runs_are_refused_and_resume_needs_something(tmp_path):
+    run, over, how = auto_encoder()
+    run.save(tmp_path / "a.pt")
+    other = vae.VAERun(dict(latent=3, hidden=8, layers=1, dropout=0.1), options(), Coins(12), Coins(12))
+    with pytest.raises(SystemExit, match="is of another run"):
+        other.load(tmp_path / "a.pt")
+    more = vae.VAERun(run.config, options(epochs=3), Coins(12), Coins(12))
+    with pytest.raises(SystemExit, match="of a run of 2 epochs"):
+        more.load(tmp_path / "a.pt")
+    run.args.resume = True
+    with pytest.raises(SystemExit, match="nothing to resume"):
+        run.take_up(tmp_path / "none.pt")
+
+
+def test_without_a_state_resume_starts_from_the_weights_that_ship(tmp_path, monkeypatch, capsys):
+    run, *_ = auto_encoder()
+    theirs = vae.VAE(**run.config)
+    monkeypatch.setattr(_run, "load", lambda name: {"vae-mnist": theirs}[name])
+    run.args.resume = True
+    run.take_up(tmp_path / "none.pt", "vae-mnist")
+    assert all(torch.equal(value, run.average[name]) for name, value in theirs.state_dict().items())
+    assert "started from the weights vae-mnist" in capsys.readouterr().out
+
+
+def test_a_loss_that_is_no_number_stops_before_the_weights_move():
+    run, *_ = auto_encoder()
+    before = [p.detach().clone() for p in run.model.parameters()]
+    with pytest.raises(SystemExit, match="the loss is nan at update 0"):
+        run.update(next(iter(run.model.parameters())).sum() * math.nan, 0.1, 1)
+    assert all(torch.equal(p, q) for p, q in zip(run.model.parameters(), before, strict=True))
+
+
+def test_the_options_are_those_of_every_recipe():
+    parsed = _run.options("A recipe.", "none").parse_args(["--minutes", "3", "--adaptive", "1.5", "--resume"])
+    assert (parsed.minutes, parsed.adaptive, parsed.resume, parsed.device, parsed.threads) == (3.0, 1.5, True, "cpu", 1)
+    assert _run.machine(types.SimpleNamespace(float32=True, threads=1, device="cpu")).count(",") == 4
