@@ -29,7 +29,7 @@ from softattn.hub import atomic_write, open_tar_gz, read_file, safe_members, who
 from softattn.pen import EmbeddedWriter, embedded_text
 from softattn.strokes import Strokes
 
-__all__ = ["IAM_SPLITS", "IamReport", "load_iam", "load_strokes"]
+__all__ = ["IamReport", "load_iam", "load_strokes"]
 
 
 # -- The corpus: IAM-OnDB --
