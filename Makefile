@@ -16,7 +16,7 @@ export TQDM_DISABLE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book serve test quick export notebooks corpus address colab student links cover coverage types bench lock clean
+.PHONY: help setup book serve test quick export notebooks corpus address colab student links new count claims cover coverage types bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,16 @@ student: $(STAMP)  ## write notebooks without solutions to _build/student
 
 links: $(STAMP)  ## follow the links that leave the site (needs the net)
 	$(PY) -m tools.build_site links
+
+new: $(STAMP)  ## begin a chapter: make new NAME=glimpse PART="IV Draw"
+	@test -n "$(NAME)" || { echo "make new: name the chapter: make new NAME=glimpse" >&2; exit 2; }
+	$(PY) -m tools.new "$(NAME)" --part "$(or $(PART),Toolbox)"
+
+count: $(STAMP)  ## words, cells, lines and minutes of each chapter
+	$(PY) -m tools.count
+
+claims: $(STAMP)  ## numbers in prose that no cell beside them holds
+	$(PY) -m tools.claims
 
 cover: $(STAMP)  ## draw the README's picture: the first one of a chapter
 	$(PY) -m tools.cover index book/_static/cover.svg

@@ -4,7 +4,7 @@ Each module is generated from a chapter and named after it: ``from softattn.lstm
 Importing the package itself loads neither torch nor matplotlib; the names below load what they need when first used.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # name -> module that defines it; imported when the name is first asked for
 _LAZY = {"load": "softattn.hub", "styles": "softattn.page", "write": "softattn.synthesis"}

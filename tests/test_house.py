@@ -33,10 +33,10 @@ def read(name: str) -> str:
 
 
 def chapters() -> list[tuple[str, str]]:
-    """(part, name) of every page of _toc.yml whose chapter exports a module, in order."""
+    """(part, name) of every page of _toc.yml that has code cells, in order."""
     toc = yaml.safe_load(read("_toc.yml"))
     pages = [(part["caption"], Path(page["file"]).name) for part in toc["parts"] for page in part["chapters"]]
-    return [(part, name) for part, name in pages if re.search(r"^  module: ", read(f"book/{name}.md"), re.M)]
+    return [(part, name) for part, name in pages if "{code-cell}" in read(f"book/{name}.md")]
 
 
 def test_the_readme_lists_the_chapters_of_the_toc_in_order():
@@ -48,7 +48,8 @@ def test_the_readme_lists_the_chapters_of_the_toc_in_order():
             part = heading[1]
             continue
         name = re.match(r"\[(\w+)\]\(book/\1\.md\): \w", first)[1]
-        assert module == f"[`softattn.{name}`](softattn/{name}.py)"
+        exports = (ROOT / "softattn" / f"{name}.py").exists()  # a chapter may build on others' modules alone
+        assert module == (f"[`softattn.{name}`](softattn/{name}.py)" if exports else "")
         assert notebook == f"[{name}.ipynb](notebooks/{name}.ipynb)"
         listed.append((part, name))
     assert listed == chapters(), "README.md: bring the table of chapters in line with _toc.yml"
@@ -447,7 +448,7 @@ def test_no_file_is_large():
     assert {name: size for name, size in sizes.items() if size > 10_000_000} == {}
 
 
-def test_the_weights_of_the_whole_history_stay_below_120_megabytes():
+def test_the_weights_of_the_whole_history_stay_below_200_megabytes():
     """A clone carries every weights file that ever was."""
     listed = git("log", "--all", "--raw", "--no-abbrev", "--no-renames", "--format=", "--", "softattn/weights")
     blobs = {line.split()[3] for line in listed.splitlines() if line} - {"0" * 40}
@@ -460,7 +461,7 @@ def test_the_weights_of_the_whole_history_stay_below_120_megabytes():
         check=True,
     ).stdout.split()
     assert len(sizes) == len(blobs)
-    assert sum(map(int, sizes)) <= 120_000_000
+    assert sum(map(int, sizes)) <= 200_000_000
 
 
 def test_lines_end_as_unix_does_and_the_last_one_ends():
