@@ -166,6 +166,10 @@ class Handwriting(Strokes):
             row += len(phi)
         return whole
 
+    def to_json(self, **notes: Any) -> str:
+        """As that of Strokes, with the seed and the redraws."""
+        return super().to_json(seed=self.seed, redraws=self.redraws, **notes)
+
 
 # -- A page --
 PACES = 4, 100  # points a character that a priming line may have

@@ -10,6 +10,7 @@ import torch
 
 import softattn
 import softattn.hub
+import softattn.page
 from softattn import synthesis
 from softattn.__main__ import main
 from softattn.strokes import Strokes
@@ -28,7 +29,7 @@ def tiny(name="synthesis"):
 @pytest.fixture(autouse=True)
 def random_weights(monkeypatch):
     monkeypatch.setattr(softattn, "load", tiny, raising=False)
-    monkeypatch.setattr(synthesis, "faults", lambda draft, by="weights": "")
+    monkeypatch.setattr(synthesis, "faults", lambda draft, by="weights": synthesis.Faults())
 
 
 def run(capsys, *arguments):
@@ -107,7 +108,7 @@ def test_long_texts_show_a_progress_bar(capsys):
 
 
 def test_what_was_written_can_prime(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(synthesis, "_check_prime", lambda model, prime: None)
+    monkeypatch.setattr(synthesis, "check_followed", lambda model, prime: None)
     path = tmp_path / "hand.json"
     assert run(capsys, "write", "Ink", "-o", path, "--seed", 1)[0] == 0
     one, two = (run(capsys, "write", "pen", "--seed", 1, *prime)[1] for prime in ((), ("--prime", path)))
@@ -147,7 +148,7 @@ def test_errors_take_one_line_and_leave_nothing(capsys, tmp_path, monkeypatch, a
 
 
 def test_a_line_that_fails_is_an_error_of_one_line(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(synthesis, "faults", lambda draft, by="weights": "the pen ran on behind the text")
+    monkeypatch.setattr(synthesis, "faults", lambda draft, by="weights": synthesis.Faults(ended=False))
     monkeypatch.setattr(synthesis, "TRIES", 2)
     status, _, err = run(capsys, "write", "Ink", "-o", tmp_path / "a.svg", "--seed", 1)
     assert status == 1 and "2 attempts at 'Ink' failed" in err.splitlines()[-1] and not list(tmp_path.iterdir())
@@ -173,13 +174,13 @@ def test_wrong_arguments_are_2(capsys):
 
 def test_styles_are_listed(capsys, monkeypatch):
     line = Strokes([[0, 0, 0], [3, 4, 1]], "a")
-    monkeypatch.setattr(synthesis, "styles", lambda: {"round": line, "slanted": line})
+    monkeypatch.setattr(softattn.page, "styles", lambda: {"round": line, "slanted": line})
     status, out, _ = run(capsys, "styles")
     assert status == 0 and out.splitlines()[0] == "round    'a', 2 points per character" and len(out.splitlines()) == 2
 
 
 def test_unknown_styles_name_the_known_ones(capsys, monkeypatch):
-    monkeypatch.setattr(synthesis, "styles", lambda: {"round": None, "slanted": None})
+    monkeypatch.setattr(softattn.page, "styles", lambda: {"round": None, "slanted": None})
     status, _, err = run(capsys, "write", "Ink", "--style", "square")
     assert status == 1 and "expected one of round, slanted" in err.splitlines()[-1]
 
@@ -188,7 +189,7 @@ def test_styles_that_are_not_there_are_an_error(capsys, monkeypatch):
     def none():
         raise FileNotFoundError("no styles.json")
 
-    monkeypatch.setattr(synthesis, "styles", none)
+    monkeypatch.setattr(softattn.page, "styles", none)
     assert run(capsys, "styles")[0] == 1
 
 
