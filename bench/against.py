@@ -76,7 +76,8 @@ def work(part: str, quick: bool) -> Callable[[], object]:
     import softattn
 
     lines, model = int(part.removeprefix("write")), softattn.load("synthesis")
-    sample = getattr(synthesis, "sample_lines", None) or synthesis.draw  # its name before and after
+    sample = getattr(synthesis, "sample_lines", None) or getattr(synthesis, "draw", None)  # its name before and after
+    assert sample is not None
     text = "hand" if quick else "A line of thirty letters here."
     return lambda: sample(model, [text] * lines, list(range(lines)), 0.75)
 

@@ -12,6 +12,7 @@ something else ran. It judges nothing.
 import statistics
 import sys
 import time
+from typing import Any, cast
 
 import torch
 
@@ -31,7 +32,7 @@ def train(seed: int, steps: int, batch: int, attention: bool) -> tuple[float, fl
     fit(
         model,
         lambda g: date_batch(lesson, batch, g),
-        date_loss,
+        cast(Any, date_loss),
         optimizer,
         steps=steps,
         schedule=cosine(steps, warmup=min(40, steps)),
