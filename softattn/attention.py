@@ -171,6 +171,11 @@ def _check_answers(digit: Tensor, lines: int, classes: int) -> None:
     )
 
 
+def _check_reader(reader: CellReader) -> None:
+    if not isinstance(reader, CellReader):
+        raise TypeError(f"read_losses: reader is {told(reader)}, expected a CellReader")
+
+
 def read_losses(reader: CellReader, values: Tensor, digit: Tensor) -> Tensor:
     """The loss of reading the digit from each of several values.
 
@@ -185,6 +190,7 @@ def read_losses(reader: CellReader, values: Tensor, digit: Tensor) -> Tensor:
     Raises:
         ValueError: if the answers are not one digit a line.
     """
+    _check_reader(reader)
     _check_answers(digit, len(values), reader.what.out_features)
     values = values.to(reader.what.weight.dtype)
     log_q = torch.log_softmax(reader.what(values), dim=-1)  # (B, K, 10)
@@ -209,6 +215,7 @@ def enumerated_loss(reader: CellReader, cells: Tensor, digit: Tensor) -> Tensor:
 
     Source: the mean that Williams (1992) estimates; slides 4-6.
     """
+    _check_reader(reader)
     log_p, _ = reader(cells)
     return (log_p.exp() * read_losses(reader, cells, digit)).sum(1).mean()
 
@@ -230,6 +237,7 @@ def soft_loss(reader: CellReader, cells: Tensor, digit: Tensor) -> Tensor:
 
     Source: Xu et al. (2015), section 4.2: the expected value is read.
     """
+    _check_reader(reader)
     log_p, _ = reader(cells)
     p = log_p.exp()[:, None]  # (B, 1, U)
     return read_losses(reader, p @ cells.to(p.dtype), digit).mean()
@@ -239,6 +247,7 @@ def soft_loss(reader: CellReader, cells: Tensor, digit: Tensor) -> Tensor:
 def _pick(reader: CellReader, cells: Tensor, draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Log weights (B, U), and K = `draws` places (B, K) drawn from them."""
     whole("draws of places", draws=draws)
+    _check_reader(reader)
     log_p, _ = reader(cells)
     p = log_p.detach().exp().to(generator.device)
     place = torch.multinomial(p, draws, True, generator=generator)

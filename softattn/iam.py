@@ -553,12 +553,13 @@ def load_strokes(
         of 100.
 
     Raises:
-        ValueError: unknown source or split; fewer than one line.
+        ValueError: unknown source or split; fewer than one line, or more
+            than a million.
         FileNotFoundError: the corpus is asked for and not there.
     """
     _check_wishes(source, split, root, clean)
     if lines is not None:
-        lines = whole("load_strokes", "lines", lines, 1, None)
+        lines = whole("load_strokes", "lines", lines, 1, 1_000_000)
     if source == "iam":
         return load_iam(root, split, clean)[0][:lines]
     return _embedded(split, 512 if lines is None else lines)

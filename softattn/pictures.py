@@ -104,12 +104,17 @@ def figure(
 
 
 # -- A picture also has words --
-def _check_picture(fig: Any, alt: Any) -> None:
-    """Raise unless this is a figure with words."""
+def _words(alt: Any) -> str:
+    """The words beside a picture, or a TypeError."""
     if not isinstance(alt, str):
         kind = type(alt).__name__
         raise TypeError(f"figure_html: alt is a {kind}, expected a sentence")
-    if not alt.strip():
+    return alt
+
+
+def _check_picture(fig: Any, alt: Any) -> None:
+    """Raise unless this is a figure with words."""
+    if not _words(alt).strip():
         raise ValueError(
             "figure_html: alt is empty: say in a full sentence what is seen in this figure, for those who cannot see it"
         )
@@ -293,13 +298,14 @@ def demo_html(name: str, picture: Any = None, alt: str = "", **state: Any) -> st
 
     Raises:
         ValueError: no such demo, no `alt` to a picture, no finite JSON.
+        TypeError: if `alt` is no text.
     """
     source = _json(name, "source", demo_source(name))
     pairs = (f"{_json(name, k, k)}: {_json(name, k, state[k])}" for k in state)
     values = "{" + ", ".join(sorted(pairs)) + "}"
     digest = hashlib.sha256((name + source + values).encode()).hexdigest()
     _shown[digest] += 1
-    words = escape(alt or "An interactive figure; it needs JavaScript.")
+    words = escape(_words(alt) or "An interactive figure; it needs JavaScript.")
     still = f'<p class="sa-note">{words}</p>'
     if picture is not None:
         still = figure_html(picture, alt)

@@ -8,13 +8,14 @@ The chapter book/window.md builds this module and explains each line.
 
 import math
 from collections.abc import Iterable
-from numbers import Integral, Real
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from softattn.fused_window import LIMIT, texts_by_step, window_sequence
+from softattn.hub import real, sizes
 from softattn.lstm import LSTMCell
 from softattn.training import use_fused
 
@@ -30,15 +31,10 @@ __all__ = [
 
 
 # -- Who moves the window? --
-def _check_sizes(owner: str, pace: float, **sizes: int) -> None:
-    """Raise ValueError unless sizes are whole, from 1 on, and pace is > 0."""
-    for name, size in sizes.items():
-        whole = isinstance(size, Integral) and not isinstance(size, bool)
-        if not whole or int(size) < 1:
-            words = "expected a whole number, at least 1"
-            raise ValueError(f"{owner}: {name} is {size!r}, {words}")
-    number = isinstance(pace, Real) and not isinstance(pace, bool)
-    if not number or not 0 < float(pace) < math.inf:
+def _check_sizes(owner: str, pace: float, **counts: int) -> None:
+    """Raise unless sizes are whole numbers from 1 on, and pace is > 0."""
+    sizes(owner, **counts)
+    if not real(owner, "pace", pace) > 0:
         words = "expected characters per step, above 0"
         raise ValueError(f"{owner}: pace is {pace!r}, {words}")
 
@@ -59,7 +55,8 @@ class SoftWindow(nn.Module):
         pace: characters per step, before anything has been learned.
 
     Raises:
-        ValueError: if a size is below 1 or the pace is not above 0.
+        TypeError, ValueError: if a size is no whole number of at least 1,
+            or the pace is not above 0.
 
     Source: Graves (2013), eq. 46-51; slides 16-17.
     """
@@ -214,7 +211,8 @@ class WindowLSTM(LSTMCell):
         pace: characters per step, before anything has been learned.
 
     Raises:
-        ValueError: if a size is below 1 or the pace is not above 0.
+        TypeError, ValueError: if a size is no whole number of at least 1,
+            or the pace is not above 0.
 
     Source: Graves (2013), section 5.1, eq. 46-52; slide 16.
     """
@@ -371,6 +369,7 @@ def _pairs(owner: str, phi, truth, which, lag):
         raise ValueError(f"{owner}: truth names {truth.max()}, {words}")
     if not (phi.isfinite() & (phi >= 0)).all():
         raise ValueError(f"{owner}: phi holds NaN, inf or a number below 0")
+    phi = phi.to(torch.promote_types(phi.dtype, torch.float32))
     lag = int(lag)
     first, last = max(0, -lag), T - max(0, lag)
     later = slice(first + lag, last + lag)
@@ -423,7 +422,8 @@ def alignment_curve(
         ValueError: if an argument does not fit, or a lag is beyond T.
     """
     name, shares = "alignment_curve", []
-    for lag in lags if isinstance(lags, Iterable) else [lags]:
+    many = isinstance(lags, Iterable) and getattr(lags, "ndim", 1) > 0
+    for lag in lags if many else [lags]:
         seen, letter, count = _pairs(name, phi, truth, which, lag)
         right = (seen.argmax(-1) == letter) & (seen.sum(-1) > BLIND)
         shares.append(right[count].float().mean().item())
