@@ -1,7 +1,7 @@
 # Generated from book/alignment.md by tools/export.py. Edit the chapter, not this file.
 """Alignment: translation with additive attention.
 
-Additive attention compares a query with keys; two texts are aligned without a dictionary.
+A date in words becomes a date in figures, and the network shows where it looked for each.
 
 The chapter book/alignment.md builds this module and explains each line.
 """

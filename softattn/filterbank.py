@@ -1,7 +1,7 @@
 # Generated from book/filterbank.md by tools/export.py. Edit the chapter, not this file.
 """A grid of filters.
 
-A grid of Gaussian filters that reads a patch of an image and writes one back.
+A grid of soft points that reads a patch of a picture and writes one back.
 
 The chapter book/filterbank.md builds this module and explains each line.
 """

@@ -1,7 +1,7 @@
 # Generated from book/fused_draw.md by tools/export.py. Edit the chapter, not this file.
 """DRAW, fused.
 
-All the steps of DRAW with attention in one function, with a backward pass written by hand.
+All the steps of DRAW as one function, with a gradient written by hand.
 
 The chapter book/fused_draw.md builds this module and explains each line.
 """

@@ -1,7 +1,7 @@
 # Generated from book/fused_lstm.md by tools/export.py. Edit the chapter, not this file.
 """The fused LSTM.
 
-The peephole LSTM over whole sequences in one function, with a backward pass that reuses memory.
+The LSTM over whole sequences as one function, with a gradient that reuses its memory.
 
 The chapter book/fused_lstm.md builds this module and explains each line.
 """

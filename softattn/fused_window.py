@@ -1,7 +1,7 @@
 # Generated from book/fused_window.md by tools/export.py. Edit the chapter, not this file.
 """The soft window, fused.
 
-The window's gradient is three sums; with it the recurrence needs no graph.
+The LSTM and its window as one function, whose gradient is three sums.
 
 The chapter book/fused_window.md builds this module and explains each line.
 """

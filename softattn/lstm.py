@@ -1,7 +1,7 @@
 # Generated from book/lstm.md by tools/export.py. Edit the chapter, not this file.
 """LSTM: a cell that remembers.
 
-The peephole LSTM, step by step and over whole sequences, with a backward pass written by hand.
+A network with a memory, and its gradient worked out by hand.
 
 The chapter book/lstm.md builds this module and explains each line.
 """

@@ -1,7 +1,7 @@
 # Generated from book/mixture.md by tools/export.py. Edit the chapter, not this file.
 """Mixture densities.
 
-A network that answers with a probability density, one mixture of Gaussians per pen point.
+A network that answers with a landscape of probability, one for each point of a pen.
 
 The chapter book/mixture.md builds this module and explains each line.
 """

@@ -1,7 +1,7 @@
 # Generated from book/pen.md by tools/export.py. Edit the chapter, not this file.
 """The pen: handwriting by minimum-jerk movements.
 
-A pen that writes any text by itself, by minimum-jerk movements.
+A program of a few rules that writes any text, moving as a hand would.
 
 The chapter book/pen.md builds this module and explains each line.
 """

@@ -1,7 +1,7 @@
 # Generated from book/vae.md by tools/export.py. Edit the chapter, not this file.
 """Variational auto-encoder: the picture in one shot.
 
-An auto-encoder with a bound on the likelihood, the picture in one shot.
+A whole picture in one shot, and a bound on how likely it is.
 
 The chapter book/vae.md builds this module and explains each line.
 """

@@ -175,11 +175,39 @@ def test_a_page_without_notebook_has_no_colab_button(name):
 @pytest.mark.site
 def test_the_title_page_lists_every_chapter():
     table = page("book/index").select_one("article table")
-    rows = {row.find("a")["href"].split(".")[0]: row for row in table.select("tbody tr")}
-    assert set(rows) == {Path(name).name for name in CHAPTERS} - {"index"}
-    for name, row in rows.items():
-        cells = row.find_all("td")
-        assert len(cells) == 3 and f"{name}.ipynb" in cells[2].get_text()
+    expected, part = [], ""
+    for chapter in toc.chapters(ROOT):
+        if chapter.name == "index" or f"book/{chapter.name}" not in CHAPTERS:
+            continue
+        expected += [chapter.name] if chapter.part == part else [chapter.part, chapter.name]
+        part = chapter.part
+    rows = [row.find_all("td") for row in table.select("tbody tr")]
+    assert [cells[0].a["href"].split(".")[0] if cells[0].a else cells[0].get_text() for cells in rows] == expected
+    for cells in rows:
+        if cells[0].a:
+            name = cells[0].a["href"].split(".")[0]
+            assert cells[0].get_text().strip().endswith("."), f"{name}: a sentence in its front matter says what it is"
+            assert 10 <= int(cells[1].get_text()) <= 180, f"{name}: **Time** in minutes or hours"
+            assert f"{name}.ipynb" in cells[2].get_text()
+
+
+def test_a_chapter_says_its_minutes_in_words_that_the_title_page_understands():
+    import page_links
+
+    for text, value in {
+        "**Time** an hour and a quarter to read; the cells": 75,
+        "**Time** two hours with a sheet of paper; the": 120,
+        "**Time** 2 hours; the": 120,
+        "**Time** 70 minutes of reading; the": 70,
+        "**Time** 40 minutes, on": 40,
+        "**Time** half an hour; the": 30,
+        "**Time** soon; the": None,
+        "no such line": None,
+    }.items():
+        assert page_links.minutes(text) == value, text
+    for name in CHAPTERS:
+        if name != "book/index":
+            assert page_links.minutes((ROOT / f"{name}.md").read_text(encoding="utf-8")), f"{name}: no **Time**"
 
 
 @pytest.mark.site

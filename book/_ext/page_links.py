@@ -83,18 +83,38 @@ def _scripts(app, pagename, templatename, context, doctree):
     ]
 
 
+MINUTES = {"half an hour": 30, "an hour": 60, "an hour and a quarter": 75, "an hour and a half": 90, "two hours": 120}
+_TIME = re.compile(
+    r"\*\*Time\*\*\s+(?:about\s+)?(?:(\d+)\s+(minutes|hours)|([a-z]+(?: [a-z]+)*?)(?= to read| with|[,;.]))"
+)
+
+
+def minutes(text: str) -> int | None:
+    """The minutes that a chapter's line **Time** says it takes; None if it says nothing that can be understood."""
+    found = _TIME.search(text)
+    if found is None:
+        return None
+    if found[1]:
+        return int(found[1]) * (60 if found[2] == "hours" else 1)
+    return MINUTES.get(found[3])
+
+
 def table(root: Path) -> str:
-    """Chapters with a notebook, as a table in MyST: the chapter and what it exports, its module, its notebook."""
+    """Chapters with a notebook, part by part, as a table in MyST: a sentence, the minutes, module and notebook."""
     here = address(root)
-    rows = ["| Chapter | Module | Notebook |", "|---|---|---|"]
+    rows, part = ["| Chapter | Minutes | Module, notebook |", "|---|---:|---|"], ""
     for chapter in toc.chapters(root):
         name = chapter.name
         if not (root / "notebooks" / f"{name}.ipynb").exists() or name == "index":
             continue
+        if chapter.part != part:
+            part = chapter.part
+            rows.append(f"| **{part}** | | |")
         subtitle = toc.read(chapter.path).metadata.get("softattn", {}).get("subtitle", "")
-        module = f"[`softattn.{name}`](api-{name})" if (root / "softattn" / f"{name}.py").exists() else ""
+        time = minutes(chapter.path.read_text(encoding="utf-8")) or ""
+        module = f"[`softattn.{name}`](api-{name}) <br> " if (root / "softattn" / f"{name}.py").exists() else ""
         notebook = f"[{name}.ipynb]({colab_url(here, name)})"
-        rows.append(f"| {{doc}}`{name}` <br> {subtitle} | {module} | {notebook} |")
+        rows.append(f"| {{doc}}`{name}` <br> {subtitle} | {time} | {module}{notebook} |")
     return "\n".join(rows)
 
 
