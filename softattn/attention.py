@@ -1,7 +1,7 @@
 # Generated from book/attention.md by tools/export.py. Edit the chapter, not this file.
 """Attention: hard against soft.
 
-Pick one place, or weigh them all; two losses, and what their gradients cost.
+Look at one place, or at all of them by weight; what either costs to learn.
 
 The chapter book/attention.md builds this module and explains each line.
 """
