@@ -553,8 +553,7 @@ def load_strokes(
         of 100.
 
     Raises:
-        ValueError: unknown source or split; fewer than one line, or more
-            than a million.
+        ValueError: unknown source or split; no line, or over a million.
         FileNotFoundError: the corpus is asked for and not there.
     """
     _check_wishes(source, split, root, clean)

@@ -305,7 +305,7 @@ def demo_html(name: str, picture: Any = None, alt: str = "", **state: Any) -> st
     values = "{" + ", ".join(sorted(pairs)) + "}"
     digest = hashlib.sha256((name + source + values).encode()).hexdigest()
     _shown[digest] += 1
-    words = escape(_words(alt) or "An interactive figure; it needs JavaScript.")
+    words = escape(_words(alt) or "An interactive figure: it needs scripts.")
     still = f'<p class="sa-note">{words}</p>'
     if picture is not None:
         still = figure_html(picture, alt)

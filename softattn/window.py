@@ -415,8 +415,7 @@ def alignment_curve(
             t + l. A summit at l > 0: the window leads the pen.
 
     Returns:
-        One share per lag, (len(lags),); NaN where no point counts. A window
-        that sees nothing is wrong.
+        One share per lag; NaN where no point counts. Seeing nothing is wrong.
 
     Raises:
         ValueError: if an argument does not fit, or a lag is beyond T.

@@ -622,7 +622,7 @@ def test_load_strokes():
     [
         ({"split": "dev"}, "split 'dev' is unknown, expected one of train, val1, val2, test"),
         ({"source": "unipen"}, "source 'unipen' is unknown"),
-        ({"lines": 0}, "lines is 0, expected a whole number of at least 1"),
+        ({"lines": 0}, "lines is 0, expected a whole number from 1 to 1,000,000"),
         ({"clean": True}, "root and clean are for"),
         ({"root": "/tmp"}, "root and clean are for"),
     ],
