@@ -171,11 +171,6 @@ def _check_answers(digit: Tensor, lines: int, classes: int) -> None:
     )
 
 
-def _check_reader(reader: CellReader) -> None:
-    if not isinstance(reader, CellReader):
-        raise TypeError(f"read_losses: reader is {told(reader)}, expected a CellReader")
-
-
 def read_losses(reader: CellReader, values: Tensor, digit: Tensor) -> Tensor:
     """The loss of reading the digit from each of several values.
 
@@ -190,7 +185,6 @@ def read_losses(reader: CellReader, values: Tensor, digit: Tensor) -> Tensor:
     Raises:
         ValueError: if the answers are not one digit a line.
     """
-    _check_reader(reader)
     _check_answers(digit, len(values), reader.what.out_features)
     values = values.to(reader.what.weight.dtype)
     log_q = torch.log_softmax(reader.what(values), dim=-1)  # (B, K, 10)
@@ -199,6 +193,11 @@ def read_losses(reader: CellReader, values: Tensor, digit: Tensor) -> Tensor:
 
 
 # -- Pick one, or weigh all --
+def _check_reader(reader: CellReader) -> None:
+    if not isinstance(reader, CellReader):
+        raise TypeError(f"the loss: reader is {told(reader)}, expected a CellReader")
+
+
 def enumerated_loss(reader: CellReader, cells: Tensor, digit: Tensor) -> Tensor:
     """Hard attention without luck: the mean loss over all picks.
 
