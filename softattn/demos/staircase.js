@@ -28,7 +28,7 @@ export default {
   render({ model, el }) {
     const letters = [...model.get("text")], truth = model.get("truth"), beta = model.get("beta");
     const T = truth.length, U = letters.length, pitch = (WIDTH - LEFT) / T, rise = (HEIGHT - TOP - BOTTOM) / (U + 1);
-    let bias = model.get("bias");
+    let bias = model.get("bias"), stride = 0.3, before = 0;
     const x = (t) => LEFT + (t + 0.5) * pitch, y = (u) => HEIGHT - BOTTOM - u * rise;
 
     make("p", el, { class: "sa-note" }, "Move the bias: where does the window walk, and who tells it to go faster or slower?");
@@ -49,10 +49,12 @@ export default {
     const status = make("div", el, { role: "status", class: "sa-equations" });
 
     const controls = make("div", el, { class: "sa-controls" });
-    const move = slider(controls, "bias of κ̂", { min: -7, max: 1, step: 0.1 }, (v) => { bias = v; draw(); });
+    const move = slider(controls, "bias of κ̂", { min: -7, max: 1, step: 0.1 }, (v) => { [bias, stride, before] = [v, 0.3, 0]; draw(); });
     button(controls, "One step along the arrows", () => {
       const total = sum(found.steps.map((one) => one.pull));
-      bias = clip(bias + clip(0.02 * total, -0.3, 0.3), -7, 1);
+      if (total * before < 0) stride /= 2; // it went too far
+      bias = clip(bias + clip(0.02 * total, -stride, stride), -7, 1);
+      before = total;
       draw();
     });
     make("p", el, { class: "sa-note" },
