@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from softattn.fused_window import FAR, LIMIT
 
-__all__ = ["Line", "WriterWeights", "write_rows"]
+__all__ = ["WriterWeights", "write_rows"]
 
 
 # -- What is slow --
@@ -163,6 +163,11 @@ class StepNetwork:
         row, kappa = zeros(B, self.size), zeros(B, self.K)
         return Rows(row, zeros(B, cells), kappa, codes)
 
+    def narrow(self, places: int) -> list[int]:
+        """Widths at which no operation is divided among threads."""
+        most = GRAIN // max(2 * self.H, self.K * places)
+        return [n for n in self.widths if n <= most] or self.widths[:1]
+
     def cell(self, n: int, rows: Rows) -> None:
         """Layer n reads its stretch of the row, and puts its new h there."""
         product, peephole = self.layers[n]
@@ -281,7 +286,8 @@ def ended(phi: Tensor, lifts: Tensor, lengths: Tensor, over: Tensor, first: bool
 
 
 # -- A batch --
-BLOCK = 8  # points that are drawn between two looks at which lines have ended
+BLOCK = 8  # points drawn between two looks at which lines have ended
+Line = tuple[Tensor, Tensor, bool]  # points, phi, whether a rule ended it
 
 
 @dataclass
@@ -324,6 +330,14 @@ class Pages:
         self.took[live[stop]] = start + first[stop]
         self.ended[live[stop]] = ends[stop, first[stop]]
         return stop
+
+    def lines(self, places: Tensor) -> list[Line]:
+        """Each line by itself, with so many places of its text."""
+        lines = []
+        for b, n in enumerate(self.took.tolist()):
+            phi = self.phi[b, : n + 1, : places[b]]
+            lines.append((self.points[b, : n + 1], phi, bool(self.ended[b])))
+        return lines
 
 
 # -- A batch --
@@ -390,9 +404,14 @@ def write_bundle(
 
 
 # -- A batch --
-Line = tuple[Tensor, Tensor, bool]  # points, phi, whether a rule ended it
+def pad_places(codes: Tensor, A: int) -> Tensor:
+    """Fill up places, one behind the text at least, to a multiple; A there."""
+    more = VECTOR - codes.shape[1] % VECTOR
+    codes = F.pad(codes, (0, more), value=-1)
+    return codes.masked_fill(codes < 0, A)
 
 
+# -- A batch --
 @torch.inference_mode()
 def write_rows(
     weights: WriterWeights,
@@ -405,33 +424,27 @@ def write_rows(
     """Write lines side by side, none of which knows of the others.
 
     Args:
-        weights: the network.
+        weights: of the network.
         codes: of N texts, -1 behind the shorter ones, int64, (N, U).
-        primes: normalised points to go on from, the last of them not yet
-            read; at least one for each line, (n, 3).
-        noise: two uniform, two normal numbers a point, (N, max(limits) + 1, 4)
+        primes: for each line normalised points to go on from, (n, 3), the
+            last of them not yet read.
+        noise: two uniform, two normal numbers a point, (N, steps, 4).
         bias: Graves' b of each line, (N,).
-        limits: points that each may take at most, int64, (N,).
+        limits: points that each may take, below steps, int64, (N,).
 
     Returns:
         For each line the points (n + 1, 3), the first where the pen stood,
         phi (n + 1, characters + 1), and whether a rule ended it.
     """
-    network, lines = StepNetwork(weights), []
-    places = VECTOR * (codes.shape[1] // VECTOR + 1)  # one behind the text
-    ends = (codes >= 0).sum(1) + 1
-    codes = F.pad(codes, (0, places - codes.shape[1]), value=-1)
-    codes = codes.masked_fill(codes < 0, network.A)
+    network, lines, ends = StepNetwork(weights), [], (codes >= 0).sum(1) + 1
+    codes = pad_places(codes, network.A)
     noise = F.pad(noise, (0, 0, 0, BLOCK - noise.shape[1] % BLOCK))
-    most = GRAIN // max(2 * network.H, network.K * places)
-    widths = [n for n in network.widths if n <= max(most, network.widths[0])]
+    widths = network.narrow(codes.shape[1])
     for at in range(0, len(codes), widths[-1]):
         part = slice(at, at + widths[-1])
         each = codes[part], primes[part], noise[part], bias[part, None]
         pages = write_bundle(network, *each, limits[part], widths)
-        for b, n in enumerate(pages.took.tolist()):
-            phi = pages.phi[b, : n + 1, : ends[at + b]]
-            lines.append((pages.points[b, : n + 1], phi, bool(pages.ended[b])))
+        lines += pages.lines(ends[part])
     return lines
 
 

@@ -35,6 +35,7 @@ def normal_text(text: str) -> str:
     return ends.replace("\t", " " * TAB)
 
 
+# -- What can be written --
 def check_writable(text: str, plain: Plain = str) -> None:
     """Raise unless a text is printable ASCII and line breaks, not empty."""
     if not isinstance(text, str):
@@ -45,10 +46,8 @@ def check_writable(text: str, plain: Plain = str) -> None:
         )
     strange = sorted({c for c in text if c not in PRINTABLE and c != "\n"})
     if strange:
-        raise ValueError(
-            "write: the pen knows printable ASCII and line breaks; not "
-            + ", ".join(hint(c, plain) for c in strange[:8])
-        )
+        named = ", ".join(hint(c, plain) for c in strange[:8])
+        raise ValueError(f"write: the pen knows printable ASCII and line breaks; not {named}")
 
 
 # -- What can be written --
@@ -62,9 +61,9 @@ def hint(char: str, plain: Plain) -> str:
 # -- What can be written --
 def check_texts(texts: Iterable, plain: Plain = str) -> list[str]:
     """Judge several texts, and bring each to one kind of line end."""
-    if isinstance(texts, (bytes, dict, set)) or not isinstance(texts, Iterable):
-        kind = type(texts).__name__
-        raise TypeError(f"write: text is {kind}, expected a string or a list of strings")
+    unfit = isinstance(texts, (bytes, dict, set))
+    if unfit or not isinstance(texts, Iterable):
+        raise TypeError(f"write: text is {type(texts).__name__}, expected a string or a list of strings")
     texts = list(texts)
     if not texts:
         raise ValueError("write: the list holds no text; give at least one")
@@ -99,8 +98,7 @@ def wrap(text: str, columns: int) -> list[str]:
                 line, first = "", True
             line, first = line + ("" if first else " ") + word, False
             while len(line) > columns:
-                lines.append(line[:columns])
-                line = line[columns:]
+                lines, line = [*lines, line[:columns]], line[columns:]
         lines.append(line.rstrip())
     return lines
 
@@ -211,7 +209,7 @@ def set_page(layout: Sequence[str], lines: Sequence[Strokes]) -> Strokes:
 
 # -- A page --
 def bind_page(text: str, columns: int, lines: Sequence, seed: int, redraws: int) -> Handwriting:
-    """Set lines, each with its strokes and phi, as one piece of handwriting."""
+    """Set lines, each with strokes and phi, as one piece of handwriting."""
     windows, at = [], 0
     for line in lines:  # where each of its characters stands in the text
         places = []
@@ -234,10 +232,11 @@ def styles() -> dict[str, Strokes]:
     """
     file = resources.files("softattn") / "data" / "styles.json"
     stored = json.loads(file.read_text("utf-8"))["styles"]
-    return {
-        name: Strokes(torch.tensor(line["offsets"]).float(), line["text"], f"style {name}")
-        for name, line in stored.items()
-    }
+    hands = {}
+    for name, line in stored.items():
+        offsets = torch.tensor(line["offsets"]).float()
+        hands[name] = Strokes(offsets, line["text"], f"style {name}")
+    return hands
 
 
 # -- Hands and jobs --
@@ -261,11 +260,12 @@ SEEDS = 2**62  # the largest seed
 MOST_BIAS = 100.0  # beyond, exp and softmax have nothing left to sharpen
 
 
-def line_jobs(texts: list, seeds: list, bias, primes) -> list[tuple]:
+def line_jobs(texts: list, seeds: list, bias: Any, primes) -> list[tuple]:
     """Judge what lines are asked for: (text, seed, bias, prime) for each."""
     who, n = "sample_lines", len(texts)
-    single = isinstance(bias, (int, float)) or getattr(bias, "ndim", 1) == 0
-    biases = [bias] * n if single else list(bias)
+    if isinstance(bias, (int, float)) or getattr(bias, "ndim", 1) == 0:
+        bias = [bias] * n
+    biases = list(bias)
     primes = [None] * n if primes is None else list(primes)
     if not len(seeds) == len(biases) == len(primes) == n or n == 0:
         raise ValueError(
@@ -308,8 +308,9 @@ def resample(piece: np.ndarray, stretch: float) -> np.ndarray:
     return np.stack([x, y, ends], 1)
 
 
+# -- Your own hand --
 def check_trace(rows: np.ndarray, text: str) -> None:
-    """Raise ValueError unless rows are x, y, seconds, end of a written line."""
+    """Raise ValueError unless rows are x, y, seconds, end of a line."""
     if not isinstance(text, str) or not text.strip():
         raise ValueError("from_pad: no text; say what was written")
     if rows.ndim != 2 or rows.shape[1] != 4 or len(rows) < 2:
@@ -346,8 +347,8 @@ def from_pad(trace: Sequence, text: str) -> Strokes:
     pace = RATE * seconds / len(text)
     stretch = min(max(pace, PACE[0]), PACE[1]) / pace if pace > 0 else 1.0
     points = np.concatenate([resample(piece, stretch) for piece in pieces])
-    scale = WIDTH * len(text) / np.ptp(rows[:, 0])
-    return Strokes.from_absolute(scale * points[:, :2], points[:, 2], text, "a pad")
+    xy = points[:, :2] * (WIDTH * len(text) / np.ptp(rows[:, 0]))
+    return Strokes.from_absolute(xy, points[:, 2], text, "a pad")
 
 
 # -- Your own hand --
@@ -364,13 +365,17 @@ def writing_pad(text: str = "some other hand") -> Any:
     import anywidget
     import traitlets
 
+    file = resources.files("softattn") / "demos" / "pad.js"
+
     class Pad(anywidget.AnyWidget):
-        _esm = (resources.files("softattn") / "demos" / "pad.js").read_text("utf-8")
+        _esm = file.read_text("utf-8")
         text = traitlets.Unicode("").tag(sync=True)
         trace = traitlets.List([]).tag(sync=True)
 
         @property
         def strokes(self) -> Strokes | None:
-            return from_pad(self.trace, self.text) if len(self.trace) > 1 else None
+            if len(self.trace) < 2:
+                return None
+            return from_pad(self.trace, self.text)
 
     return Pad(text=text)

@@ -56,8 +56,7 @@ def encode_texts(texts: Sequence[str]) -> Tensor:
     """Turn texts into codes, one row each, -1 behind the shorter ones.
 
     Args:
-        texts: N texts, each of at least one character. What is not printable
-            ASCII gets the code UNKNOWN.
+        texts: N texts; what is not printable ASCII gets the code UNKNOWN.
 
     Returns:
         int64, shape (N, U), U the longest text's length.
@@ -67,10 +66,11 @@ def encode_texts(texts: Sequence[str]) -> Tensor:
     """
     texts = [texts] if isinstance(texts, str) else list(texts)
     if not texts or not all(isinstance(t, str) and t for t in texts):
-        raise ValueError(f"encode_texts: {texts!r:.60} holds no text or an empty one; give at least one character each")
-    # find says -1 for what is not there; modulo VOCAB_SIZE that is UNKNOWN
-    rows = [[PRINTABLE.find(c) % VOCAB_SIZE for c in text] for text in texts]
-    return torch.nn.utils.rnn.pad_sequence(list(map(torch.tensor, rows)), batch_first=True, padding_value=-1)
+        s = f"encode_texts: {texts!r:.60} holds no text or an empty one"
+        raise ValueError(f"{s}; give at least one character each")
+    code = {char: n for n, char in enumerate(PRINTABLE)}
+    rows = [torch.tensor([code.get(c, UNKNOWN) for c in t]) for t in texts]
+    return torch.nn.utils.rnn.pad_sequence(rows, True, -1)
 
 
 # -- The network --
@@ -108,9 +108,9 @@ class Draft(NamedTuple):
     ended: bool
 
 
-def check_text(model: nn.Module, text: Tensor, state: _State | None) -> None:
-    """Raise ValueError unless codes are (N, U) and a state is this model's."""
-    who, layers = "HandwritingSynthesizer", len(model.layers) + 1
+def check_text(text: Tensor, state: _State | None, layers: int) -> None:
+    """Raise ValueError unless codes are (N, U), and a state of L layers."""
+    who = "HandwritingSynthesizer"
     if text.dim() != 2 or text.is_floating_point():
         raise ValueError(
             f"{who}: text has shape {tuple(text.shape)} and is {text.dtype}, "
@@ -158,7 +158,8 @@ class HandwritingSynthesizer(PenModel):
         above = whole(who, "num_layers", num_layers, 1) - 1
         self.dropout = real(who, "dropout", dropout, 0, 1 - 1e-6)
         self.first = WindowLSTM(3, H, A, components)
-        self.layers = nn.ModuleList(PeepholeLSTM(3 + A + H, H) for _ in range(above))
+        upper = [PeepholeLSTM(3 + A + H, H) for _ in range(above)]
+        self.layers = nn.ModuleList(upper)
         self.output = nn.Linear(num_layers * H, 6 * mixtures + 1)
         stroke_start_(self.output.bias, mixtures)
 
@@ -182,23 +183,25 @@ class HandwritingSynthesizer(PenModel):
             rows: which text each row writes, int64, (T, B); None: its own.
             fused: handed to the layers; None decides for each.
         """
-        check_text(self, text, state)
-        below, above = (None, [None] * len(self.layers)) if state is None else state
+        check_text(text, state, len(self.layers) + 1)
+        below, above = state or (None, [None] * len(self.layers))
         codes = torch.arange(VOCAB_SIZE, device=text.device)
-        chars = (text[..., None] == codes).to(self.output.weight.dtype)  # (N, U, A)
+        chars = text[..., None] == codes  # (N, U, A)
+        chars = chars.to(self.output.weight.dtype)
         look = self.first(x, chars, text >= 0, below, reset, rows, fused=fused)
-        drop = lambda h: nn.functional.dropout(h, self.dropout, self.training)  # noqa: E731
-        outputs, states = [drop(look.h)], []
+        drop = self.dropout, self.training
+        outputs, states = [nn.functional.dropout(look.h, *drop)], []
         for layer, last in zip(self.layers, above, strict=True):
             read = torch.cat([x.to(look.w.dtype), look.w, outputs[-1]], -1)
             h, last = layer(read, last, reset, fused=fused)
-            outputs.append(drop(h))
+            outputs.append(nn.functional.dropout(h, *drop))
             states.append(last)
         raw = self.output(torch.cat(outputs, -1))
-        return SynthesizerOutput(raw, look.phi, look.kappa, (look.state, states))
+        state = look.state, states
+        return SynthesizerOutput(raw, look.phi, look.kappa, state)
 
     def outputs(self, x: Tensor, lines: Sequence) -> Tensor:
-        """Raw outputs (T, B, 6M + 1) at points (T, B, 3), each line beside its text."""
+        """Raw outputs (T, B, 6M + 1) at points (T, B, 3) of these lines."""
         for i, line in enumerate(lines):
             if not line.text:
                 raise ValueError(f"HandwritingSynthesizer: line {i} has no text to look at")
@@ -212,7 +215,8 @@ def sample_line(model, text, seed, bias, prime=None, fused=None) -> Draft:
     before = "" if prime is None else prime.text + " "
     codes = encode_texts([before + text]).to(model.mean.device)
     codes = nn.functional.pad(codes, (0, 1), value=VOCAB_SIZE)  # no letter
-    x, state, over, ended = first_points(model, prime)[:, None], None, False, False
+    x, state = first_points(model, prime)[:, None], None
+    over, ended = False, False
     points, looks = [x[-1, 0]], []
     for numbers in pen_noise(seed, point_limit(text) + 1):
         out = model(x, codes, state, fused=fused)  # read
@@ -235,7 +239,7 @@ def point_limit(text: str) -> int:
     return 200 + 60 * len(text)
 
 
-def first_points(model: nn.Module, prime: Strokes | None) -> Tensor:
+def first_points(model: HandwritingSynthesizer, prime: Strokes | None) -> Tensor:
     """What is read before a point is drawn, normalised, (n, 3)."""
     start = model.mean.new_zeros(1, 3) if prime is None else prime.offsets
     return model.normalise(start.to(model.mean)).to(model.output.weight)
@@ -252,21 +256,24 @@ def as_draft(model, points, phi, ended: bool, text: str, before: str) -> Draft:
 
 def judged_by(model: nn.Module) -> str:
     """How lines of these weights are judged: as their card says."""
-    return getattr(model, "card", {}).get("judged_by", JUDGED_BY)
+    card: dict = getattr(model, "card", {})
+    return card.get("judged_by", JUDGED_BY)
 
 
 # -- When has it finished? --
 def as_written(model: HandwritingSynthesizer, fused: bool | None) -> bool:
     """Whether nothing of a model was changed, so that the fast writer may."""
     parts = {"model": model, "first": model.first, "output": model.output}
-    kinds = {"model": HandwritingSynthesizer, "first": WindowLSTM, "output": nn.Linear}
-    parts["window"], kinds["window"] = model.first.window, SoftWindow
+    kinds: dict = {"model": HandwritingSynthesizer, "first": WindowLSTM}
+    parts["window"] = model.first.window
+    kinds |= {"window": SoftWindow, "output": nn.Linear}
     for n, layer in enumerate(model.layers, 2):
         parts[f"layer_{n}"], kinds[f"layer_{n}"] = layer, PeepholeLSTM
     exact = model.output.weight.dtype in (torch.float32, torch.float64)
     try:
         holder, weight = nn.ModuleDict(parts), model.output.weight
-        return exact and use_fused(fused, holder, nn.ModuleDict, weight, **kinds)
+        use = use_fused(fused, holder, nn.ModuleDict, weight, **kinds)
+        return exact and use
     except ValueError as err:
         words = str(err).replace("ModuleDict: ", "")
         raise ValueError(f"sample_lines: {words}") from None
@@ -277,8 +284,9 @@ def pack_weights(model: HandwritingSynthesizer) -> WriterWeights:
     """Hand the weights to the fast writer, in the order in which it reads."""
     one, H = model.first, model.first.hidden_size
     weight = torch.cat([one.weight_h, one.weight_x, one.weight_w])
-    layers = [(weight.t(), one.bias, one.peephole)]
-    for n, layer in enumerate(model.layers):
+    layers: list = [(weight.t(), one.bias, one.peephole)]
+    above: list = list(model.layers)
+    for n, layer in enumerate(above):
         seen, below = layer.weight_x.split([3 + VOCAB_SIZE, H])
         order = [seen, below] if n else [below, seen]
         if n > 1:  # it does not read the layers that lie between
@@ -333,8 +341,8 @@ def sample_lines(
         fused: True writes side by side, False plainly; None decides.
 
     Raises:
-        TypeError, ValueError: if there are not as many of each, or `fused`
-            is True and the model was changed.
+        TypeError, ValueError: for other numbers of each; for `fused=True`
+            and a model that was changed.
     """
     jobs = line_jobs(list(texts), list(seeds), bias, primes)
     with evaluated(model):
@@ -426,9 +434,9 @@ class WritingError(RuntimeError):
 def give_up(tries: int, wrong: Faults, draft: Draft) -> WritingError:
     """The error that says what the best attempt lacked."""
     return WritingError(
-        f"write: {tries} attempts at {draft.strokes.text!r} failed, in the best "
-        f"of them {wrong}; try another seed, more bias or another style (the "
-        "attempt is the error's `best`)",
+        f"write: {tries} attempts at {draft.strokes.text!r} failed, in the "
+        f"best of them {wrong}; try another seed, more bias or another style "
+        "(the attempt is the error's `best`)",
         draft,
     )
 
@@ -476,7 +484,8 @@ def check_followed(model: HandwritingSynthesizer, prime: Strokes) -> None:
     if seen < 0.6 * len(prime.text):
         raise ValueError(
             f"write: when the priming line ended, the window was at character "
-            f"{seen} of {len(prime.text)}; do its strokes write {prime.text!r}?"
+            f"{seen} of {len(prime.text)}; do its strokes write "
+            f"{prime.text!r}?"
         )
 
 
@@ -490,14 +499,15 @@ def accepted_lines(model, jobs, bias, tell) -> tuple[list[Draft], list[int]]:
     Returns the drafts, and how often each was drawn again.
     """
     by = judged_by(model)
-    drafts, again = [None] * len(jobs), [0] * len(jobs)
-    best: list = [None] * len(jobs)
+    drafts: list = [None] * len(jobs)
+    best, again = list(drafts), [0] * len(jobs)
     waiting = sorted(range(len(jobs)), key=lambda i: len(jobs[i][0]))
     while waiting:
         now, waiting = waiting[:BATCH], waiting[BATCH:]
         texts, seeds, primes = zip(*(jobs[i] for i in now), strict=True)
-        seeds = [s + 1_000_003 * again[i] for i, s in zip(now, seeds, strict=True)]
-        lines = sample_lines(model, texts, seeds, bias, None if primes[0] is None else primes)
+        seeds = [seeds[n] + 1_000_003 * again[i] for n, i in enumerate(now)]
+        hands = None if primes[0] is None else primes
+        lines = sample_lines(model, texts, seeds, bias, hands)
         for i, draft in zip(now, lines, strict=True):
             drafts[i], wrong = draft, faults(draft, by)
             if not wrong:
@@ -518,7 +528,8 @@ def write_pages(model, texts, bias, prime, seed, columns, tell) -> list[Handwrit
     pages = [[s.strip() for s in wrap(t, columns) if s.strip()] for t in texts]
     jobs = [(page[0], seed + n, prime) for n, page in enumerate(pages)]
     firsts, again = accepted_lines(model, jobs, bias, tell)
-    rest = [(n, i) for n, page in enumerate(pages) for i in range(1, len(page))]
+    places = [(n, range(1, len(page))) for n, page in enumerate(pages)]
+    rest = [(n, i) for n, lines in places for i in lines]
     seeds = [seed + n + 7919 * i for n, i in rest]
     jobs = [(pages[n][i], s, prime or firsts[n].strokes) for (n, i), s in zip(rest, seeds, strict=True)]
     below, more = accepted_lines(model, jobs, bias, tell)
@@ -545,7 +556,8 @@ def write_checked(text, bias, style, prime, seed, model, columns, progress) -> A
     with evaluated(model), bar:
         if prime is not None:
             check_followed(model, prime)
-        pages = write_pages(model, texts, bias, prime, seed, columns, bar.update)
+        how = bias, prime, seed, columns, bar.update
+        pages = write_pages(model, texts, *how)
     return pages[0] if single else pages
 
 

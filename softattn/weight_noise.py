@@ -13,7 +13,7 @@ __all__ = ["open_spread"]
 
 # -- How firmly data hold a weight --
 def open_spread(squares: Tensor, weight: Tensor, points: float) -> Tensor:
-    """How far data leave each weight of a matrix open, as a standard deviation.
+    """How far data leave each weight of a matrix open: a standard deviation.
 
     Args:
         squares: mean squared slope of one point's surprise in each weight, F.
