@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from softattn.filterbank import Filterbank
 from softattn.fused_draw import DrawSteps, fused_draw
 from softattn.fused_lstm import no_autocast
-from softattn.hub import whole
+from softattn.hub import shaped, whole
 from softattn.lstm import LSTMCell
 from softattn.training import use_fused
 from softattn.vae import _check_images, bernoulli_nats, kl_from_standard
@@ -141,11 +141,11 @@ class DRAWParts(nn.Module):
         self.reader = Filterbank(H, W, N) if attention else None
         self.writer = Filterbank(H, W, M) if attention else None
         seen = 2 * C * (N * N if attention else H * W)
-        said = 10 + C * M * M if attention else C * H * W
+        self.said = 10 + C * M * M if attention else C * H * W
         self.encoder = LSTMCell(seen + hidden, hidden, peephole=False)
         self.decoder = LSTMCell(latent, hidden, peephole=False)
         self.posterior = nn.Linear(hidden, 2 * latent)  # mu, log sigma
-        self.write_head = nn.Linear(hidden, said)  # both aims, patch
+        self.write_head = nn.Linear(hidden, self.said)  # aims, patch
         self.canvas = nn.Parameter(torch.zeros(C, H, W))  # c_0
         self.start = nn.Parameter(torch.zeros(4, hidden))  # h, s; h, s
         if self.reader is not None and self.writer is not None:
@@ -167,6 +167,14 @@ class DRAWParts(nn.Module):
         aimed = self.attention  # and aims are never rounded
         with no_autocast(h_dec.device.type) if aimed else nullcontext():
             return self.write_head(h_dec.to(self.canvas.dtype)).to(self.wide)
+
+    def together(self, x: Tensor, error: Tensor, decoder_out: Tensor) -> Tensor:
+        """Both pictures, shape (B, 2 C, H, W), if all three fit."""
+        shaped("DRAW.read", "decoder_out", decoder_out, "B", self.said)
+        for name, image in (("x", x), ("error", error)):
+            sizes = len(decoder_out), *self.image_shape
+            shaped("DRAW.read", name, image, *sizes)
+        return torch.cat([x, error], 1)
 
     def noise(self, n: int, generator: torch.Generator | None) -> Tensor:
         """Standard normal numbers, shape (T, n, Z)."""
@@ -205,6 +213,7 @@ class DRAWDecoder(DRAWParts):
 
         Source: Gregor et al. (2015), eq. 8, 18 and 29; slide 24.
         """
+        shaped("DRAW.write", "decoder_out", decoder_out, "B", self.said)
         if self.writer is None:
             return decoder_out.unflatten(1, self.image_shape)
         shape = self.image_shape[0], self.writer.n, self.writer.n
@@ -366,7 +375,7 @@ class DRAW(DRAWDecoder):
 
         Source: Gregor et al. (2015), eq. 4, 17 and 27; slide 24.
         """
-        both = torch.cat([x, error], 1)
+        both = self.together(x, error, decoder_out)
         if self.reader is not None:
             both = self.reader.read(both, bounded(decoder_out[:, :5]))
         return both.flatten(1)

@@ -930,7 +930,7 @@ def test_the_weights_reproduce_the_valid_figure_of_their_card():
 @pytest.mark.slow
 def test_the_bench_runs(root):
     """It compares bound and gradients with a plain port by itself, before it times anything."""
-    command = [sys.executable, "-m", "bench.draw", "--quick", "--rounds", "1"]
+    command = [sys.executable, "-m", "bench.draw", "--quick", "--rounds", "3"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=root)
     assert done.returncode == 0, done.stderr
     for words in ("bound and gradients agree", "training step", "memory of a step", "64 digits generated"):

@@ -177,7 +177,7 @@ def test_what_is_not_differentiated_says_so():
 def test_the_encoder_hears_the_error_through_rearranged_weights():
     """W [x; x - ink] with the weights of the plain way is W' [x; ink] with the packed ones, row by row."""
     p, N, C = parameters((2, 5, 5), 3, 4, (2, 2)), 2, 2
-    packed = pack_weights(*as_arguments(p)[2:], (2, 2), BOUND, C)
+    packed = pack_weights(as_arguments(p)[2:], (2, 2), BOUND, C)
     of_x, of_ink, h_dec, h_enc = randn(3, C, N, N), randn(3, C, N, N, seed=1), randn(3, 4), randn(3, 4, seed=2)
     r = torch.stack([of_x, of_ink], 3).flatten(1)  # as two pictures side by side are read: (C, N, 2, N)
     heard = torch.cat([torch.ones(3, 1), h_dec, r, h_enc], 1)
