@@ -87,10 +87,12 @@ class Filterbank:
     """
 
     def __init__(self, height: int, width: int, n: int) -> None:
-        whole = [isinstance(s, Integral) for s in (height, width, n)]
-        if not all(whole) or not 2 <= n <= min(height, width):
+        whole = all(isinstance(s, Integral) for s in (height, width, n))
+        most = max(height, width) if whole else 0
+        if not whole or not 2 <= n <= min(height, width) or most > 65_536:
             raise ValueError(
-                f"Filterbank: n={n} on {height} x {width} pixels; expected whole numbers and 2 <= n <= the shorter side"
+                f"Filterbank: n={n} on {height} x {width} pixels; expected "
+                "whole numbers and 2 <= n <= the shorter side; up to 65,536"
             )
         self.height, self.width, self.n = int(height), int(width), int(n)
 
@@ -151,8 +153,6 @@ class Filterbank:
         """Images (B, C, height, width) of patch (B, C, N, N); eq. 29."""
         patch, raw = together("patch", patch, (self.n, self.n), raw)
         return write_patch(patch, *self.filters(raw))
-
-    _rows = staticmethod(filter_rows)
 
     def __repr__(self) -> str:
         return f"Filterbank({self.height}, {self.width}, n={self.n})"

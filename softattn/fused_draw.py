@@ -16,13 +16,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from softattn.fused_lstm import close_gates, no_autocast, product_dtype, sigmoid_slope
+from softattn.hub import shaped
 
-__all__ = ["DrawSteps", "Pair", "Triple", "fused_draw"]
-
-
-# -- The filters, and their gradient from three sums --
-Triple = tuple[Tensor, Tensor, Tensor]
-Pair = tuple[Tensor, Tensor]
+__all__ = ["DrawSteps", "fused_draw"]
 
 
 # -- The filters, and their gradient from three sums --
@@ -233,8 +229,8 @@ def new_tape(x, noise, weights, sizes, dtype) -> tuple[Tape, Row]:
     tape = Tape(
         x.reshape(B * C, height, width),
         *weights,
-        state,
-        said,
+        state=state,
+        said=said,
         c_enc=new(T + 1, B, hidden),
         c_dec=new(T + 1, B, hidden),
         shift=new(T, B, Z),
@@ -642,11 +638,12 @@ class _DRAWFunction(torch.autograd.Function):
 
 
 # -- The function --
-def pack_weights(encoder, decoder, posterior, head, sizes, bound, channels):
+def pack_weights(layers, sizes, bound, channels):
     """One matrix a layer, in the order of a Row; biases among the rows.
 
     The encoder hears x and ink in place of x and error: error = x - ink.
     """
+    encoder, decoder, posterior, head = layers
     (w_x, w_h, b), N = encoder, sizes[0]
     hidden = len(w_h)
     of_x, of_error = w_x[:-hidden].unflatten(0, (2, channels, N, N)).unbind(0)
@@ -658,6 +655,27 @@ def pack_weights(encoder, decoder, posterior, head, sizes, bound, channels):
     shares[2:5] = shares[7:10] = 1 / bound
     packed_head = torch.cat([head[1][None], head[0].t()]) * shares
     return packed_encoder, packed_decoder, packed_posterior, packed_head
+
+
+# -- The function --
+def check_tensors(x, noise, canvas, start, layers, sizes) -> None:
+    """Raise TypeError or ValueError unless all shapes fit."""
+    encoder, decoder, posterior, head = layers
+    name, (N, M), weight_h = "fused_draw", sizes, encoder[1]
+    shaped(name, "x", x, "B", "C", "H", "W")
+    shaped(name, "noise", noise, "T", len(x), "Z")
+    shaped(name, "the encoder's weight_h", weight_h, "H", "4 H")
+    hidden, C, Z = len(weight_h), x.shape[1], noise.shape[2]
+    seen, said = 2 * C * N * N + hidden, 10 + C * M * M
+    shaped(name, "canvas", canvas, *x.shape[1:])
+    shaped(name, "start", start, 4, hidden)
+    for layer, read in ((encoder, seen), (decoder, Z)):
+        shaped(name, "weight_x", layer[0], read, 4 * hidden)
+        shaped(name, "weight_h", layer[1], hidden, 4 * hidden)
+        shaped(name, "bias", layer[2], 4 * hidden)
+    for layer, written in ((posterior, 2 * Z), (head, said)):
+        shaped(name, "weight", layer[0], written, hidden)
+        shaped(name, "bias", layer[1], written)
 
 
 # -- The function --
@@ -686,15 +704,15 @@ def fused_draw(
     noise: Tensor,
     canvas: Tensor,
     start: Tensor,
-    encoder: Triple,
-    decoder: Triple,
-    posterior: Pair,
-    head: Pair,
+    encoder: tuple[Tensor, ...],
+    decoder: tuple[Tensor, ...],
+    posterior: tuple[Tensor, Tensor],
+    head: tuple[Tensor, Tensor],
     sizes: tuple[int, int],
     bound: float,
     keep: bool = False,
 ) -> DrawSteps:
-    """Take all steps of DRAW with attention.
+    """Take all steps of DRAW with attention; autocast is for products only.
 
     Args:
         x, noise: shapes (B, C, H, W) and (T, B, Z).
@@ -704,13 +722,15 @@ def fused_draw(
         sizes, bound: filters along a side of both grids; of the logarithms.
         keep: whether the canvas of each step is returned.
 
-    Returns:
-        A DrawSteps; under autocast only products are in its type.
+    Raises:
+        TypeError, ValueError: if a tensor is none, or of another shape.
 
     Source: Gregor et al. (2015), eq. 1 to 8.
     """
+    layers = encoder, decoder, posterior, head
+    check_tensors(x, noise, canvas, start, layers, sizes)
     dtype = product_dtype(x)
     with no_autocast(x.device.type):  # we choose the number formats
-        weights = pack_weights(encoder, decoder, posterior, head, sizes, bound, x.shape[1])
+        weights = pack_weights(layers, sizes, bound, x.shape[1])
         c, q, aims, canvases = _DRAWFunction.apply(x, noise, canvas, start, *weights, sizes, bound, dtype, keep)
-    return DrawSteps(c, *q.chunk(2, -1), aims, canvases)
+    return DrawSteps(c, *q.chunk(2, -1), aims=aims, canvases=canvases)
