@@ -163,7 +163,7 @@ def test_a_chapter_leads_to_colab_its_notebook_and_its_source(name):
     downloads = [h for h in header if h.endswith(".ipynb") and not external(h)]
     assert downloads and all((base / h).exists() and "notebooks/" in h for h in downloads)
     if (ROOT / "softattn" / f"{short}.py").exists():
-        assert links[f"softattn.{short}"].endswith(f"#api-{short}")
+        assert links[f"softattn.{short}"].endswith(f"#api-{short.replace('_', '-')}")
 
 
 @pytest.mark.site
@@ -218,7 +218,7 @@ def test_every_exported_name_has_an_anchor():
     modules = api_reference.modules(ROOT)
     assert {"lstm", "prediction", "pictures", "training"} <= set(modules)
     for module in modules:
-        assert html.find(id=f"api-{module}") is not None
+        assert html.find(id=f"api-{module.replace('_', '-')}") is not None
         for name in names(module):
             found = html.find(id=f"softattn.{module}.{name}")
             assert found is not None, f"softattn.{module}.{name} is exported and not in the reference"

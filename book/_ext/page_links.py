@@ -57,7 +57,7 @@ def _line(app, pagename, templatename, context, doctree):
         ("Source", context["pathto"](f"_sources/{pagename}.md", 1), ""),
     ]
     if (Path(app.srcdir) / "softattn" / f"{name}.py").exists():
-        links.append((f"softattn.{name}", context["pathto"]("book/api") + f"#api-{name}", ""))
+        links.append((f"softattn.{name}", context["pathto"]("book/api") + f"#api-{name.replace('_', '-')}", ""))
     items = "".join(f'<li><a href="{escape(url)}"{extra}>{escape(text)}</a></li>' for text, url, extra in links)
     line = f'</h1>\n<ul class="chapter-links" aria-label="This chapter elsewhere">{items}</ul>'
     context["body"] = context["body"].replace("</h1>", line, 1)

@@ -52,11 +52,11 @@ function render({ model, el }) {
       for (const [v, dx, fill] of [[want[w], -24, blue], [got[w], 2, orange]]) {
         make("rect", chart, { x: x + dx, width: 22, y: Math.min(y(0), y(v)), height: Math.max(1, Math.abs(y(v) - y(0))), fill });
       }
-      make("text", chart, { x, y: 184, "text-anchor": "middle", fill: text, "font-size": 12 }, `p ${p[w]}, loss ${losses[w]}`);
-      make("text", chart, { x, y: 198, "text-anchor": "middle", fill: text, "font-size": 11 }, `drawn ${state.counts[w]} x`);
+      make("text", chart, { x, y: 181, "text-anchor": "middle", style: "font-size:14px" }, `p ${p[w]}, loss ${losses[w]}`);
+      make("text", chart, { x, y: 197, "text-anchor": "middle", style: "font-size:13px" }, `drawn ${state.counts[w]} x`);
     }
-    make("text", chart, { x: 10, y: 12, fill: blue, "font-size": 12 }, "exact");
-    make("text", chart, { x: 50, y: 12, fill: orange, "font-size": 12 }, `mean of ${state.draws === 1 ? "1 draw" : state.draws + " draws"}`);
+    make("text", chart, { x: 10, y: 14, style: `font-size:14px;fill:${blue}` }, "exact");
+    make("text", chart, { x: 60, y: 14, style: `font-size:14px;fill:${orange}` }, `mean of ${state.draws === 1 ? "1 draw" : state.draws + " draws"}`);
     buttons.forEach((one, k) => one.setAttribute("aria-pressed", String([1, 16, 1000][k] === state.draws)));
     const off = Math.hypot(...want.map((v, w) => got[w] - v)), size = Math.hypot(...want);
     const words = `Distance from the exact arrow: ${(off / size).toFixed(2)} of its length.`;
