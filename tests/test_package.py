@@ -272,7 +272,7 @@ def built(tmp_path_factory) -> tuple[Path, Path]:
 def expected(root: Path) -> set[str]:
     """What an importer needs, by the look of the folders."""
     package = root / "softattn"
-    found = {f"softattn/{path.name}" for path in package.glob("*.py")} | {"softattn/py.typed"}
+    found = {f"softattn/{path.name}" for path in package.iterdir() if path.suffix in (".py", ".pyi", ".typed")}
     for pattern in ("demos/*.js", "weights/*.safetensors", "weights/*.json", "data/*.txt", "data/*.json"):
         found |= {path.relative_to(root).as_posix() for path in package.glob(pattern)}
     found |= {f"softattn/results/{path.name}" for path in (root / "bench" / "results").iterdir()}
