@@ -259,6 +259,13 @@ def _sweep(folder: Path) -> None:
 def read_file(path: Path, limit: int | None = None) -> bytes:
     """Read a regular file: a pipe would wait for ever, a device has no end.
 
+    Args:
+        path: the file.
+        limit: bytes that it may hold; None: any number.
+
+    Returns:
+        Its bytes.
+
     Raises:
         ValueError: if it is anything else, or larger than `limit` bytes.
     """

@@ -207,6 +207,8 @@ class Images:
 
         Returns:
             float32 from 0 to 1, shape (n, C, H, W).
+
+        Raises: ValueError where `index` chooses none.
         """
         try:
             return self.pixels[index].to(torch.float32) / 255
@@ -221,6 +223,8 @@ class Images:
 
         Returns:
             float32 from 0 to 1, shape (n, C, H, W).
+
+        Raises: TypeError, ValueError for no number or no images.
         """
         whole("Images.batch", n=n)
         from_chance("Images.batch", generator)

@@ -115,6 +115,7 @@ def chrono_(bias: Tensor, longest: int, generator: torch.Generator | None = None
     Returns:
         `bias` itself.
 
+    Raises: TypeError, ValueError for another shape, or below 3 steps.
     Source: Tallec, Ollivier (2018): b_f = log U(1, longest - 1), b_i = -b_f.
     """
     shaped("chrono_", "bias", bias, "4H")
@@ -147,9 +148,12 @@ def _check_torch_lstm(lstm: nn.LSTM) -> None:
 class PeepholeLSTM(LSTMCell):
     """The peephole LSTM over whole sequences: an LSTMCell in a loop.
 
-    Args, weights and starting values are those of LSTMCell. The fused way has
-    a backward pass written by hand and is differentiable once; pass
-    `fused=False` for second derivatives.
+    The fused way has a backward pass written by hand and is differentiable
+    once; pass `fused=False` for second derivatives.
+
+    Args:
+        input_size, hidden_size, peephole, forget_bias: those of LSTMCell, as
+            are the weights and their starting values.
 
     Source: Graves (2013), eq. 7-11; slide 8.
     """

@@ -334,13 +334,15 @@ class Hand:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Hand":
-        """Draw a hand with `rng`, as varied as the corpus' writers."""
+        """Draw a hand with `rng`, as varied as the corpus' writers.
+        Raises: TypeError if `rng` is no generator of NumPy."""
         if not isinstance(rng, np.random.Generator):
             kind = type(rng).__name__
             raise TypeError(f"Hand.draw: rng is {kind}, not numpy's Generator")
         script = rng.random() < 0.5
+        scripts, prints = ["scripts", "cursive"], ["futural", "rowmans"]
         return cls(
-            font=str(rng.choice(["scripts", "cursive"] if script else ["futural", "rowmans"])),
+            font=str(rng.choice(scripts if script else prints)),
             blend=float(rng.choice([0.0, rng.uniform(0, 0.5)])),
             slant=float(np.clip(rng.normal(0.12 if script else 0.06, 0.16), -0.35, 0.6)),
             size=float(282 * np.exp(rng.normal(0, 0.18))),

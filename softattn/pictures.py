@@ -296,9 +296,9 @@ def demo_html(name: str, picture: Any = None, alt: str = "", **state: Any) -> st
         state: what the demo starts with; what JSON can hold, arrays,
             tensors.
 
-    Raises:
-        ValueError: no such demo, no `alt` to a picture, no finite JSON.
-        TypeError: if `alt` is no text.
+    Returns: HTML, with a static picture where scripts do not run.
+    Raises: ValueError for no such demo, no `alt` to a picture or no finite
+        JSON; TypeError if `alt` is no text.
     """
     source = _json(name, "source", demo_source(name))
     pairs = (f"{_json(name, k, k)}: {_json(name, k, state[k])}" for k in state)

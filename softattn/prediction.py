@@ -59,6 +59,7 @@ def sequence_nll(logits: Tensor, targets: Tensor, mask: Tensor | None = None) ->
     Returns:
         One loss per sequence in nats, (B,). Divide by T log 2 for bits a step.
 
+    Raises: TypeError, ValueError for other shapes, or no step.
     Source: Graves (2013), eq. 5-6; slides 9-10.
     """
     name = "sequence_nll"
@@ -123,6 +124,8 @@ class PredictionNetwork(nn.Module):
     ) -> tuple[list[Tensor], State]:
         """Run the layers without the output: as `forward`, but for y.
 
+        Args: x, state, reset: as in `forward`.
+        Raises: ValueError for a state of another network.
         Returns:
             h of every layer, each (T, B, H), lowest first, and the state.
         """
@@ -171,12 +174,9 @@ NULL = -1
 def shift(codes: Tensor) -> Tensor:
     """Delay a sequence by one step: what may be seen to predict `codes`.
 
-    Args:
-        codes: x_2 .. x_{T+1}, shape (T, ...), int64.
-
-    Returns:
-        x_1 .. x_T: the null input first, then all codes but the last.
-
+    Args: codes: x_2 .. x_{T+1}, shape (T, ...), int64.
+    Returns: x_1 .. x_T: the null input first, then all codes but the last.
+    Raises: ValueError for a single number.
     Source: Graves (2013), section 2: "x_1 is always a null vector"; slide 9.
     """
     _check_codes("shift", codes, 2**62, NULL)
@@ -185,10 +185,11 @@ def shift(codes: Tensor) -> Tensor:
     return torch.cat([torch.full_like(codes[:1], NULL), codes[:-1]])
 
 
-def one_hot(codes: Tensor, size: int, dtype=torch.float32) -> Tensor:
+def one_hot(codes: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Write each code as a row with a single 1; the null input as zeros.
 
-    Codes (T, B), int64, from NULL = -1 to size - 1, become (T, B, size).
+    Args: codes: (T, B), int64; size: how many codes; dtype: of the rows.
+    Returns: rows, shape (T, B, size).
     """
     size = whole("one_hot", "size", size, 1)
     _check_codes("one_hot", codes, size, NULL)
@@ -219,6 +220,7 @@ def text_surprise(model: PredictionNetwork, codes: Tensor) -> Tensor:
     Returns:
         -log P(x_{t+1} | x_1 .. x_t), (T,); the first is predicted from NULL.
 
+    Raises: ValueError for a text without characters.
     Source: Graves (2013), eq. 5-6, term by term; slide 10.
     """
     shaped("text_surprise", "codes", codes, "T", dtype=torch.int64)
@@ -272,6 +274,7 @@ def sample(
     Returns:
         Codes, shape (...), int64, where the logits are.
 
+    Raises: ValueError where a row is NaN or infinite.
     Source: Graves (2013), section 2; slide 9.
     """
     shaped("sample", "logits", logits, "...", "O")
@@ -306,6 +309,7 @@ def generate(
         prompt: the text to go on from; may be empty.
         length: how many characters to write; at least 1.
         temperature, generator: see `sample`.
+        alphabet: the characters; the place of each is its code.
 
     Returns:
         What was written, `length` characters, without the prompt.

@@ -423,7 +423,8 @@ class Strokes(_Paper):
 
     @classmethod
     def from_json(cls, stored: str | bytes | Mapping) -> Self:
-        """What `to_json` wrote, as text, bytes or dict; else ValueError."""
+        """Read `stored`, what `to_json` wrote: text, bytes or the dict.
+        Raises: ValueError where it is no line."""
         stored = _from_json(stored)
         keep = {"text", "source", "offsets", "char_index"} & set(stored)
         try:

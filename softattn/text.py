@@ -40,11 +40,15 @@ def _numbers(name: str, alphabet: str) -> dict[str, int]:
 
 # -- Text as numbers --
 def encode(text: str, alphabet: str = ALPHABET) -> Tensor:
-    """Turn a text of at least one character into its codes, (T,), int64.
+    """Turn a text into its codes.
 
-    Raises:
-        ValueError: if the text is empty, or holds characters that have no
-            number in `alphabet` (they are named).
+    Args:
+        text: at least one character.
+        alphabet: the characters; the place of each is its code.
+
+    Returns: int64, shape (T,).
+    Raises: ValueError if it is empty, or holds characters that have no number
+        in `alphabet` (they are named).
     """
     number = _numbers("encode", alphabet)
     if not isinstance(text, str):
@@ -65,7 +69,15 @@ def encode(text: str, alphabet: str = ALPHABET) -> Tensor:
 
 # -- Text as numbers --
 def decode(codes: Tensor, alphabet: str = ALPHABET) -> str:
-    """Turn codes (T,), int64, back into text: the inverse of `encode`."""
+    """Turn codes back into text: the inverse of `encode`.
+
+    Args:
+        codes: int64, shape (T,).
+        alphabet: the characters; the place of each is its code.
+
+    Returns: the text.
+    Raises: TypeError, ValueError for other shapes or codes without character.
+    """
     _numbers("decode", alphabet)
     shaped("decode", "codes", codes, "T", dtype=torch.int64)
     numbers, size = codes.tolist(), len(alphabet)
