@@ -9,6 +9,7 @@
     python -m recipes.handwriting --jitter 0.12 --dropout 0.05 --adaptive 1.5 --rate 1.5e-3 ...
                                                                  go on with noise that fits each weight
     python -m recipes.handwriting --score                        score the weights that ship: the card's figures again
+    python -m recipes.handwriting --floors                       what three floors are worth on val1, for the page
 
 Data: the lines of train, val2 and what is there of test (Graves' protocol); val1 is for early stopping and for every
 reported number, as in the paper. Differs from the paper: AdamW instead of RMSProp, a constant rate that falls to 0 at
@@ -23,12 +24,14 @@ import math
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from recipes._run import ROOT, WEIGHTS, Run, commit, machine, options, train
 from softattn.handwriting import ROUNDING, HandwritingPredictor, line_stream
 from softattn.hub import atomic_write, save_weights
 from softattn.iam import load_iam
 from softattn.mixture import StrokeMixture
+from softattn.strokes import pad
 
 CHUNK, ROWS, RATE, WARMUP = 128, 64, 2e-3, 300
 
@@ -172,9 +175,31 @@ def compare(paths, name):
              "updates": card["steps"], "minutes": card["minutes"], "machine": card["machine"],
              "noise": card.get("noise", {}).get("rows", []), **card["val1"]}
         )  # fmt: skip
-    with atomic_write(ROOT / "softattn" / "data" / f"{name}.json") as beside:
-        beside.write_text(json.dumps({"source": "recipes/handwriting.py --compare", "runs": rows}, indent=1) + "\n")
-    print(json.dumps(rows, indent=1))
+    store(f"{name}.json", {"source": "recipes/handwriting.py --compare", "runs": rows})
+
+
+@torch.no_grad()
+def floors(model, lines):
+    """What lines cost with three floors under sigma, mean nats a line; the network reads each line once."""
+    tried = {"0": 0.0, "1/sqrt(12)": ROUNDING, "1/sqrt(6)": math.sqrt(2) * ROUNDING}
+    nats = dict.fromkeys(tried, 0.0)
+    lines = sorted(lines, key=len)
+    for start in tqdm(range(0, len(lines), 64)):
+        offsets, lengths = pad(lines[start : start + 64])
+        x = model.normalise(offsets)
+        raw = model(x[:-1])[0]
+        real = torch.arange(1, len(x))[:, None] < lengths
+        for words, floor in tried.items():
+            log_prob = StrokeMixture(raw, floor=model.floors(floor)).log_prob(x[1:]).double()
+            nats[words] -= torch.where(real, log_prob, 0).sum().item()
+    return [{"floor": w, "raw_units": f, "nats_per_line": nats[w] / len(lines)} for w, f in tried.items()]
+
+
+def store(path, figures):
+    """Write figures to softattn/data for a page."""
+    with atomic_write(ROOT / "softattn" / "data" / path) as beside:
+        beside.write_text(json.dumps(figures, indent=1) + "\n")
+    print(json.dumps(figures, indent=1))
 
 
 def main():
@@ -182,6 +207,7 @@ def main():
     parser.add_argument("--points", type=float, default=math.inf, help="millions of points to stop at")
     parser.add_argument("--cool", type=float, help="millions of points in which the rate falls to 0")
     parser.add_argument("--score", action="store_true", help="score the weights that ship and print the figures")
+    parser.add_argument("--floors", action="store_true", help="score them with three floors, and store the figures")
     parser.add_argument("--compare", nargs="+", metavar="CARD", help="cards (.json) to set side by side")
     parser.add_argument("--name", default="handwriting-layers", help="what --compare calls its table")
     parser.add_argument("--layers", type=int, default=3)
@@ -197,10 +223,14 @@ def main():
         return
     val1, val1_report = load_iam(split="val1")
     print(str(val1_report).splitlines()[0])
-    if args.score:
+    if args.score or args.floors:
         import softattn
 
         model = softattn.load(args.out.stem)
+        if args.floors:
+            source = {"source": "recipes/handwriting.py --floors", "split": "val1", "lines": len(val1)}
+            store("handwriting-floors.json", {**source, "rows": floors(model, val1)})
+            return
         print(json.dumps(report(model, val1, val1_report.faulty), indent=2))
         return
     lines = training_lines()

@@ -9,11 +9,11 @@ The chapter book/handwriting.md builds this module and explains each line.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
 
+from softattn.hub import real, whole
 from softattn.mixture import StrokeMixture
 from softattn.prediction import PredictionNetwork, State
 from softattn.strokes import Strokes, pad
@@ -61,25 +61,10 @@ def stroke_start_(bias: Tensor, mixtures: int, generator: torch.Generator | None
 
 
 # -- The network --
-def whole(value, words: str, least: int = 1) -> int:
-    """value as an int, if it is whole and at least `least`; or ValueError."""
-    fine = isinstance(value, Integral) and not isinstance(value, bool)
-    if not fine or value < least:
-        raise ValueError(f"{words} = {value!r}; give a whole number, at least {least}")
-    return int(value)
-
-
-def raw_floor(floor: float, name: str) -> float:
-    """floor, if it is 0 or a std in raw units; or ValueError."""
-    if not isinstance(floor, Real) or not 0 <= floor < 1e6:
-        what = f"{name}: floor = {floor}"
-        raise ValueError(f"{what}; give 0 or a std in raw units")
-    return float(floor)
-
-
 def lines_of(lines: Iterable[Strokes], words: str) -> list[Strokes]:
     """lines as a list, if they are Strokes; or a sentence what they are."""
-    if isinstance(lines, Strokes) or not isinstance(lines, Iterable):
+    group = isinstance(lines, Iterable) and not isinstance(lines, Tensor)
+    if isinstance(lines, Strokes) or not group:
         got = type(lines).__name__
         raise TypeError(f"{words}: lines = {got}; give a list of Strokes")
     lines = list(lines)
@@ -88,6 +73,22 @@ def lines_of(lines: Iterable[Strokes], words: str) -> list[Strokes]:
             what = f"{words}: lines hold a {type(line).__name__}"
             raise TypeError(f"{what}; give a list of Strokes")
     return lines
+
+
+def half_cells(model, line, cell, reach) -> list[int]:
+    """How many cells reach is, across and down; or what does not fit."""
+    who, _ = "expected_ink", lines_of([line], "expected_ink")
+    if not isinstance(model, PenModel):
+        got = type(model).__name__
+        raise TypeError(f"{who}: model is a {got}; give a PenModel")
+    cell = real(who, "cell", cell, 1, 1e6)
+    half = [math.ceil(real(who, "reach", r, 0, 1e6) / cell) for r in reach]
+    if len(line) < 2 or len(half) != 2 or not 0 < max(half) <= 400:
+        raise ValueError(
+            f"{who}: the line has {len(line)} points (at least two), "
+            f"cell {cell:g} and reach {reach} (two, at most 400 cells)"
+        )
+    return half
 
 
 # -- The network --
@@ -111,7 +112,7 @@ class PenModel(nn.Module):
     def __init__(self, mixtures: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         name = type(self).__name__
-        whole(mixtures, f"{name}: mixtures", least=2)  # one of them for jumps
+        whole(name, "mixtures", mixtures, least=2)  # one of them for jumps
         try:
             pair = [[float(v) for v in values] for values in (mean, std)]
         except (TypeError, ValueError):  # no numbers
@@ -140,7 +141,7 @@ class PenModel(nn.Module):
 
     def floors(self, floor: float) -> tuple[float, float]:
         """A floor in raw units as one per axis in normalised units."""
-        floor = raw_floor(floor, type(self).__name__)
+        floor = real(type(self).__name__, "floor", floor, 0, 1e6)
         return floor / self.std[0].item(), floor / self.std[1].item()
 
     def scores(
@@ -179,7 +180,7 @@ class PenModel(nn.Module):
 def score_lines(model: PenModel, lines, floor, batch) -> dict[str, Tensor]:
     """What PenModel.scores returns."""
     name = f"{type(model).__name__}.scores"
-    lines, batch = lines_of(lines, name), whole(batch, f"{name}: batch")
+    lines, batch = lines_of(lines, name), whole(name, "batch", batch, 1)
     if not lines:
         raise ValueError(f"{name}: no lines; give at least one Strokes")
     floors = model.floors(floor)
@@ -273,8 +274,8 @@ class HandwritingPredictor(PenModel):
 
         Args:
             points: how many to draw, at least 1.
-            bias: 0 draws from the prediction as it stands; more prefers the
-                probable (Graves, eq. 61-62).
+            bias: 0 draws from the prediction as it stands; more, up to 100,
+                prefers the probable (Graves, eq. 61-62).
             prime: a line to read first; it is not part of what is returned.
             generator: source of the draws.
 
@@ -282,8 +283,10 @@ class HandwritingPredictor(PenModel):
             What was written, points + 1 rows with the start; the pen lifts
             at the end.
         """
-        points = whole(points, "HandwritingPredictor.scribble: points")
-        start = [] if prime is None else lines_of([prime], "scribble")
+        who = f"{type(self).__name__}.scribble"
+        points = whole(who, "points", points, 1, 100_000)
+        bias = real(who, "bias", bias, 0, 100)
+        start = [] if prime is None else lines_of([prime], who)
         return run_pen(self, points, bias, start, generator)
 
 
@@ -317,7 +320,7 @@ def line_stream(
     row begins; line (T, B), whose point it is. At most B - 1 points are lost.
     """
     lines = lines_of(lines, "line_stream")
-    rows = whole(rows, "line_stream: rows")
+    rows = whole("line_stream", "rows", rows, 1)
     usable = [i for i, line in enumerate(lines) if len(line) > 1]
     where = generator.device
     order = torch.randperm(len(usable), generator=generator, device=where)
@@ -365,18 +368,13 @@ def expected_ink(
 ) -> tuple[Tensor, tuple[float, float, float, float], Tensor, Tensor]:
     """Add up, along a line, where the model expects each next point.
 
-    `cell` is the side of a pixel, `reach` how far across and down a density
-    is drawn, in raw units. Returns densities per square raw unit (rows,
-    columns); their edges left, right, bottom, top for imshow; the probability
-    of a lift (T - 1,); raw outputs (T - 1, 6M + 1). Graves (2013), figure 10.
+    `cell` is the side of a pixel, at least 1, `reach` how far across and down
+    a density is drawn, in raw units. Returns densities per square raw unit
+    (rows, columns); their edges left, right, bottom, top for imshow; the
+    probability of a lift (T - 1,); raw outputs (T - 1, 6M + 1). Source:
+    Graves (2013), figure 10.
     """
-    lines_of([line], "expected_ink")
-    half = [math.ceil(r / cell) for r in reach] if cell > 0 else [-1]
-    if len(line) < 2 or len(half) != 2 or not 0 < max(half) < 4000:
-        raise ValueError(
-            f"expected_ink: the line has {len(line)} points (at least two), "
-            f"cell {cell} and reach {reach} (up to 4000 pixels of ink)"
-        )
+    half = half_cells(model, line, cell, reach)
     with evaluating(model):
         x = model.normalise(line.offsets.to(model.mean))[:-1, None]
         raw = StrokeMixture(model.outputs(x, [line])[:, 0]).raw  # not half

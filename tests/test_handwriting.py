@@ -250,9 +250,7 @@ GENERATOR = torch.Generator()
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: HandwritingPredictor(4, 1, 1), "HandwritingPredictor: mixtures = 1; give a whole number, at least 2"),
-        (lambda: HandwritingPredictor(4, 1, 2.5), "mixtures = 2.5; give a whole number"),
-        (lambda: HandwritingPredictor(4, 1, True), "mixtures = True; give a whole number"),
+        (lambda: HandwritingPredictor(4, 1, 1), "HandwritingPredictor: mixtures is 1, expected a whole number from 2"),
         (lambda: HandwritingPredictor(4, 1, 2, std=(1.0, 0.0)), "std above 0"),
         (lambda: HandwritingPredictor(4, 1, 2, std=(1.0, -2.0)), "std above 0"),
         (lambda: HandwritingPredictor(4, 1, 2, std=(1.0, math.inf)), "finite numbers each"),
@@ -262,28 +260,26 @@ GENERATOR = torch.Generator()
         (lambda: HandwritingPredictor(4, 1, 2, mean=None), "mean None, std"),
         (lambda: HandwritingPredictor(4, 1, 2, std=3.0), "std 3.0; give a pair"),
         (lambda: network().scores([]), "HandwritingPredictor.scores: no lines; give at least one"),
-        (lambda: network().scores(made_up(3), batch=-1), "scores: batch = -1; give a whole number, at least 1"),
-        (lambda: network().scores(made_up(3), batch=0), "scores: batch = 0"),
-        (lambda: network().scores(made_up(3), batch=1.5), "scores: batch = 1.5"),
-        (lambda: network().nats(made_up(3), floor=-1.0), "floor = -1.0; give 0 or"),
-        (lambda: network().nats(made_up(3), floor=math.nan), "floor = nan"),
-        (lambda: network().nats(made_up(3), floor=math.inf), "floor = inf"),
-        (lambda: network().nats(made_up(3), floor="1"), "floor = 1; give 0 or"),
-        (lambda: network().nats(made_up(3), floor=(1, 1)), r"floor = \(1, 1\); give 0 or"),
-        (lambda: network().scribble(0), "scribble: points = 0; give a whole number, at least 1"),
-        (lambda: network().scribble(-3), "points = -3"),
-        (lambda: network().scribble(2.0), "points = 2.0"),
-        (lambda: network().scribble(True), "points = True"),
-        (lambda: network().scribble(2, bias=math.nan), "hold NaN or infinite"),
-        (lambda: network().scribble(2, bias=1e300), "hold NaN or infinite"),
+        (lambda: network().scores(made_up(3), batch=-1), "scores: batch is -1, expected a whole number from 1"),
+        (lambda: network().scores(made_up(3), batch=0), "scores: batch is 0"),
+        (lambda: network().nats(made_up(3), floor=-1.0), "floor is -1.0, expected a finite number from 0"),
+        (lambda: network().nats(made_up(3), floor=math.nan), "floor is nan"),
+        (lambda: network().nats(made_up(3), floor=math.inf), "floor is inf"),
+        (lambda: network().scribble(0), "scribble: points is 0, expected a whole number from 1"),
+        (lambda: network().scribble(-3), "points is -3"),
+        (lambda: network().scribble(2, bias=math.nan), "scribble: bias is nan, expected a finite number from 0"),
+        (lambda: network().scribble(2, bias=1e300), "bias is 1e.300"),
+        (lambda: network().scribble(2, bias=-1.0), "bias is -1.0, expected a finite number from 0 to 100"),
+        (lambda: network().scribble(10**9), "points is 1000000000, expected a whole number from 1 to 100,000"),
+        (lambda: expected_ink(network(), made_up(3)[0], cell=1, reach=(500, 9)), "two, at most 400 cells"),
         (lambda: expected_ink(network(), made_up(1)[0]), r"the line has 1 points \(at least two\)"),
-        (lambda: expected_ink(network(), made_up(3)[0], cell=0), "cell 0 and reach"),
-        (lambda: expected_ink(network(), made_up(3)[0], cell=-1.0), "cell -1.0 and reach"),
-        (lambda: expected_ink(network(), made_up(3)[0], cell=1e-9), "up to 4000 pixels"),
+        (lambda: expected_ink(network(), made_up(3)[0], cell=0), "cell is 0, expected a finite number from 1"),
+        (lambda: expected_ink(network(), made_up(3)[0], cell=-1.0), "cell is -1.0"),
+        (lambda: expected_ink(network(), made_up(3)[0], cell=1e-9), "cell is 1e-09"),
         (lambda: expected_ink(network(), made_up(3)[0], reach=(1.0,)), "reach"),
         (lambda: line_stream(made_up(3, 1), 3, GENERATOR), "2 points to predict do not fill 3 rows"),
         (lambda: line_stream([], 3, GENERATOR), "0 points to predict"),
-        (lambda: line_stream(made_up(9), 0, GENERATOR), "line_stream: rows = 0; give a whole number"),
+        (lambda: line_stream(made_up(9), 0, GENERATOR), "line_stream: rows is 0, expected a whole number"),
     ],
 )
 def test_errors_say_what_to_do(call, words):
@@ -294,6 +290,12 @@ def test_errors_say_what_to_do(call, words):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
+        (lambda: HandwritingPredictor(4, 1, 2.5), "mixtures is 2.5, expected a whole number"),
+        (lambda: HandwritingPredictor(4, 1, True), "mixtures is True, expected a whole number"),
+        (lambda: network().scores(made_up(3), batch=1.5), "scores: batch is 1.5"),
+        (lambda: network().nats(made_up(3), floor="1"), "floor is '1'"),
+        (lambda: network().scribble(2.0), "points is 2.0"),
+        (lambda: network().scribble(True), "points is True"),
         (lambda: network().scores("ab"), "HandwritingPredictor.scores: lines hold a str; give a list of Strokes"),
         (lambda: network().scores(made_up(3)[0]), "scores: lines = Strokes; give a list"),
         (lambda: network().nats(7), "scores: lines = int; give a list"),
@@ -301,8 +303,12 @@ def test_errors_say_what_to_do(call, words):
         (lambda: network().nats([torch.zeros(4, 3)]), "lines hold a Tensor"),
         (lambda: network().scribble(2, prime="ink"), "lines hold a str"),
         (lambda: network().scribble(2, generator=3), "generator = 3; give torch.Generator"),
-        (lambda: network().scribble(2, bias="1"), "bias must be a tensor or a number, got str"),
+        (lambda: network().scribble(2, bias="1"), "scribble: bias is '1' .str., expected a number"),
         (lambda: expected_ink(network(), torch.zeros(4, 3)), "expected_ink: lines hold a Tensor"),
+        (lambda: network().scores(torch.tensor(2.0)), "lines = Tensor; give a list of Strokes"),
+        (lambda: network().nats(made_up(3), floor=(1, 1)), r"floor is \(1, 1\)"),
+        (lambda: network().nats(made_up(3), floor=True), "floor is True, expected a number"),
+        (lambda: expected_ink(torch.nn.Linear(3, 3), made_up(3)[0]), "model is a Linear; give a PenModel"),
         (lambda: line_stream(["ab"], 1, GENERATOR), "line_stream: lines hold a str"),
     ],
 )
@@ -333,7 +339,7 @@ def test_each_part_has_its_own_mode_again_also_after_an_error():
         with pytest.raises(RuntimeError, match="broken"):
             call()
         assert [part.training for part in model.modules()] == before
-    with pytest.raises(ValueError, match="hold NaN"):
+    with pytest.raises(ValueError, match="bias is nan"):
         model.scribble(3, bias=math.nan)
     assert [part.training for part in model.modules()] == before
     model.scribble(3)
@@ -437,6 +443,25 @@ def test_real_lines_and_the_simple_models_of_the_table():
     past, coming = torch.cat(past), torch.cat(coming)
     left = coming - past @ torch.linalg.lstsq(past, coming).solution
     assert static(left, left) / len(left) == pytest.approx(table[2], abs=0.02)
+
+
+def test_the_table_of_floors_is_what_scoring_gives():
+    """What the recipe stores, reading each line once: here on lines of its own, there on val1, as the card has it."""
+    from recipes.handwriting import floors
+
+    model, lines = network(dtype=torch.float32).eval(), made_up(9, 4, 30)
+    rows = floors(model, lines)
+    assert [row["floor"] for row in rows] == ["0", "1/sqrt(12)", "1/sqrt(6)"]
+    for row in rows:
+        want = model.nats(lines, floor=row["raw_units"]).mean().item()
+        assert row["nats_per_line"] == pytest.approx(want, rel=1e-5)
+    stored = json.loads((Path(softattn.__file__).parent / "data" / "handwriting-floors.json").read_text("utf-8"))
+    figures = softattn.load("handwriting").card["val1"]
+    assert [row["raw_units"] for row in stored["rows"]] == [row["raw_units"] for row in rows]
+    assert stored["lines"] == figures["lines"]
+    bare, rounded, _ = (row["nats_per_line"] for row in stored["rows"])
+    assert bare == pytest.approx(figures["nats_per_line_floor_0"], abs=0.05)
+    assert rounded == pytest.approx(figures["nats_per_line"], abs=0.05)
 
 
 def test_noise_on_the_weights_helps_the_predictor():
