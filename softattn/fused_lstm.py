@@ -20,8 +20,10 @@ __all__ = ["lstm_sequence"]
 
 # -- Gates in place --
 def open_gates(z: Tensor, c: Tensor, peephole: Tensor | None, out: Tensor) -> Tensor:
-    """Turn z (B, 4, H) into the gates i, f, g, o, in place; write the new c
-    (B, H) to `out` and return it."""
+    """Turn z (B, 4, H) into the gates i, f, g, o, in place.
+
+    The new c (B, H) is written to `out` and returned.
+    """
     i, f, g, o = z.unbind(1)
     if peephole is not None:
         z[:, :2].addcmul_(c[:, None], peephole[:2])
@@ -35,8 +37,10 @@ def open_gates(z: Tensor, c: Tensor, peephole: Tensor | None, out: Tensor) -> Te
 
 
 # -- Gates in place --
-sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input  # (grad, s) -> grad * s * (1 - s)
-tanh_slope = torch.ops.aten.tanh_backward.grad_input  # (grad, t) -> grad * (1 - t * t)
+
+# (d, s) -> d * s * (1 - s) and (d, t) -> d * (1 - t * t)
+sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input
+tanh_slope = torch.ops.aten.tanh_backward.grad_input
 
 
 def close_gates(gates, c, c_next, peephole, dh, dc, dz, dp, tanh_c, work):
@@ -65,14 +69,15 @@ def close_gates(gates, c, c_next, peephole, dh, dc, dz, dp, tanh_c, work):
 
 # -- Number formats --
 def no_autocast(device_type: str):
-    """Switch automatic casts off on this type of device, where there are
-    any."""
+    """Switch automatic casts off on this type of device, if it has any."""
     return torch.autocast(device_type, enabled=False) if torch.amp.is_autocast_available(device_type) else nullcontext()
 
 
 def product_dtype(weight: Tensor) -> torch.dtype:
-    """Name the format for products with `weight`: its own, or what autocast
-    asks for; float64 stays."""
+    """Name the format for products with `weight`.
+
+    Its own, or what autocast asks for; float64 stays.
+    """
     kind = weight.device.type
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) and weight.dtype != torch.float64:
         return torch.get_autocast_dtype(kind)
@@ -224,6 +229,24 @@ class LSTMSequence(torch.autograd.Function):
 
 
 # -- Out and back --
+def check_sequence(x, h, c, weight_x, weight_h, bias, peephole, reset):
+    """Raise TypeError or ValueError unless all fit together."""
+    name = "lstm_sequence"
+    shaped(name, "x", x, "T", "B", "I")
+    shaped(name, "weight_h", weight_h, "H", "4H")
+    (T, B, I), H = x.shape, len(weight_h)
+    shaped(name, "weight_h", weight_h, H, 4 * H)
+    shaped(name, "weight_x", weight_x, I, 4 * H)
+    shaped(name, "bias", bias, 4 * H)
+    for what, state in (("h", h), ("c", c)):
+        shaped(name, what, state, B, H)
+    if peephole is not None:
+        shaped(name, "peephole", peephole, 3, H)
+    if reset is not None:
+        shaped(name, "reset", reset, T, B, dtype=torch.bool)
+
+
+# -- Out and back --
 def lstm_sequence(
     x: Tensor,
     h: Tensor,
@@ -248,11 +271,7 @@ def lstm_sequence(
     Returns:
         All h, (T, B, H), and the last h and c. Source: Graves, eq. 7-11.
     """
-    name, H = "lstm_sequence", len(weight_h)
-    shaped(name, "x", x, "T", "B", "I")
-    for what, state in (("h", h), ("c", c)):
-        shaped(name, what, state, x.shape[1], H)
-    shaped(name, "weight_x", weight_x, x.shape[2], 4 * H)
+    check_sequence(x, h, c, weight_x, weight_h, bias, peephole, reset)
     weights = weight_x, weight_h, bias, peephole
     dtype = dtype or product_dtype(weight_h)
     with no_autocast(x.device.type):  # we choose the formats now
