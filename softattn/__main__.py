@@ -50,7 +50,6 @@ def _write(text: str, out: Path | None, prime: Path | None, width: int | None, m
             raise ValueError(
                 "png needs Matplotlib (the extra `book`): pip install matplotlib; svg needs nothing"
             ) from None
-    import softattn
     from softattn.page import wrap
     from softattn.synthesis import write
 
@@ -59,7 +58,7 @@ def _write(text: str, out: Path | None, prime: Path | None, width: int | None, m
         page: Any = write(
             text,
             prime=line,
-            model=softattn.load(model),
+            model=model,
             progress=len(wrap(text, max(8, how["columns"]))) > LONG,
             **how,
         )

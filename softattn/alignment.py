@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from softattn.images import told, whole
+from softattn.hub import instance
+from softattn.images import from_chance, told, whole
 
 __all__ = [
     "AdditiveAttention",
@@ -155,6 +156,7 @@ def date_pairs(days: Tensor, count: int, length: int, generator: torch.Generator
         ValueError: if there is nothing to write, or a day is no ordinal.
     """
     _check_days(days, count, length)
+    from_chance("date_pairs", generator)
     shape, known = (count, length), len(DATE_FORMS)
     index = torch.randint(len(days), shape, generator=generator)
     forms = torch.randint(known, shape, generator=generator).tolist()
@@ -192,6 +194,8 @@ def date_batch(pairs: DatePairs, size: int, generator: torch.Generator) -> tuple
         source (B, U), target (B, T), int64; signs that count (B, T), bool.
     """
     whole("date_batch", size=size)
+    instance("date_batch", "pairs", pairs, DatePairs)
+    from_chance("date_batch", generator)
     some = torch.randint(len(pairs.signs), (size,), generator=generator)
     source, target, signs = (part[some] for part in pairs[2:])
     source = source[:, : int((source != 0).sum(1).max())]
@@ -418,12 +422,12 @@ def _check_codes(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both as int64, or a ValueError that says what does not fit."""
     for name, x, letters in [("source", source, DATE_LETTERS), ("target", target, DATE_SIGNS)]:
         kind = x.dtype if isinstance(x, Tensor) else torch.float32
-        if kind.is_floating_point or kind == torch.bool or x.dim() != 2:
+        real = kind.is_floating_point or kind.is_complex
+        if real or kind == torch.bool or x.dim() != 2:
             raise ValueError(f"DateTranslator: {name} is {told(x)}, expected two dimensions of whole numbers: codes")
-        if 0 in x.shape or len(source) != len(target):
+        if 0 in x.shape or (x is target and len(source) != len(target)):
             raise ValueError(
-                f"DateTranslator: source {tuple(source.shape)} and target "
-                f"{tuple(target.shape)}, expected (B, U) and (B, T)"
+                f"DateTranslator: source {told(source)}, target {told(target)}, expected (B, U) and (B, T)"
             )
         if x.is_meta or torch.compiler.is_compiling():
             continue
@@ -470,6 +474,10 @@ def date_loss(model: DateTranslator, batch: tuple[Tensor, Tensor, Tensor]) -> Te
 
     Source: Bahdanau, Cho and Bengio (2015), section 2.1.
     """
+    instance("date_loss", "model", model, DateTranslator)
+    three = isinstance(batch, tuple) and [*map(type, batch)] == [Tensor] * 3
+    if not three:
+        raise TypeError(f"date_loss: batch is {told(batch)}, expected three tensors, as date_batch gives them")
     there = model.out.weight.device
     source, target, counts = (part.to(there) for part in batch)
     return F.cross_entropy(model(source, target)[0][counts], target[counts])
@@ -486,6 +494,10 @@ def exact_share(model: DateTranslator, pairs: DatePairs) -> float:
     Returns:
         A number from 0 to 1.
     """
+    text = isinstance(model, (str, bytes))
+    if text or not hasattr(model, "translate"):
+        raise TypeError(f"exact_share: model is {told(model)}, no translator")
+    instance("exact_share", "pairs", pairs, DatePairs)
     right, longest = 0, int(pairs.signs.max()) + 2
     for k in range(0, len(pairs.texts), 250):
         some, dates = (part[k : k + 250] for part in pairs[:2])

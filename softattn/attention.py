@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from softattn.images import told, whole
+from softattn.hub import real
+from softattn.images import from_chance, told, whole
 
 __all__ = [
     "CellReader",
@@ -81,8 +82,8 @@ def clutter_line(
             number of at least 0.
     """
     whole("clutter_line", examples=examples, cells=cells)
-    if not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
-        raise ValueError(f"clutter_line: noise={noise!r}, expected 0 or more")
+    noise = real("clutter_line", "noise", noise, 0)
+    from_chance("clutter_line", generator)
     pixels, place, digit = _clean_line(examples, cells, generator)
     more = torch.randn(pixels.shape, generator=generator, device=generator.device)
     return pixels + noise * more, place, digit
@@ -246,9 +247,12 @@ def soft_loss(reader: CellReader, cells: Tensor, digit: Tensor) -> Tensor:
 def _pick(reader: CellReader, cells: Tensor, draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Log weights (B, U), and K = `draws` places (B, K) drawn from them."""
     whole("draws of places", draws=draws)
+    from_chance("draws of places", generator)
     _check_reader(reader)
     log_p, _ = reader(cells)
     p = log_p.detach().exp().to(generator.device)
+    if not p.isfinite().all():
+        raise ValueError("draws of places: the cells or the weights hold NaN")
     place = torch.multinomial(p, draws, True, generator=generator)
     return log_p, place.to(cells.device)
 
@@ -258,12 +262,12 @@ def _baseline(losses: Tensor, baseline: float | str) -> Tensor | float:
     K = losses.shape[1]
     if baseline == "others" and K > 1:
         return (losses.sum(1, keepdim=True) - losses) / (K - 1)
-    if not isinstance(baseline, (int, float)) or not math.isfinite(baseline):
+    if isinstance(baseline, str) or baseline != baseline:
         raise ValueError(
             f"reinforce_loss: baseline={baseline!r} with draws={K}; "
             'expected a number, or "others" with at least 2 draws'
         )
-    return baseline
+    return real("reinforce_loss", "baseline", baseline, -1e9, 1e9)
 
 
 # -- The gradient of a gamble --
@@ -373,13 +377,15 @@ def _marks(reader: CellReader, exam: tuple[Tensor, Tensor, Tensor]):
     return found, picked, (blend.argmax(-1) == digit).float().mean().item()
 
 
-def _check_training(estimator, steps, policy_rate, every):
+def _check_training(estimator, generator, steps, policy_rate, every, watch):
     if estimator not in ESTIMATORS:
         raise ValueError(f"learn_to_look: estimator {estimator!r} is unknown, expected one of {', '.join(ESTIMATORS)}")
     whole("learn_to_look", 0, steps=steps)
     whole("learn_to_look", every=every)
-    if not (isinstance(policy_rate, (int, float)) and policy_rate >= 0):
-        raise ValueError(f"learn_to_look: policy_rate={policy_rate!r}, expected 0 or more")
+    real("learn_to_look", "policy_rate", policy_rate, 0)
+    from_chance("learn_to_look", generator)
+    if watch is not None and not callable(watch):
+        raise TypeError(f"learn_to_look: watch is {told(watch)}, no function")
 
 
 # -- What each pays --
@@ -433,5 +439,5 @@ def learn_to_look(
     Raises:
         ValueError: if the estimator is unknown or a number does not fit.
     """
-    _check_training(estimator, steps, policy_rate, every)
+    _check_training(estimator, generator, steps, policy_rate, every, watch)
     return _learn(estimator, generator, steps, policy_rate, every, watch)

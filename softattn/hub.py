@@ -16,7 +16,7 @@ import secrets
 import stat
 import tarfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from numbers import Integral, Real
@@ -164,6 +164,70 @@ def shaped(who: str, name: str, value: Any, *shape: int | str, dtype: torch.dtyp
     raise ValueError(f"{who}: {name} has shape {sizes}, expected {wanted}")
 
 
+def instance(who: str, name: str, value: Any, *kinds: type, words: str = "") -> Any:
+    """Judge what kind of thing a caller gave.
+
+    Args:
+        who: the function that was called, for the message.
+        name: the argument.
+        value: what came.
+        kinds: the classes that it may be of.
+        words: what was expected, where the classes' names do not say it.
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: if it is of none of the classes.
+    """
+    if not isinstance(value, kinds):
+        wanted = words or " or ".join(f"a {kind.__name__}" for kind in kinds)
+        raise TypeError(f"{who}: {name} is {_shown(value)}, expected {wanted}")
+    return value
+
+
+def many(who: str, name: str, values: Any, words: str = "a list") -> list[Any]:
+    """Judge several things that a caller gave at once.
+
+    Args:
+        who: the function that was called, for the message.
+        name: the argument.
+        values: anything that can be gone through but for a text, bytes and a dict.
+        words: what was expected.
+
+    Returns:
+        They as a list.
+
+    Raises:
+        TypeError: if they are none.
+    """
+    single = isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) == 0
+    if single or not isinstance(values, Iterable):
+        raise TypeError(f"{who}: {name} is {_shown(values)}, expected {words}")
+    return list(values)
+
+
+def path_of(who: str, path: Any) -> Path:
+    """Judge a path that a caller gave.
+
+    Args:
+        who: the function that was called, for the message.
+        path: a str or what stands for a path; bytes are none.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: if it is none.
+        ValueError: if it holds the character that no path may hold.
+    """
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
+        raise TypeError(f"{who}: the path is {_shown(path)}, expected a str or a pathlib.Path")
+    if "\0" in os.fspath(path):
+        raise ValueError(f"{who}: the path {os.fspath(path)!r} holds a null character; name a file without it")
+    return Path(path)
+
+
 def _between(least: float | None, most: float | None) -> str:
     """Bounds in words: " from 1 to 9", " of at least 1", nothing."""
     if least is not None and most is not None:
@@ -205,7 +269,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         IsADirectoryError: if the path is a folder.
         OSError: of the same kind as the one that writing met (disk full, no permission), with the path in its words.
     """
-    path = writable_target(Path(path))
+    path = writable_target(path_of("atomic_write", path))
     _sweep(path.parent)
     temporary = path.with_name(f".softattn-{secrets.token_hex(8)}.{path.suffix.lstrip('.') or 'part'}")
     try:
@@ -338,7 +402,7 @@ def safe_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         ValueError: at a link, a device or a pipe, at a path that is absolute or climbs out with `..`, and at a header
             that asks for more memory than any file in an archive of ours needs.
     """
-    source = archive.fileobj
+    source = instance("safe_members", "archive", archive, tarfile.TarFile, words="an open tarfile.TarFile").fileobj
     if source is not None and not isinstance(source, _Bounded):
         archive.fileobj = _Bounded(source)  # pyright: ignore[reportAttributeAccessIssue]  # a file in all that is asked
     for member in archive:
@@ -401,7 +465,7 @@ def save_weights(
     """
     from safetensors.torch import save
 
-    path = writable_target(Path(path))
+    path = writable_target(path_of("save_weights", path))
     if path.suffix != ".safetensors":
         raise ValueError(f"save_weights: weights go to NAME.safetensors, got {path.name!r}")
     name = path.stem
@@ -434,6 +498,10 @@ def _storable(name: str, state_dict: Mapping[str, Tensor], dtype: torch.dtype | 
     """The tensors as they are stored: on the CPU, in `dtype`, each with memory of its own."""
     import torch
 
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(
+            f"save_weights: dtype is {_shown(dtype)}, expected a floating-point type such as torch.bfloat16"
+        )
     if not isinstance(state_dict, Mapping) or not state_dict:
         raise ValueError(f"weights {name!r}: the state dict is empty or none; pass model.state_dict()")
     tensors: dict[str, Tensor] = {}
@@ -461,7 +529,7 @@ def weights(folder: str | os.PathLike[str] | None = None) -> dict[str, dict[str,
     Raises:
         ValueError: if a card is not one.
     """
-    folder = WEIGHTS if folder is None else Path(folder)
+    folder = WEIGHTS if folder is None else path_of("weights", folder)
     return {path.stem: _card(path) for path in sorted(folder.glob("*.json"))}
 
 
@@ -477,6 +545,7 @@ def results(name: str) -> dict[str, Any]:
     Raises:
         ValueError: if there is no such result.
     """
+    instance("results", "name", name, str, words="the name of a benchmark")
     here = Path(__file__).resolve().parent
     folders = [
         here / "results",
@@ -517,11 +586,11 @@ def load(
 
     Raises:
         ValueError: if there are no such weights, or if the file, the card or the class is not what it must be.
-        TypeError: if `cls` is no network.
+        TypeError: if `cls` is no network, or the device none.
     """
     import torch
 
-    path = _weights_path(name_or_path)
+    path, place = _weights_path(name_or_path), _place(device)
     name = path.stem
     with _locked(path.parent, shared=True):
         card = _card(path.with_suffix(".json"))
@@ -535,9 +604,23 @@ def load(
     if card["non_commercial"] and card["licence"] not in _told:
         _told.add(card["licence"])
         print(f"The weights {name!r} are for non-commercial use: {card['licence']}. Terms: softattn/weights/LICENSE.")
-    model = model.to(device or "cpu").eval()
+    model = model.to(place).eval()
     model.card = card  # pyright: ignore[reportArgumentType]  # no tensor: what its weights are
     return model
+
+
+def _place(device: Any) -> torch.device:
+    """A device on which something can be made."""
+    import torch
+
+    where = "cpu" if device is None else instance("load", "device", device, str, torch.device, words="a device")
+    try:
+        place = torch.device(where)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as err:
+        why = (str(err).splitlines() or [""])[0]
+        raise ValueError(f"load: device is {device!r}, which cannot be used here: {why}") from err
+    return place
 
 
 def _weights_path(name_or_path: _Path) -> Path:
@@ -551,7 +634,7 @@ def _weights_path(name_or_path: _Path) -> Path:
     if not isinstance(given, str) or not given.endswith(".safetensors"):
         hint = "" if isinstance(name_or_path, str) and os.sep not in given else "; a path ends in .safetensors"
         raise ValueError(f"there are no weights {given!r}; there are: {', '.join(known) or 'none yet'}{hint}")
-    return Path(given)
+    return path_of("load", given)
 
 
 def _checked(name: str, path: Path, card: Mapping[str, Any]) -> bytes:

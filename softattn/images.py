@@ -237,8 +237,11 @@ class Images:
         return len(self.pixels)
 
     def __getitem__(self, index: slice | Tensor) -> "Images":
-        labels = None if self.labels is None else self.labels[index]
-        return Images(self.pixels[index], labels, self.source)
+        try:
+            labels = None if self.labels is None else self.labels[index]
+            return Images(self.pixels[index], labels, self.source)
+        except (IndexError, TypeError, ValueError) as err:
+            raise ValueError(f"Images: {told(index)} chooses none of {len(self)} images: {err}") from None
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.shape))

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from softattn.hub import real, whole
+from softattn.hub import instance, many, real, whole
 from softattn.pen import PRINTABLE
 from softattn.strokes import Strokes
 
@@ -61,10 +61,8 @@ def hint(char: str, plain: Plain) -> str:
 # -- What can be written --
 def check_texts(texts: Iterable, plain: Plain = str) -> list[str]:
     """Judge several texts, and bring each to one kind of line end."""
-    unfit = isinstance(texts, (bytes, dict, set))
-    if unfit or not isinstance(texts, Iterable):
-        raise TypeError(f"write: text is {type(texts).__name__}, expected a string or a list of strings")
-    texts = list(texts)
+    words = "a string or a list of strings"
+    texts = many("write", "text", texts, words)
     if not texts:
         raise ValueError("write: the list holds no text; give at least one")
     texts = [normal_text(str(t)) if isinstance(t, str) else t for t in texts]
@@ -89,6 +87,7 @@ def wrap(text: str, columns: int) -> list[str]:
         TypeError, ValueError: if columns is no number of at least 1.
     """
     columns, lines = whole("wrap", "columns", columns, 1), []
+    instance("wrap", "text", text, str)
     for paragraph in normal_text(text).split("\n"):
         indent = len(paragraph) - len(paragraph.lstrip(" "))
         line, first = " " * min(indent, columns // 2), True
@@ -113,6 +112,7 @@ def ink_slant(line: Strokes) -> float:
     Returns:
         A tangent: 0 is upright, also where no stroke goes down.
     """
+    instance("ink_slant", "line", line, Strokes)
     steps, paper = line.offsets[1:, :2], line.offsets[:-1, 2] == 0
     # 45 degrees at most
     down = paper & (steps[:, 1] > steps[:, 0].abs())
@@ -130,6 +130,7 @@ def ink_height(line: Strokes) -> float:
     Returns:
         The height in raw units.
     """
+    instance("ink_height", "line", line, Strokes)
     y = line.to_absolute()[:, 1]
     return (y.quantile(0.98) - y.quantile(0.02)).item()
 
@@ -260,19 +261,23 @@ SEEDS = 2**62  # the largest seed
 MOST_BIAS = 100.0  # beyond, exp and softmax have nothing left to sharpen
 
 
-def line_jobs(texts: list, seeds: list, bias: Any, primes) -> list[tuple]:
+def line_jobs(texts, seeds, bias: Any, primes) -> list[tuple]:
     """Judge what lines are asked for: (text, seed, bias, prime) for each."""
-    who, n = "sample_lines", len(texts)
+    who = "sample_lines"
+    texts, seeds = many(who, "texts", texts), many(who, "seeds", seeds)
+    n = len(texts)
     if isinstance(bias, (int, float)) or getattr(bias, "ndim", 1) == 0:
         bias = [bias] * n
-    biases = list(bias)
-    primes = [None] * n if primes is None else list(primes)
+    biases = many(who, "bias", bias, "a number or a list of them")
+    primes = [None] * n if primes is None else many(who, "primes", primes)
     if not len(seeds) == len(biases) == len(primes) == n or n == 0:
         raise ValueError(
             f"{who}: {n} texts, {len(seeds)} seeds, {len(biases)} biases, {len(primes)} primes; give each text its own"
         )
     if not all(isinstance(t, str) and t for t in texts):
         raise ValueError(f"{who}: {texts!r:.60} holds an empty text")
+    for prime in primes:
+        instance(who, "prime", prime, Strokes, type(None))
     seeds = [whole(who, "seed", s, -SEEDS, SEEDS) for s in seeds]
     biases = [b.item() if isinstance(b, Tensor) else b for b in biases]
     biases = [real(who, "bias", b, 0, MOST_BIAS) for b in biases]
@@ -283,6 +288,7 @@ def line_jobs(texts: list, seeds: list, bias: Any, primes) -> list[tuple]:
 @contextmanager
 def evaluated(model: nn.Module) -> Iterator[None]:
     """Put a model into evaluation mode, and back, also after an error."""
+    instance("write", "model", model, nn.Module, words="a network")
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -362,6 +368,7 @@ def writing_pad(text: str = "some other hand") -> Any:
         An anywidget; what was written stands in `.strokes`, None while the
         pad is empty.
     """
+    instance("writing_pad", "text", text, str)
     import anywidget
     import traitlets
 

@@ -224,6 +224,9 @@ class _Paper(_Steps):
             from softattn.pictures import figure
 
             _, ax = figure(height=1.6)
+        linewidth = real("Strokes.plot", "linewidth", linewidth, 0, 1000)
+        if not hasattr(ax, "yaxis_inverted"):
+            raise TypeError(f"Strokes.plot: ax is {ax!r}, no Matplotlib axes")
         _draw(ax, self.polylines(), color, linewidth)
         ax.set_aspect("equal", adjustable="datalim")
         if not ax.yaxis_inverted():  # y points down in the data

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from softattn.fast_writer import NOTHING, WriterWeights, pen_noise, write_rows
 from softattn.handwriting import PenModel, stroke_start_
-from softattn.hub import real, whole
+from softattn.hub import instance, many, real, shaped, whole
 from softattn.lstm import PeepholeLSTM
 from softattn.mixture import StrokeMixture
 from softattn.page import MOST_BIAS, SEEDS, Handwriting, bind_page, check_texts, choose_hand, evaluated, line_jobs, wrap
@@ -64,7 +64,8 @@ def encode_texts(texts: Sequence[str]) -> Tensor:
     Raises:
         ValueError: if there is no text, or an empty one.
     """
-    texts = [texts] if isinstance(texts, str) else list(texts)
+    single = isinstance(texts, str)
+    texts = [texts] if single else many("encode_texts", "texts", texts)
     if not texts or not all(isinstance(t, str) and t for t in texts):
         s = f"encode_texts: {texts!r:.60} holds no text or an empty one"
         raise ValueError(f"{s}; give at least one character each")
@@ -111,13 +112,20 @@ class Draft(NamedTuple):
 def check_text(text: Tensor, state: _State | None, layers: int) -> None:
     """Raise ValueError unless codes are (N, U), and a state of L layers."""
     who = "HandwritingSynthesizer"
-    if text.dim() != 2 or text.is_floating_point():
+    instance(who, "text", text, Tensor)
+    if text.dim() != 2 or text.is_floating_point() or text.is_complex():
         raise ValueError(
             f"{who}: text has shape {tuple(text.shape)} and is {text.dtype}, "
             "expected codes (N, U), as encode_texts makes them"
         )
-    if state is not None and len(state[1]) + 1 != layers:
-        raise ValueError(f"{who}: the state is of {len(state[1]) + 1} layers, expected {layers}")
+    if state is None:
+        return
+    kinds = [*map(type, instance(who, "state", state, tuple))]
+    if kinds != [WindowState, list]:
+        raise TypeError(f"{who}: state is none that a call returned")
+    words = f"the state is of {len(state[1]) + 1} layers, expected {layers}"
+    if len(state[1]) + 1 != layers:
+        raise ValueError(f"{who}: {words}")
 
 
 # -- The network --
@@ -344,7 +352,7 @@ def sample_lines(
         TypeError, ValueError: for other numbers of each; for `fused=True`
             and a model that was changed.
     """
-    jobs = line_jobs(list(texts), list(seeds), bias, primes)
+    jobs = line_jobs(texts, seeds, bias, primes)
     with evaluated(model):
         if as_written(model, fused):
             return write_fast(model, jobs)
@@ -371,6 +379,9 @@ def attended_characters(phi: Tensor, by: str = JUDGED_BY) -> Tensor:
     """
     if by not in ("weights", "shares"):
         raise ValueError(f"attended_characters: by is {by!r}, expected 'weights' or 'shares'")
+    shaped("attended_characters", "phi", phi, "T", "U")
+    if 0 in phi.shape:
+        raise ValueError("attended_characters: phi is empty")
     if by == "shares":
         phi = phi / phi.sum(1, keepdim=True).clamp(min=0.1)
     peak = phi.amax(0)
@@ -455,7 +466,7 @@ def faults(draft: Draft, by: str = JUDGED_BY) -> Faults:
     Returns:
         What is wrong; falsy if the line is accepted.
     """
-    text = draft.strokes.text
+    text = instance("faults", "draft", draft, Draft).strokes.text
     phi = draft.phi[:, : len(text)]
     silent = (~attended_characters(phi, by)).nonzero()[:, 0].tolist()
     in_order = bool((phi.argmax(0).diff() >= 0).all())

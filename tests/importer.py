@@ -1,14 +1,14 @@
 """A program as somebody writes it who imports the package: type-checked by tests/test_types.py, never run."""
 
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import torch
 from torch import nn
 
 import softattn
 from softattn import hub
-from softattn.draw import DRAW
+from softattn.draw import DRAW, DRAWOutput
 from softattn.filterbank import Filterbank
 from softattn.handwriting import HandwritingPredictor
 from softattn.lstm import PeepholeLSTM
@@ -46,7 +46,7 @@ def models(path: Path) -> None:
     softattn.write("mine", model=synthesizer)
     softattn.write("mine", model="synthesis")
     card = {"class": "mine.Mine", "config": {}, "data": "none", "licence": "MIT"}
-    assert_type(hub.save_weights(path, Mine().state_dict(), card)["sha256"], object)
+    assert_type(hub.save_weights(path, Mine().state_dict(), card), dict[str, Any])
 
 
 def layers(x: torch.Tensor) -> None:
@@ -54,6 +54,6 @@ def layers(x: torch.Tensor) -> None:
     seen = WindowLSTM(3, 16, 5, 2)(x, torch.zeros(1, 4, 5))
     density = StrokeMixture(torch.zeros(2, 7)).log_prob(torch.zeros(2, 3))
     patch = Filterbank(28, 28, 5).read(torch.zeros(1, 1, 28, 28), torch.zeros(1, 5))
-    out = DRAW()(torch.zeros(1, 1, 28, 28))
+    out: DRAWOutput = DRAW()(torch.zeros(1, 1, 28, 28))
     assert_type(out.nll_bound, torch.Tensor)
     print(h, last, cell, seen.phi, density, patch)

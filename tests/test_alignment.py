@@ -277,9 +277,9 @@ ONE, TEXT = torch.ones(2, 4).long(), ["3 May 2009"]
         (lambda: AdditiveAttention(0, 3, 2), "AdditiveAttention: query_size is int 0"),
         (
             lambda: DateTranslator()(torch.ones(2, 5).long(), torch.ones(3, 4).long()),
-            r"DateTranslator: source \(2, 5\) and target \(3, 4\), expected \(B, U\) and \(B, T\)",
+            r"DateTranslator: source int64 \(2, 5\), target int64 \(3, 4\), expected \(B, U\) and \(B, T\)",
         ),
-        (lambda: DateTranslator()(torch.ones(2, 0).long(), ONE), r"source \(2, 0\) and target"),
+        (lambda: DateTranslator()(torch.ones(2, 0).long(), ONE), r"source int64 \(2, 0\), target"),
         (
             lambda: DateTranslator()(torch.ones(2, 5), ONE),
             r"source is float32 \(2, 5\), expected two dimensions of whole",

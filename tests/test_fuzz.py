@@ -6,9 +6,14 @@ must raise a ValueError, TypeError or OSError that says what came and what was e
 above all) may be either; an error from inside torch or numpy, a hang or a crash is red all the same.
 """
 
+import atexit
+import io
 import math
+import shutil
 import signal
 import sys
+import tarfile
+import tempfile
 import traceback
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -374,9 +379,197 @@ def _pictures() -> None:
          alt=("a picture", anything()))  # fmt: skip
 
 
+def _writing() -> None:
+    """Calls of the synthesizer and of pages."""
+    from softattn import page, synthesis
+
+    sizes = dict(hidden_size=(4, whole(1)), num_layers=(1, whole(1, 9)), components=(2, whole(1)),
+                 mixtures=(2, whole(2)))  # fmt: skip
+    call("synthesis.HandwritingSynthesizer", synthesis.HandwritingSynthesizer, **sizes,
+         mean=((0.0, 0.0), anything()), std=((1.0, 1.0), anything()), dropout=(0.0, real(0, 0.999)))  # fmt: skip
+    net = synthesis.HandwritingSynthesizer(4, 1, 2, 2, std=(40.0, 40.0))
+    codes, stops = synthesis.encode_texts(["ab", "c"]), torch.zeros(3, 2, dtype=torch.bool)
+    call("synthesis.forward", net, x=(torch.zeros(3, 2, 3), tensor()), text=(codes, tensor()),
+         state=(None, anything()), reset=(stops, tensor()), fused=(None, flag()))  # fmt: skip
+    call("synthesis.nats", net.nats, lines=([_line()], wrong()), floor=(0.3, real(0)))
+    call("synthesis.encode_texts", synthesis.encode_texts, texts=(["ab", "c"], one_of("abc")))
+    call("synthesis.attended_characters", synthesis.attended_characters, phi=(torch.rand(5, 3), tensor()),
+         by=("weights", wrong()))  # fmt: skip
+    draft = synthesis.Draft(_line(), torch.rand(len(_line()), 4), True)
+    call("synthesis.faults", synthesis.faults, draft=(draft, wrong()), by=("weights", wrong()))
+    call("synthesis.sample_lines", _short(synthesis.sample_lines), model=(net, wrong()), texts=(["a"], one_of()),
+         seeds=([1], wrong()), bias=(0.5, anything()), primes=(None, one_of(None)),
+         fused=(None, flag()))  # fmt: skip
+    call("synthesis.write", _short(synthesis.write), text=("a", one_of("abc")), bias=(0.75, real(0, 100)),
+         style=(None, one_of(None)), prime=(None, one_of(None)), seed=(1, whole(-(2**62), 2**62, none=True)),
+         model=(net, without(wrong(), "None", "''")), columns=(48, whole(8, 1000)),
+         progress=(False, flag()))  # fmt: skip
+
+    call("page.wrap", page.wrap, text=("one two", one_of("", "abc")), columns=(9, whole(1)))
+    call("page.ink_height", page.ink_height, line=(_line(), wrong()))
+    call("page.ink_slant", page.ink_slant, line=(_line(), wrong()))
+    call("page.Handwriting", page.Handwriting, offsets=(_line().offsets, tensor()), text=("abc", one_of("", "abc")))
+    trace = [[0.0, 0, 0, 0], [9.0, 3, 0.1, 0], [19.0, 3, 0.2, 1]]
+    call("page.from_pad", page.from_pad, trace=(trace, wrong()), text=("ab", one_of("abc")))
+    call("page.writing_pad", page.writing_pad, text=("ab", one_of("", "abc")))
+
+
+def _line() -> Any:
+    from softattn.pen import EmbeddedWriter
+
+    return EmbeddedWriter(1).write("abc")
+
+
+def _short(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Write lines of few points, all accepted: only the arguments are judged here."""
+
+    def shortened(**arguments):
+        from softattn import synthesis
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(synthesis, "point_limit", lambda text: 9)
+            patch.setattr(synthesis, "faults", lambda *_: synthesis.Faults())
+            return function(**arguments)
+
+    return shortened
+
+
+def _files() -> None:
+    """Calls that read and write files; each has a folder of its own."""
+    from softattn import hub, iam, images, pen, pictures
+
+    here = Path(tempfile.mkdtemp(prefix="softattn-fuzz-"))
+    atexit.register(shutil.rmtree, here, ignore_errors=True)
+    card = {"class": "softattn.lstm.LSTMCell", "config": {"input_size": 1, "hidden_size": 1}, "data": "", "licence": ""}
+    from softattn.lstm import LSTMCell
+
+    path, cell = here / "own.safetensors", LSTMCell(1, 1)
+    hub.save_weights(path, cell.state_dict(), card)
+    call("hub.save_weights", hub.save_weights, path=(path, wrong()), state_dict=(cell.state_dict(), wrong()),
+         card=(card, wrong()), dtype=(None, one_of(None)))  # fmt: skip
+    call("hub.load", hub.load, name_or_path=(path, wrong()), device=(None, one_of(None)), cls=(None, one_of(None)))
+    call("hub.weights", hub.weights, folder=(here, anything()))
+    (here / "results").mkdir()
+    (here / "results" / "lstm.json").write_text("{}")
+    call("hub.results", _beside(here, hub.results), name=("lstm", wrong()))
+    call("hub.atomic_write", _written, path=(here / "a.txt", without(one_of("abc"), "'abc'")))
+    call("hub.safe_members", lambda archive: list(hub.safe_members(archive)), archive=(_archive, wrong()))
+
+    line, elsewhere = _line(), dict(root=(here, anything()))
+    call("strokes.save", line.save, path=(here / "a.svg", wrong()), width=(64, whole(1, none=True)),
+         color=("black", anything()), pen=(8.0, real(0, above=True)))  # fmt: skip
+    call("strokes.save a picture", line.save, path=here / "a.png", width=(64, whole(1, 9999, none=True)),
+         color=("black", wrong()), pen=(8.0, real(0, 1000, above=True)))  # fmt: skip
+    call("strokes.plot", line.plot, ax=(None, one_of(None)), linewidth=(1.2, anything()))
+    call("pen.Hand", pen.Hand, font=("cursive", wrong()), slant=(0.1, anything()), pace=(0.7, anything()))
+    via, first = np.array([[0.0, 0], [9, 9]]), np.array([True, False])
+    call("pen.pen_path", pen.pen_path, via=(via, wrong()), first=(first, anything()),
+         time=(np.array([0.0, 9]), anything()), overlap=(2.0, real(0, 10_000)))  # fmt: skip
+    bad = one_of()
+    call("iam.load_strokes elsewhere", _absent(iam.load_strokes), source=("iam", wrong()), split=("train", bad),
+         **elsewhere, clean=(False, flag()))  # fmt: skip
+    call("iam.load_iam", _absent(iam.load_iam), split=("train", bad), **elsewhere, cache=(here, anything()))
+    call("images.load_mnist", _absent(images.load_mnist), split=("train", bad), **elsewhere, download=False)
+    call("images.load_binarised", _absent(images.load_binarised), split=("train", bad), **elsewhere)
+    call("images.load_svhn", _absent(images.load_svhn), split=("train", bad), **elsewhere)
+    call("pictures.show", pictures.show, name=("vae", bad), alt=("a picture", one_of("", "abc")))
+    call("pictures.show_figure", pictures.show_figure, fig=(lambda: pictures.figure()[0], bad),
+         alt=("a picture", one_of("abc")))  # fmt: skip
+
+
+def _beside(folder: Path, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of softattn.hub, as if the package stood in this folder."""
+
+    def moved(**arguments):
+        from softattn import hub
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(hub, "__file__", str(folder / "hub.py"))
+            return function(**arguments)
+
+    return moved
+
+
+def _written(path) -> None:
+    from softattn.hub import atomic_write
+
+    with atomic_write(path) as beside:
+        beside.write_text("a")
+
+
+def _archive() -> tarfile.TarFile:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a"))
+    file.seek(0)
+    return tarfile.open(fileobj=file)
+
+
+def _absent(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What reads files that are not here: the right answer is to say so."""
+
+    def asked(**arguments):
+        try:
+            function(**arguments)
+        except FileNotFoundError as err:
+            if (
+                "is not there" not in str(err)
+                and "lacks" not in str(err)
+                and "holds neither" not in str(err)
+                and "http" not in str(err)
+            ):
+                raise
+
+    return asked
+
+
+def _teaching() -> None:
+    """The rest of attention, alignment and images."""
+    import datetime
+
+    from softattn import alignment, attention, images
+
+    lines = dict(examples=(2, whole(1)), cells=(3, whole(1)), noise=(0.2, real(0)))
+    call("attention.clutter_line", attention.clutter_line, **lines, generator=(seeded, wrong()))
+    reader, cells, digit = attention.CellReader(), torch.rand(2, 4, 18), torch.tensor([1, 2])
+    read = dict(reader=(reader, wrong()), cells=(cells, tensor()), digit=(digit, tensor()))
+    call("attention.enumerated_loss", attention.enumerated_loss, **read)
+    call("attention.reinforce_loss", attention.reinforce_loss, **read, generator=(seeded, wrong()),
+         draws=(2, whole(1)), baseline=(0.0, real()))  # fmt: skip
+    call("attention.straight_through_loss", attention.straight_through_loss, **read, generator=(seeded, wrong()),
+         draws=(2, whole(1)))  # fmt: skip
+    call("attention.learn_to_look", attention.learn_to_look, estimator=("soft", wrong()), generator=(seeded, wrong()),
+         steps=(1, without(whole(0), "3")), policy_rate=(0.003, real(0)), every=(1, whole(1)),
+         watch=(None, one_of(None)))  # fmt: skip
+
+    today = torch.tensor([datetime.date(2017, 5, 4).toordinal()])
+    call("alignment.calendar_days", alignment.calendar_days, held_out=(True, flag()))
+    call("alignment.date_pairs", alignment.date_pairs, days=(today, tensor()), count=(2, whole(1)),
+         length=(1, whole(1)), generator=(seeded, wrong()))  # fmt: skip
+    pairs = alignment.date_pairs(today, 2, 1, seeded())
+    call("alignment.date_batch", alignment.date_batch, pairs=(pairs, wrong()), size=(2, whole(1)),
+         generator=(seeded, wrong()))  # fmt: skip
+    model = alignment.DateTranslator(True, 3, 4, 5, 4)
+    call("alignment.DateTranslator.forward", model, source=(pairs.source, tensor()), target=(pairs.target, tensor()))
+    call("alignment.date_loss", alignment.date_loss, model=(model, wrong()),
+         batch=(lambda: alignment.date_batch(pairs, 2, seeded()), wrong()))  # fmt: skip
+    call("alignment.exact_share", alignment.exact_share, model=(model, wrong()), pairs=(pairs, wrong()))
+
+    stroke = np.array([[0.0, 0], [9, 9]])
+    call("images.rasterise", images.rasterise, polylines=([stroke], wrong()), thickness=(2.5, real(0, 20, above=True)),
+         size=(28, whole(4, 4096)), box=(20.0, real(2.5, 28, none=True, above=True)))  # fmt: skip
+    some = images.Images(torch.zeros(3, 1, 4, 4, dtype=torch.uint8))
+    call("images.floats", some.floats, index=(slice(2), anything()))
+    call("images.batch", some.batch, n=(2, whole(1)), generator=(seeded, wrong()))
+    call("images.Images[...]", some.__getitem__, index=(slice(2), anything()))
+
+
 _table()
 _pens()
 _pictures()
+_writing()
+_files()
+_teaching()
 CASES = [(name, argument) for name, each in CALLS.items() for argument in each.kinds]
 
 
