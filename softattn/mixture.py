@@ -76,8 +76,8 @@ def fitted(raw: Tensor, points, words, size=0, most=False) -> Tensor:
     """
     if isinstance(points, Real) and not size:
         points = torch.tensor(float(points))
-    if not isinstance(points, Tensor):
-        got = type(points).__name__
+    if not isinstance(points, Tensor) or points.is_complex():
+        got = getattr(points, "dtype", type(points).__name__)
         wanted = "a tensor" if size else "a tensor or a number"
         raise TypeError(f"StrokeMixture: {words} must be {wanted}, got {got}")
     lead = points.shape[:-1] if size else points.shape

@@ -640,3 +640,9 @@ def test_demo_computes_the_same_numbers():
         assert moved["pi"][0] == pytest.approx(0.36**1.1 / (0.36**1.1 + 0.64**1.1))  # eq. 62
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         browser.close()
+
+
+def test_complex_points_are_refused():
+    """Their imaginary part would be dropped without a word."""
+    with pytest.raises(TypeError, match="must be a tensor, got torch.complex64"):
+        StrokeMixture(torch.zeros(7)).log_prob(torch.zeros(3, dtype=torch.complex64))
