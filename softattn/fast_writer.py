@@ -41,6 +41,7 @@ class WriterWeights(NamedTuple):
 
 # -- A row does not know its neighbours --
 HALF_LOSS = 2**-25  # what half precision may lose of a weight
+WIDTHS = 4, 8, 12, 16, 24, 36, 48, 64  # rows of a batch that are tried
 
 
 class Product:
@@ -64,6 +65,7 @@ class Product:
                     self.packed = None  # another processor, another PyTorch
 
         w = self.weight
+        self.room = w.new_zeros(WIDTHS[-1], w.shape[1])
         self.kind = w.shape, w.dtype, w.device, self.packed is None
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -74,7 +76,6 @@ class Product:
 
 
 # -- A row does not know its neighbours --
-WIDTHS = 4, 8, 12, 24, 36, 48, 60  # rows of a batch that are tried
 _STEADY: dict[tuple, list[int]] = {}  # what was found out, by kind
 
 
@@ -123,6 +124,10 @@ class Rows:
     kappa: Tensor
     codes: Tensor
 
+    def __post_init__(self) -> None:
+        places = torch.arange(self.codes.shape[1], device=self.row.device)
+        self.u = (places + 1).to(self.row)
+
     def take(self, rows: Tensor) -> "Rows":
         """These rows alone, in this order."""
         parts = self.row, self.cells, self.kappa, self.codes
@@ -165,15 +170,25 @@ class StepNetwork:
 
     def narrow(self, places: int) -> list[int]:
         """Widths at which no operation is divided among threads."""
+        if torch.get_num_threads() == 1:
+            return self.widths
         most = GRAIN // max(2 * self.H, self.K * places)
         return [n for n in self.widths if n <= most] or self.widths[:1]
+
+    def multiply(self, product: Product, x: Tensor) -> Tensor:
+        """The product of B rows among ghosts: whoever stood there before."""
+        B = len(x)
+        width = next((n for n in self.widths if n >= B), B)
+        room = product.room[:width]
+        room[:B] = x
+        return product(room)[:B]
 
     def cell(self, n: int, rows: Rows) -> None:
         """Layer n reads its stretch of the row, and puts its new h there."""
         product, peephole = self.layers[n]
         end = self.h[n].stop if n else self.seen.stop
         read = rows.row[:, slice(0 if n < 2 else self.H, end)]
-        z = product(read).view(-1, 4, self.H)
+        z = self.multiply(product, read).view(-1, 4, self.H)
         c = rows.cells[:, n * self.H : (n + 1) * self.H]
         z[:, :2].addcmul_(c[:, None], peephole[:2]).sigmoid_()
         i, f, g, o = z.unbind(1)
@@ -183,11 +198,11 @@ class StepNetwork:
 
     def look(self, rows: Rows) -> Tensor:
         """Move the window as h1 asks, and see; phi (B, U)."""
-        raw = self.window(rows.row[:, self.h[0]]).clamp_(max=LIMIT)
-        alpha, beta, pace = raw.unflatten(1, (3, self.K)).unbind(1)
+        raw = self.multiply(self.window, rows.row[:, self.h[0]])
+        raw = raw.clamp_(max=LIMIT).view(-1, 3, self.K)
+        alpha, beta, pace = raw.unbind(1)
         rows.kappa += pace.exp_()
-        u = torch.arange(1, rows.codes.shape[1] + 1, device=raw.device)
-        far = (rows.kappa[..., None] - u.to(raw)).square_()  # (B, K, U)
+        far = (rows.kappa[..., None] - rows.u).square_()  # (B, K, U)
         bells = beta.exp_()[..., None] * far
         bells = bells.neg_().add_(alpha[..., None]).clamp_(min=-FAR).exp_()
         phi = bells.sum(1)
@@ -203,7 +218,7 @@ class StepNetwork:
         phi = self.look(rows)
         for n in range(1, len(self.layers)):
             self.cell(n, rows)
-        return self.output(rows.row), phi
+        return self.multiply(self.output, rows.row), phi
 
 
 # -- One step --
@@ -225,7 +240,7 @@ def draw_points(raw: Tensor, bias: Tensor, noise: Tensor) -> Tensor:
     raw[:, 3 * M + 1 :].clamp_(-limit, limit)
     raw[:, 3 * M + 1 : 5 * M + 1].sub_(bias).exp_()  # eq. 61
     raw[:, 5 * M + 1 :].tanh_()
-    five = raw[:, M + 1 :].unflatten(1, (5, M))
+    five = raw[:, M + 1 :].view(-1, 5, M)
     five = five.gather(2, chosen[:, None, None].expand(-1, 5, 1))[..., 0]
     mu, sigma, rho = five[:, :2], five[:, 2:4], five[:, 4]
     one, other = noise[:, 2], noise[:, 3]
@@ -341,12 +356,6 @@ class Pages:
 
 
 # -- A batch --
-def fill(live: Tensor, widths: Sequence[int]) -> Tensor:
-    """Add ghosts, copies of the first, up to a width that products allow."""
-    width = next(n for n in widths if n >= len(live))
-    return torch.cat([live, live[:1].expand(width - len(live))])
-
-
 def write_block(network: StepNetwork, rows: Rows, x: Tensor, noise: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Draw a few points in every row.
 
@@ -375,32 +384,46 @@ def write_bundle(
     noise: Tensor,
     bias: Tensor,
     limits: Tensor,
-    widths: Sequence[int],
 ) -> Pages:
     """Write lines side by side; arguments as in `write_rows`."""
     B, steps = noise.shape[:2]
     lengths = (codes < network.A).sum(1)
-    live = torch.arange(B, device=codes.device)
-    lines = fill(live, widths)
-    rows = network.start(codes[lines])
-    x = read_primes(network, rows, [primes[i] for i in lines.tolist()])
+    live, rows = torch.arange(B, device=codes.device), network.start(codes)
+    x = read_primes(network, rows, primes)
     points = x.new_zeros(B, steps + 1, 3)
-    points[:, 0], phis = x[:B], x.new_zeros(B, steps, codes.shape[1])
+    points[:, 0], phis = x, x.new_zeros(B, steps, codes.shape[1])
     off = torch.zeros_like(limits, dtype=torch.bool)
     pages = Pages(points, phis, limits.clone(), off, off.clone())
     for start in range(0, steps, BLOCK):
         block = slice(start, start + BLOCK)
-        numbers = noise[lines, block]
-        pen, phi = write_block(network, rows, x, numbers, bias[lines])
-        points[live, start + 1 : start + BLOCK + 1] = pen[: len(live)]
-        phis[live, block], x = phi[: len(live)], pen[:, -1]
+        numbers = noise[live, block]
+        pen, phi = write_block(network, rows, x, numbers, bias[live])
+        points[live, start + 1 : start + BLOCK + 1] = pen
+        phis[live, block], x = phi, pen[:, -1]
         stop = pages.note(start, live, lengths)
         if stop.all():
             break
         if stop.any():
-            live, stay = live[~stop], fill((~stop).nonzero()[:, 0], widths)
-            rows, x, lines = rows.take(stay), x[stay], lines[stay]
+            live, rows, x = live[~stop], rows.take(~stop), x[~stop]
     return pages
+
+
+# -- A batch --
+_LAST: list[tuple] = []  # kind, weights, network; one at most
+
+
+def packed_network(weights: WriterWeights) -> StepNetwork:
+    """The network for these weights, packed anew only if they changed."""
+    layers = [part for layer in weights.layers for part in layer]
+    parts = [*layers, *weights.window, *weights.output]
+    kinds = [(p.shape, p.dtype, p.device) for p in parts]
+    kind = torch.get_num_threads(), weights.vocab_size, kinds
+    for known, kept, network in _LAST:
+        if known == kind and all(map(torch.equal, kept, parts)):
+            return network
+    network = StepNetwork(weights)
+    _LAST[:] = [(kind, [part.clone() for part in parts], network)]
+    return network
 
 
 # -- A batch --
@@ -436,14 +459,14 @@ def write_rows(
         For each line the points (n + 1, 3), the first where the pen stood,
         phi (n + 1, characters + 1), and whether a rule ended it.
     """
-    network, lines, ends = StepNetwork(weights), [], (codes >= 0).sum(1) + 1
+    ends, lines = (codes >= 0).sum(1) + 1, []
+    network = packed_network(weights)
     codes = pad_places(codes, network.A)
     noise = F.pad(noise, (0, 0, 0, BLOCK - noise.shape[1] % BLOCK))
-    widths = network.narrow(codes.shape[1])
-    for at in range(0, len(codes), widths[-1]):
-        part = slice(at, at + widths[-1])
+    most = network.narrow(codes.shape[1])[-1]
+    for part in (slice(n, n + most) for n in range(0, len(codes), most)):
         each = codes[part], primes[part], noise[part], bias[part, None]
-        pages = write_bundle(network, *each, limits[part], widths)
+        pages = write_bundle(network, *each, limits[part])
         lines += pages.lines(ends[part])
     return lines
 

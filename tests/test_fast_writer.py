@@ -63,14 +63,26 @@ def test_a_product_is_a_linear_layer_and_its_widths_agree(loses):
 @pytest.mark.parametrize("widths", [[1], [4], [4, 12]])
 def test_where_fewer_widths_agree_fewer_lines_stand_side_by_side(monkeypatch, widths):
     model, texts = network(dtype=torch.float64), ["ink", "a pencil", "paper", "x", "oak", "pens"]
-    wanted, seen, write = sample_lines(model, texts, range(6)), [], fast_writer.write_block
+    wanted, seen, times = sample_lines(model, texts, range(6)), [], Product.__call__
+    monkeypatch.setattr(fast_writer, "_LAST", [])  # nothing is packed yet
     monkeypatch.setattr(fast_writer, "steady_widths", lambda products: widths)
-    monkeypatch.setattr(
-        fast_writer, "write_block", lambda n, rows, *a: (seen.append(len(rows.row)), write(n, rows, *a))[1]
-    )
+    monkeypatch.setattr(Product, "__call__", lambda self, x: (seen.append(len(x)), times(self, x))[1])
     for one, other in zip(wanted, sample_lines(model, texts, range(6)), strict=True):
         torch.testing.assert_close(one.strokes.offsets, other.strokes.offsets, rtol=1e-5, atol=1e-3)
-    assert set(seen) <= set(widths)
+    assert seen and set(seen) <= set(widths)
+
+
+def test_a_packed_network_is_packed_anew_when_a_weight_changes(monkeypatch):
+    model, text = network(hidden=20), ["ink"]
+    first = sample_lines(model, text, [1])[0]
+    packed = fast_writer._LAST[0]
+    assert sample_lines(model, text, [1])[0].strokes == first.strokes and fast_writer._LAST[0] is packed
+    with torch.no_grad():
+        model.output.bias.data[1:] += 0.5  # not even autograd's counter sees it
+    changed = sample_lines(model, text, [1])[0]
+    assert fast_writer._LAST[0] is not packed
+    monkeypatch.setattr(fast_writer, "_LAST", [])
+    assert sample_lines(model, text, [1])[0].strokes == changed.strokes != first.strokes
 
 
 def test_no_room_is_read_that_was_not_filled(monkeypatch):
