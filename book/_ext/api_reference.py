@@ -25,7 +25,9 @@ def entry(module: str, name: str) -> list[str]:
     found = getattr(importlib.import_module(f"softattn.{module}"), name)
     full = f"softattn.{module}.{name}"
     if inspect.isclass(found):
-        return [f".. autoclass:: {full}", "   :members:", ""]
+        fields = getattr(found, "_fields", ())  # of a NamedTuple: its Args say what they are
+        left_out = [f"   :exclude-members: {', '.join(fields)}"] if fields else []
+        return [f".. autoclass:: {full}", "   :members:", *left_out, ""]
     if callable(found):
         return [f".. autofunction:: {full}", ""]
     kind = type(found).__name__
@@ -56,6 +58,14 @@ def _on_source_read(app, docname, source):
         source[0] += "\n" + "\n".join(section(module, module in pages) for module in modules(root))
 
 
+def _returns_are_sentences(app, what, name, found, options, lines):
+    """Keep napoleon from taking the words before a colon under "Returns:" for a type: types stand in the signature."""
+    for k, line in enumerate(lines[:-1]):
+        if line.strip() == "Returns:" and (words := lines[k + 1].lstrip()):
+            lines[k + 1] = lines[k + 1].removesuffix(words) + ": " + words
+
+
 def setup(app):
     app.connect("source-read", _on_source_read)
+    app.connect("autodoc-process-docstring", _returns_are_sentences, priority=400)  # before napoleon
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
