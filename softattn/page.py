@@ -77,8 +77,7 @@ def wrap(text: str, columns: int) -> list[str]:
 
     Args:
         text: the text.
-        columns: characters on a line at most; longer words are cut. A deep
-            indent is cut to half of them.
+        columns: characters on a line; longer words and deep indents are cut.
 
     Returns:
         The lines with their indents; "" for a blank line.
@@ -365,8 +364,7 @@ def writing_pad(text: str = "some other hand") -> Any:
         text: what is to be written.
 
     Returns:
-        An anywidget; what was written stands in `.strokes`, None while the
-        pad is empty.
+        An anywidget; `.strokes` is what was written, None while empty.
     """
     instance("writing_pad", "text", text, str)
     import anywidget
