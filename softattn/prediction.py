@@ -290,7 +290,7 @@ def sample(
     u = torch.rand(shape, dtype=kind, device=where, generator=generator)
     codes = torch.searchsorted(stairs, u * stairs[..., -1:], right=True)
     codes = codes.clamp(max=logits.shape[-1] - 1)[..., 0].to(logits.device)
-    return codes if temperature > 0 else logits.argmax(dim=-1)
+    return codes if temperature > 0 else logits.argmax(-1)
 
 
 # -- A low loss is not good writing --
@@ -316,9 +316,8 @@ def generate(
     """
     length = whole("generate", "length", length, 1, 10**9)
     codes = encode(prompt, alphabet) if prompt != "" else torch.tensor([])
-    first = torch.cat([torch.tensor([NULL]), codes.long()])
-    seen = first[:, None].to(model.output.weight.device)
-    written, state = [], None
+    where, written, state = model.output.weight.device, [], None
+    seen = torch.cat([torch.tensor([NULL]), codes.long()])[:, None].to(where)
     with torch.no_grad(), in_mode(model, False):
         for _ in range(length):
             logits, state = model(_rows(model, seen), state)
