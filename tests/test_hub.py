@@ -427,19 +427,11 @@ def test_a_card_without_a_field(saved, field):
         ("class", "softattn.hub.Path", "softattn.hub does not export 'Path'"),
         ("class", "softattn.prediction Y", "the card's class must be module.Class"),
         ("class", "softattn.prediction.x.Y", "the card's class must be softattn.MODULE.Class"),
-<<<<<<< HEAD
         ("class", "softattn.strokes.Strokes.learn", "the card's class must be softattn.MODULE.Class"),
         ("class", "softattn.strokes.Strokes", "is not a network"),
         ("class", "softattn.nowhere.Network", "softattn has no module 'nowhere'"),
         ("class", "softattn.prediction.PeepholeLSTM", "softattn.prediction does not export 'PeepholeLSTM'"),
         ("class", "softattn.prediction.NULL", "is not a network"),
-=======
-        ("class", "softattn.prediction.ContextCounts.learn", "the card's class must be softattn.MODULE.Class"),
-        ("class", "softattn.text.ContextCounts", "is not a network"),
-        ("class", "softattn.nowhere.Network", "softattn has no module 'nowhere'"),
-        ("class", "softattn.prediction.PeepholeLSTM", "softattn.prediction does not export 'PeepholeLSTM'"),
-        ("class", "softattn.text.ALPHABET", "is not a network"),
->>>>>>> 7b4704c (No chapter needs an excuse; tests know where the counts of contexts live)
         ("config", {"width": 3}, "refuses the config of the card: .*width"),
         ("config", {**CONFIG, "hidden_size": 10**6}, "the card's config says 1000000; no size is above 65,536"),
         ("config", {**CONFIG, "hidden_size": [10**400]}, "no size is above"),
