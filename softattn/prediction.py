@@ -271,9 +271,7 @@ def sample(
         temperature: divides the logits; 0 takes the likeliest.
         generator: source of the draws; its device draws.
 
-    Returns:
-        Codes, shape (...), int64, where the logits are.
-
+    Returns: codes, shape (...), int64, where the logits are.
     Raises: ValueError where a row is NaN or infinite.
     Source: Graves (2013), section 2; slide 9.
     """
@@ -311,8 +309,7 @@ def generate(
         temperature, generator: see `sample`.
         alphabet: the characters; the place of each is its code.
 
-    Returns:
-        What was written, `length` characters, without the prompt.
+    Returns: what was written, `length` characters, without the prompt.
     """
     length = whole("generate", "length", length, 1, 10**9)
     codes = encode(prompt, alphabet) if prompt != "" else torch.tensor([])
