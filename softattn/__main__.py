@@ -146,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
         """Write a text by hand."""
         try:
             _write(text, out, prime, width, model, bias=bias, style=style, seed=seed, columns=columns)
-        except (ValueError, RuntimeError, OSError) as err:
+        except (ValueError, TypeError, RuntimeError, OSError) as err:  # TypeError: weights of another kind of model
             raise fail(err) from err
 
     @app.command("styles")

@@ -237,3 +237,10 @@ def test_sigterm_leaves_no_temporary_file(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.svg")], capture_output=True, text=True)
     assert done.returncode == 143, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_another_kind_are_an_error_of_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(softattn, "load", lambda name: torch.nn.Linear(1, 1))
+    status, out, err = run(capsys, "write", "Ink", "--model", "handwriting")
+    assert status == 1 and out == ""
+    assert err.splitlines() == ["softattn: write: model is a Linear, expected a HandwritingSynthesizer"]
