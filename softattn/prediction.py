@@ -284,8 +284,7 @@ def sample(
     where = logits.device if generator is None else generator.device
     shares = torch.softmax((logits - highest) / (temperature or 1.0), -1)
     stairs = shares.to(where).cumsum(dim=-1)  # from 0 to 1
-    shape, kind = stairs.shape[:-1] + (1,), stairs.dtype
-    u = torch.rand(shape, dtype=kind, device=where, generator=generator)
+    u = torch.empty_like(stairs[..., :1]).uniform_(generator=generator)
     codes = torch.searchsorted(stairs, u * stairs[..., -1:], right=True)
     codes = codes.clamp(max=logits.shape[-1] - 1)[..., 0].to(logits.device)
     return codes if temperature > 0 else logits.argmax(-1)
