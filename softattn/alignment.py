@@ -18,16 +18,7 @@ from torch.nn import functional as F
 from softattn.hub import instance
 from softattn.images import from_chance, told, whole
 
-__all__ = [
-    "AdditiveAttention",
-    "DatePairs",
-    "DateTranslator",
-    "calendar_days",
-    "date_batch",
-    "date_loss",
-    "date_pairs",
-    "exact_share",
-]
+__all__ = ["AdditiveAttention", "DateTranslator"]
 
 
 # -- Dates, whose alignment is known --

@@ -19,7 +19,6 @@ from softattn.images import from_chance, told, whole
 __all__ = [
     "CellReader",
     "ESTIMATORS",
-    "clutter_line",
     "enumerated_loss",
     "learn_to_look",
     "reinforce_loss",

@@ -27,17 +27,7 @@ from softattn.hub import atomic_write
 from softattn.iam import _cache_folder
 from softattn.pen import EmbeddedWriter
 
-__all__ = [
-    "Images",
-    "binarise",
-    "embedded_digits",
-    "load_binarised",
-    "load_digits",
-    "load_mnist",
-    "load_svhn",
-    "rasterise",
-    "read_idx",
-]
+__all__ = ["Images", "binarise", "embedded_digits", "load_binarised", "load_digits", "load_mnist", "load_svhn"]
 
 
 # -- Refusals that help --

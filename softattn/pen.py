@@ -17,7 +17,7 @@ import torch
 from softattn.hub import real, whole
 from softattn.strokes import Strokes
 
-__all__ = ["EmbeddedWriter", "Hand", "PRINTABLE", "embedded_text", "pen_path"]
+__all__ = ["EmbeddedWriter", "Hand", "PRINTABLE"]
 
 
 # -- How a hand moves --

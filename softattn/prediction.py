@@ -16,17 +16,7 @@ from softattn.lstm import PeepholeLSTM
 from softattn.text import ALPHABET, decode, encode
 from softattn.training import in_mode
 
-__all__ = [
-    "NULL",
-    "PredictionNetwork",
-    "State",
-    "generate",
-    "one_hot",
-    "sample",
-    "sequence_nll",
-    "shift",
-    "text_surprise",
-]
+__all__ = ["NULL", "PredictionNetwork", "generate", "one_hot", "sample", "sequence_nll", "shift"]
 
 
 # -- A sequence is as likely as its steps --

@@ -8,7 +8,7 @@ The chapter book/weight_noise.md builds this module and explains each line.
 
 from torch import Tensor
 
-__all__ = ["open_spread"]
+__all__ = []
 
 
 # -- How firmly data hold a weight --
