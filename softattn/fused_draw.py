@@ -722,8 +722,8 @@ def fused_draw(
         sizes, bound: filters along a side of both grids; of the logarithms.
         keep: whether the canvas of each step is returned.
 
-    Raises:
-        TypeError, ValueError: if a tensor is none, or of another shape.
+    Returns: the last canvas, mu and log sigma, aims, canvases.
+    Raises: TypeError, ValueError: if a tensor is none, or of another shape.
 
     Source: Gregor et al. (2015), eq. 1 to 8.
     """

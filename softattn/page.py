@@ -165,7 +165,7 @@ class Handwriting(Strokes):
         return whole
 
     def to_json(self, **notes: Any) -> str:
-        """As that of Strokes, with the seed and the redraws."""
+        """As that of Strokes, with seed, redraws and other `notes`."""
         return super().to_json(seed=self.seed, redraws=self.redraws, **notes)
 
 

@@ -38,10 +38,8 @@ __all__ = [
     "VOCAB_SIZE",
     "WritingError",
     "attended_characters",
-    "check_text",
     "encode_texts",
     "faults",
-    "give_up",
     "sample_lines",
     "write",
 ]
@@ -109,7 +107,7 @@ class Draft(NamedTuple):
     ended: bool
 
 
-def check_text(text: Tensor, state: _State | None, layers: int) -> None:
+def _check_text(text: Tensor, state: _State | None, layers: int) -> None:
     """Raise ValueError unless codes are (N, U), and a state of L layers."""
     who = "HandwritingSynthesizer"
     instance(who, "text", text, Tensor)
@@ -190,8 +188,10 @@ class HandwritingSynthesizer(PenModel):
             reset: where True, a new line begins; bool, (T, B).
             rows: which text each row writes, int64, (T, B); None: its own.
             fused: handed to the layers; None decides for each.
+
+        Returns: what is expected after each point, and the state.
         """
-        check_text(text, state, len(self.layers) + 1)
+        _check_text(text, state, len(self.layers) + 1)
         below, above = state or (None, [None] * len(self.layers))
         codes = torch.arange(VOCAB_SIZE, device=text.device)
         chars = text[..., None] == codes  # (N, U, A)
@@ -209,7 +209,8 @@ class HandwritingSynthesizer(PenModel):
         return SynthesizerOutput(raw, look.phi, look.kappa, state)
 
     def outputs(self, x: Tensor, lines: Sequence) -> Tensor:
-        """Raw outputs (T, B, 6M + 1) at points (T, B, 3) of these lines."""
+        """Raw outputs (T, B, 6M + 1) at points x (T, B, 3) of these lines.
+        Raises: ValueError where a line has no text."""
         for i, line in enumerate(lines):
             if not line.text:
                 raise ValueError(f"HandwritingSynthesizer: line {i} has no text to look at")
@@ -348,9 +349,9 @@ def sample_lines(
         primes: lines, with their texts, to go on from; one for each text.
         fused: True writes side by side, False plainly; None decides.
 
-    Raises:
-        TypeError, ValueError: for other numbers of each; for `fused=True`
-            and a model that was changed.
+    Returns: one draft for each text.
+    Raises: TypeError, ValueError: for other numbers of each; for `fused=True`
+        and a model that was changed.
     """
     jobs = line_jobs(texts, seeds, bias, primes)
     with evaluated(model):
@@ -442,7 +443,7 @@ class WritingError(RuntimeError):
         return type(self), (str(self), self.best)
 
 
-def give_up(tries: int, wrong: Faults, draft: Draft) -> WritingError:
+def _give_up(tries: int, wrong: Faults, draft: Draft) -> WritingError:
     """The error that says what the best attempt lacked."""
     return WritingError(
         f"write: {tries} attempts at {draft.strokes.text!r} failed, in the "
@@ -454,7 +455,7 @@ def give_up(tries: int, wrong: Faults, draft: Draft) -> WritingError:
 
 # -- And is it complete? --
 def faults(draft: Draft, by: str = JUDGED_BY) -> Faults:
-    """Judge a line by its window: did it end, and was each letter attended?
+    """Judge a line by its window: its end, and whether letters were attended.
 
     The window is asked, not the ink: a letter that was attended may still be
     drawn wrong.
@@ -528,7 +529,7 @@ def accepted_lines(model, jobs, bias, tell) -> tuple[list[Draft], list[int]]:
                 best[i] = wrong, draft
             again[i] += 1
             if again[i] == TRIES:
-                raise give_up(TRIES, *best[i])
+                raise _give_up(TRIES, *best[i])
             waiting.append(i)
     return drafts, again
 
@@ -604,16 +605,16 @@ def write(
 
 # -- The call to remember --
 def write(
-    text,
-    bias=0.75,
-    style=None,
-    prime=None,
-    seed=None,
+    text: str | Iterable[str],
+    bias: float = 0.75,
+    style: str | None = None,
+    prime: Strokes | None = None,
+    seed: int | None = None,
     *,
-    model=None,
-    columns=48,
-    progress=False,
-):
+    model: Model = None,
+    columns: int = 48,
+    progress: bool = False,
+) -> Handwriting | list[Handwriting]:
     """Write a text by hand.
 
     Lines whose window shows a fault are drawn again, ten times at most.
