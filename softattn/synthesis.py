@@ -188,7 +188,6 @@ class HandwritingSynthesizer(PenModel):
             reset: where True, a new line begins; bool, (T, B).
             rows: which text each row writes, int64, (T, B); None: its own.
             fused: handed to the layers; None decides for each.
-
         Returns: what is expected after each point, and the state.
         """
         _check_text(text, state, len(self.layers) + 1)

@@ -898,7 +898,7 @@ def test_a_place_needs_weights(phi):
 
 @pytest.mark.slow
 def test_the_bench_runs(root):
-    command = [sys.executable, "-m", "bench.window", "--quick", "--rounds", "1"]
+    command = [sys.executable, "-m", "bench.window", "--quick", "--rounds", "3"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=root)
     assert done.returncode == 0, done.stderr
     for table in ("WindowLSTM's time over that of", "cost per step as T grows", "-103 to -88: subnormal"):
