@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from softattn.fused_window import FAR, LIMIT
 
-__all__ = ["write_rows"]
+__all__ = ["WriterWeights", "write_rows"]
 
 
 # -- What is slow --

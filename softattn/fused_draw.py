@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from softattn.fused_lstm import close_gates, no_autocast, product_dtype, sigmoid_slope
 from softattn.hub import shaped
 
-__all__ = ["fused_draw"]
+__all__ = ["DrawSteps", "fused_draw"]
 
 
 # -- The filters, and their gradient from three sums --

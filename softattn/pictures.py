@@ -297,8 +297,7 @@ def demo_html(name: str, picture: Any = None, alt: str = "", **state: Any) -> st
             tensors.
 
     Returns: HTML, with a static picture where scripts do not run.
-    Raises: ValueError for no such demo, no `alt` to a picture or no finite
-        JSON; TypeError if `alt` is no text.
+    Raises: ValueError, TypeError for no such demo, no `alt`, no finite JSON.
     """
     source = _json(name, "source", demo_source(name))
     pairs = (f"{_json(name, k, k)}: {_json(name, k, state[k])}" for k in state)

@@ -349,8 +349,7 @@ def sample_lines(
         fused: True writes side by side, False plainly; None decides.
 
     Returns: one draft for each text.
-    Raises: TypeError, ValueError: for other numbers of each; for `fused=True`
-        and a model that was changed.
+    Raises: TypeError, ValueError for other numbers of each, a changed model.
     """
     jobs = line_jobs(texts, seeds, bias, primes)
     with evaluated(model):

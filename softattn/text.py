@@ -47,8 +47,7 @@ def encode(text: str, alphabet: str = ALPHABET) -> Tensor:
         alphabet: the characters; the place of each is its code.
 
     Returns: int64, shape (T,).
-    Raises: ValueError if it is empty, or holds characters that have no number
-        in `alphabet` (they are named).
+    Raises: ValueError if it is empty or holds characters without a code.
     """
     number = _numbers("encode", alphabet)
     if not isinstance(text, str):
