@@ -205,11 +205,10 @@ _RUN = """\
 try {
   const text = new Blob([$source], { type: "text/javascript" });
   const url = URL.createObjectURL(text);
-  const demo = (await import(url)).default;
-  URL.revokeObjectURL(url);
+  const demo = (await import(url)).default;  // a worker may read it again
   await demo.render({ model, el });
   still.forEach((node) => node.remove());
-  el.dataset.state = "live";
+  if (el.dataset.state === "loading") el.dataset.state = "live";
 } catch (error) {
   const note = document.createElement("p");
   note.className = "sa-note";
@@ -225,16 +224,21 @@ try {
 
 # -- One text, whatever it imports --
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', re.M)
-_EXPORT = re.compile(r"^export (?:async )?(?:function|const|class) (\w+)", re.M)
+_EXPORT = re.compile(r"^export (?:async )?(?:function\*?|const|class) (\w+)", re.M)
 
 
-def _inlined(name: str, done: dict[str, str]) -> str:
-    """A module's text with its imports read from `done`, filled first."""
+def _script(name: str) -> str:
+    """The text of a module of softattn/demos."""
     path = files("softattn") / "demos" / f"{name}.js"
-    text = path.read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8")
+
+
+# -- One text, whatever it imports --
+def _inlined(name: str, text: str, done: dict[str, str]) -> str:
+    """A module's text with its imports read from `done`, filled first."""
     for _, other in _IMPORT.findall(text):
         if other not in done:
-            inner = _inlined(other, done)
+            inner = _inlined(other, _script(other), done)
             names = ", ".join(_EXPORT.findall(inner))
             inner = re.sub(r"^export ", "", inner, flags=re.M)
             done[other] = f"const ${other} = (() => {{\n{inner}\nreturn {{ {names} }};\n}})();\n"
@@ -245,7 +249,14 @@ def _inlined(name: str, done: dict[str, str]) -> str:
 
 
 # -- One text, whatever it imports --
-HELPERS = ("kit", "net")  # modules that demos import, and no demos
+HELPERS = ("kit", "net", "machine")  # what demos import, and no demos
+
+
+def packed(text: str, name: str = "script") -> str:
+    """A module's text, named in errors, with all that it imports before it."""
+    done: dict[str, str] = {}
+    text = _inlined(name, text, done)
+    return "".join(done.values()) + text
 
 
 def demo_source(name: str) -> str:
@@ -263,9 +274,7 @@ def demo_source(name: str) -> str:
     if not isinstance(name, str) or name not in known:
         there = ", ".join(known)
         raise ValueError(f"show: there is no demo {name!r}; there are {there}")
-    done: dict[str, str] = {}
-    text = _inlined(name, done)
-    return "".join(done.values()) + text
+    return packed(_script(name), name)
 
 
 # -- The state, as JSON --

@@ -7,7 +7,7 @@ The chapter book/synthesis.md builds this module and explains each line.
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
@@ -218,7 +218,7 @@ class HandwritingSynthesizer(PenModel):
 
 
 # -- When has it finished? --
-def sample_line(model, text, seed, bias, prime=None, fused=None) -> Draft:
+def sample_line(model, text, seed, bias, prime=None, fused=None, noise=pen_noise) -> Draft:
     """Write one line, as plainly as it can be said; see `sample_lines`."""
     before = "" if prime is None else prime.text + " "
     codes = encode_texts([before + text]).to(model.mean.device)
@@ -226,7 +226,7 @@ def sample_line(model, text, seed, bias, prime=None, fused=None) -> Draft:
     x, state = first_points(model, prime)[:, None], None
     over, ended = False, False
     points, looks = [x[-1, 0]], []
-    for numbers in pen_noise(seed, point_limit(text) + 1):
+    for numbers in noise(seed, point_limit(text) + 1):
         out = model(x, codes, state, fused=fused)  # read
         phi, state = out.phi[-1, 0], out.state
         looks.append(phi)  # (U + 1,)
@@ -309,18 +309,21 @@ def pack_weights(model: HandwritingSynthesizer) -> WriterWeights:
 
 
 # -- When has it finished? --
-def write_fast(model: HandwritingSynthesizer, jobs: list[tuple]) -> list[Draft]:
+Noise = Callable[[int, int], Tensor]  # numbers for a seed and steps
+
+
+def write_fast(model: HandwritingSynthesizer, jobs: list[tuple], noise: Noise) -> list[Draft]:
     """Write the lines side by side, in the engine room."""
     texts, seeds, biases, primes = zip(*jobs, strict=True)
     before = ["" if p is None else p.text + " " for p in primes]
     whole_texts = [b + t for b, t in zip(before, texts, strict=True)]
     like, limits = model.output.weight, [point_limit(t) for t in texts]
-    noise = torch.stack([pen_noise(s, max(limits) + 1) for s in seeds])
+    numbers = torch.stack([noise(s, max(limits) + 1) for s in seeds])
     lines = write_rows(
         pack_weights(model),
         encode_texts(whole_texts).to(like.device),
         [first_points(model, prime) for prime in primes],
-        noise.to(like),
+        numbers.to(like),
         torch.tensor(biases).to(like),
         torch.tensor(limits).to(like.device),
     )
@@ -337,6 +340,7 @@ def sample_lines(
     bias: float | Sequence[float] = 0.0,
     primes: Sequence[Strokes] | None = None,
     fused: bool | None = None,
+    noise: Noise = pen_noise,
 ) -> list[Draft]:
     """Write one line for each text; none depends on its neighbours.
 
@@ -347,6 +351,7 @@ def sample_lines(
         bias: Graves' b, from 0; one number, or one for each text.
         primes: lines, with their texts, to go on from; one for each text.
         fused: True writes side by side, False plainly; None decides.
+        noise: makes the numbers; `in_the_page.page_noise` those of demos.
 
     Returns: one draft for each text.
     Raises: TypeError, ValueError for other numbers of each, a changed model.
@@ -354,8 +359,8 @@ def sample_lines(
     jobs = line_jobs(texts, seeds, bias, primes)
     with evaluated(model):
         if as_written(model, fused):
-            return write_fast(model, jobs)
-        return [sample_line(model, *job, fused=fused) for job in jobs]
+            return write_fast(model, jobs, noise)
+        return [sample_line(model, *job, fused, noise) for job in jobs]
 
 
 # -- And is it complete? --

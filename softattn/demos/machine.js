@@ -1,0 +1,152 @@
+// Where the networks of net.js work, and how their weights come: in a worker where there is one, in slices of 8 ms where not.
+
+import { CLASSES, readSafetensors, writeLine } from "./net.js";
+
+const nets = new Map();
+
+// Generators by name: what one yields, the page hears. `nets` are those that `load` has built, by the names of their weights.
+export const JOBS = {
+  *load({ card, bytes }) { nets.set(card.name, new CLASSES[card.class](readSafetensors(bytes), card)); },
+  // Lines below each other, {line, offset, phi, ended} each; `follow`: the first one's hand goes on in those below.
+  *write({ net, lines, seed, bias, prime, follow }) {
+    let hand = prime;
+    for (const [line, text] of lines.entries()) {
+      const offsets = [];
+      for (const point of writeLine(nets.get(net), { text, seed: seed + 7919 * line, bias, prime: hand })) {
+        if (point) offsets.push(point.offset);
+        yield point && { line, ...point };
+      }
+      if (follow) hand ??= { text, offsets };
+    }
+  },
+  *translate({ net, ...text }) { yield* nets.get(net).translate(text); },
+};
+
+// Run a generator in slices; `tell` gets {some} of what it yields, then {done, rate} or {fault}. What is returned stops it.
+export function inSlices(make, tell, slice = 8) {
+  const channel = new MessageChannel(), begun = performance.now();
+  let steps = null, count = 0;
+  const finish = (last) => {
+    channel.port1.close();
+    tell(last);
+  };
+  channel.port1.onmessage = () => {
+    if (channel.stopped) return finish({ done: true, stopped: true });
+    const until = performance.now() + slice, some = [];
+    try {
+      steps ??= make();
+      do {
+        const { value, done } = steps.next();
+        if (done) {
+          if (some.length) tell({ some });
+          return finish({ done: true, rate: 1000 * count / (performance.now() - begun) });
+        }
+        count += 1;
+        if (value !== undefined) some.push(value);
+      } while (performance.now() < until);
+    } catch (error) { return finish({ fault: error.message }); }
+    if (some.length) tell({ some });
+    channel.port2.postMessage(0);
+    return null;
+  };
+  channel.port2.postMessage(0);
+  return () => { channel.stopped = true; };
+}
+
+// In a worker, this very text runs again, and answers.
+if (typeof WorkerGlobalScope !== "undefined") {
+  const running = new Map();
+  self.onmessage = ({ data: { id, name, args, stop } }) => {
+    if (stop) running.get(id)?.();
+    else running.set(id, inSlices(() => JOBS[name](args), (said) => self.postMessage({ id, ...said })));
+  };
+  self.postMessage({ ready: true });
+}
+
+// One for each demo. run(name, args, heard) -> {stop, done}; done is a promise of {rate, stopped}.
+export class Machine {
+  constructor() {
+    this.heard = new Map();
+    this.ready = new Promise((resolve) => {
+      try {
+        const worker = new Worker(import.meta.url, { type: "module" });
+        worker.onerror = () => resolve(null);
+        worker.onmessage = ({ data: { id, ready, ...said } }) => (ready ? resolve(worker) : this.heard.get(id)(said));
+      } catch { resolve(null); }
+    });
+  }
+
+  run(name, args, heard = () => {}) {
+    const id = this.heard.size, work = { stop() { work.stopped = true; } };
+    work.done = new Promise((resolve, reject) => {
+      this.heard.set(id, ({ some, fault, done, ...last }) => {
+        if (some && !work.stopped) some.forEach(heard);
+        if (fault) reject(new Error(fault));
+        if (done) resolve(last);
+      });
+    });
+    this.ready.then((worker) => {
+      if (worker) worker.postMessage({ id, name, args });
+      const stop = worker ? () => worker.postMessage({ id, stop: true }) : inSlices(() => JOBS[name](args), this.heard.get(id));
+      if (work.stopped) stop();
+      work.stop = () => {
+        work.stopped = true;
+        stop();
+      };
+    });
+    return work;
+  }
+}
+
+// ---- Weights on their way: asked for once, kept, and from file:// as a script ----
+
+const pause = () => new Promise((resolve) => setTimeout(resolve));
+
+async function streamed(address, size, heard) {
+  const answer = await fetch(address), pieces = [];
+  if (!answer.ok) throw new Error(`${address} answers ${answer.status}`);
+  let got = 0;
+  for (const reader = answer.body.getReader(); ;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    pieces.push(value);
+    heard((got += value.length) / size);
+  }
+  return new Blob(pieces).arrayBuffer();
+}
+
+// NAME.js is a list of pieces in base64, each of whole bytes; decoded in small bites.
+async function scripted(address, name, size, heard) {
+  await new Promise((resolve, reject) => {
+    const node = document.createElement("script");
+    Object.assign(node, { src: `${address}.js`, onload: resolve, onerror: () => reject(new Error(`the weights ${name} are not beside this page`)) });
+    document.head.append(node);
+  });
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const piece of globalThis.softattnWeights[name].splice(0)) {
+    const text = atob(piece);
+    for (let k = 0; k < text.length; k += 1) bytes[at + k] = text.charCodeAt(k);
+    heard((at += text.length) / size);
+    await pause();
+  }
+  return bytes.buffer;
+}
+
+// The bytes of weights by their card {name, bytes, sha256, ...}; `heard` gets the share that is here.
+export async function fetchWeights(card, heard = () => {}) {
+  const kept = (globalThis.softattnKept ??= {});
+  kept[card.name] ??= (async () => {
+    const root = document.documentElement.dataset.content_root ?? "./";
+    const address = new URL(`${root}_static/weights/${card.name}`, document.baseURI).href, key = `${address}.safetensors?${card.sha256.slice(0, 12)}`;
+    const store = await globalThis.caches?.open("softattn").catch(() => null), known = await store?.match(key);
+    if (known) return known.arrayBuffer();
+    const local = location.protocol === "file:";
+    const bytes = local ? await scripted(address, card.name, card.bytes, heard) : await streamed(key, card.bytes, heard);
+    if (bytes.byteLength !== card.bytes) throw new Error(`the weights ${card.name} hold ${bytes.byteLength} bytes, their card says ${card.bytes}`);
+    await store?.put(key, new Response(bytes.slice(0))).catch(() => null);
+    return bytes;
+  })();
+  kept[card.name].catch(() => delete kept[card.name]);
+  return kept[card.name];
+}

@@ -1,0 +1,388 @@
+"""The networks in the page: the dice, the bytes, and JavaScript against Python, in Node and in Chromium."""
+
+import base64
+import json
+import re
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+
+import softattn
+from softattn import hub
+from softattn.filterbank import Filterbank
+from softattn.in_the_page import in_node, page_card, page_noise, page_uniform, weights_script
+from softattn.pictures import packed
+from softattn.synthesis import sample_lines
+
+ROOT = Path(__file__).resolve().parent.parent
+NODE = shutil.which("node")
+WEIGHTS = files("softattn") / "weights"
+
+
+# -- the dice ----------------------------------------------------------------------------------------------------------
+
+
+def mulberry(seed: int, count: int) -> list[float]:
+    """One number after the other, in whole numbers of Python."""
+    word, state, out = 2**32, seed % 2**32, []
+    for _ in range(count):
+        state = (state + 0x6D2B79F5) % word
+        t = (state ^ state >> 15) * (1 | state) % word
+        t = (t + (t ^ t >> 7) * (61 | t)) % word ^ t
+        out.append((t ^ t >> 14) / word)
+    return out
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7, 2**31, 2**32 - 1, 2**40 + 3, -5])
+def test_uniform_numbers_are_those_of_a_loop(seed):
+    assert page_uniform(seed, 500).tolist() == mulberry(seed, 500)
+
+
+def test_noise_is_made_of_the_uniform_numbers():
+    u, noise = page_uniform(3, 80).view(20, 4), page_noise(3, 20)
+    assert torch.equal(noise[:, :2], u[:, :2])
+    square = noise[:, 2:].square().sum(1)
+    assert torch.allclose(torch.exp(-square / 2), 1 - u[:, 2], atol=1e-12)
+    angle = torch.atan2(noise[:, 3], noise[:, 2]) / (2 * torch.pi) % 1
+    assert torch.allclose(angle, u[:, 3], atol=1e-9)
+
+
+def test_noise_is_prolonged_and_differs_by_seed():
+    assert torch.equal(page_noise(4, 100)[:30], page_noise(4, 30)) and page_noise(4, 0).shape == (0, 4)
+    assert not torch.equal(page_noise(4, 30), page_noise(5, 30))
+    numbers = page_noise(11, 100_000)
+    assert (numbers[:, 2:].mean(0).abs() < 5 / 100_000**0.5).all() and (numbers[:, 2:].std(0) - 1).abs().max() < 0.012
+    assert torch.corrcoef(numbers.T).fill_diagonal_(0).abs().max() < 5 / 100_000**0.5
+
+
+@pytest.mark.parametrize("call", [lambda: page_noise(1.5, 3), lambda: page_noise(1, -1), lambda: page_uniform("a", 3)])
+def test_what_is_no_seed_is_refused(call):
+    with pytest.raises((TypeError, ValueError), match="page_(noise|uniform): "):
+        call()
+
+
+# -- cards, scripts ----------------------------------------------------------------------------------------------------
+
+
+def test_a_card_says_what_a_page_must_know():
+    card, whole = page_card("synthesis"), hub.weights()["synthesis"]
+    assert card["name"] == "synthesis" and card["bytes"] == (WEIGHTS / "synthesis.safetensors").stat().st_size
+    assert card["non_commercial"] and all(card[key] == whole[key] for key in card.keys() - {"name"})
+    assert page_card("synthesis-free")["judged_by"] == "shares"
+    with pytest.raises(ValueError, match="page_card: no weights 'x'; there are: .*synthesis"):
+        page_card("x")
+
+
+@pytest.mark.parametrize("size", [0, 1, 49_151, 49_152, 49_153, 150_000])
+def test_a_script_holds_all_bytes(size):
+    data = bytes(range(256)) * (size // 256 + 1)
+    script = weights_script("some-net", data[:size])
+    head, pieces = re.fullmatch(r'(.*)\["some-net"\] = (\[.*\]);\n', script).groups()
+    assert head == "(globalThis.softattnWeights ??= {})"
+    assert b"".join(base64.b64decode(piece, validate=True) for piece in json.loads(pieces)) == data[:size]
+
+
+# -- the chapter shows what runs ---------------------------------------------------------------------------------------
+
+
+def test_javascript_in_the_chapter_is_that_of_the_demos():
+    sources = [path.read_text("utf-8") for path in (ROOT / "softattn" / "demos").glob("*.js")]
+    blocks = re.findall(r"^```js\n(.*?)^```", (ROOT / "book" / "in_the_page.md").read_text("utf-8"), re.M | re.S)
+    assert len(blocks) >= 5
+    for block in blocks:
+        assert any(block in source for source in sources), block
+
+
+def test_the_kernel_that_is_shown_is_the_one_that_runs(tmp_path):
+    """The text of the chapter, assembled here by hand, is the bytes in net.js."""
+    text = re.search(r"^```wat\n(.*?)^```", (ROOT / "book" / "in_the_page.md").read_text("utf-8"), re.M | re.S).group(1)
+    assert assembled(text) == kernel()
+
+
+def kernel() -> bytes:
+    letters = re.search(r"KERNEL =\n(.*?);", (ROOT / "softattn/demos/net.js").read_text("utf-8"), re.S).group(1)
+    return base64.b64decode("".join(re.findall(r'"(.*?)"', letters)))
+
+
+CODES = {
+    "i32.add": "6a", "i32.lt_u": "49", "f32.add": "92", "f32.load": "2a0200", "f32.store": "380200",
+    "v128.load": "fd000400", "f32x4.add": "fde401", "f32x4.mul": "fde601",
+}  # fmt: skip
+
+
+def assembled(text: str) -> bytes:
+    """An assembler of what this one kernel needs, from the specification of WebAssembly."""
+    tokens = re.findall(r'[()]|"[^"]*"|[^\s()]+', re.sub(r";;.*", "", text))
+
+    def tree(at):
+        node = []
+        while tokens[at] != ")":
+            if tokens[at] == "(":
+                one, at = tree(at + 1)
+                node.append(one)
+            else:
+                node.append(tokens[at])
+                at += 1
+        return node, at + 1
+
+    module, _ = tree(1)
+    body = next(part for part in module if part[0] == "func")
+    variables = [part[1] for part in body if part[0] in ("param", "local")]
+    labels: list[str] = []
+
+    def code(node) -> bytes:
+        name, *rest = node
+        if name == "loop":
+            labels.append(rest[0])
+            inside = b"".join(map(code, rest[1:]))
+            labels.pop()
+            return b"\x03\x40" + inside + b"\x0b"
+        if name == "br_if":
+            depth = len(labels) - 1 - labels.index(rest[0])
+            return code(rest[1]) + bytes([0x0D, depth])
+        if name.startswith("local."):
+            kind = {"get": 0x20, "set": 0x21, "tee": 0x22}[name[6:]]
+            return b"".join(map(code, rest[1:])) + bytes([kind, variables.index(rest[0])])
+        if name == "i32.const":
+            return bytes([0x41, int(rest[0])])
+        if name == "v128.const":
+            return b"\xfd\x0c" + bytes(16)
+        if name == "f32x4.extract_lane":
+            return code(rest[1]) + bytes([0xFD, 0x1F, int(rest[0])])
+        raw = bytes.fromhex(CODES[name])
+        if rest and isinstance(rest[0], str):  # offset=16
+            raw = raw[:-1] + bytes([int(rest.pop(0)[7:])])
+        return b"".join(map(code, rest)) + raw
+
+    def leb(n):
+        return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + leb(n >> 7)
+
+    def section(number, content):
+        return bytes([number]) + leb(len(content)) + content
+
+    locals_ = b"\x02\x02\x7f\x02\x7b"  # two i32, two v128
+    inside = locals_ + b"".join(code(p) for p in body[1:] if p[0] not in ("param", "local", "export")) + b"\x0b"
+    exports = b"\x02\x06memory\x02\x00\x08multiply\x00\x00"
+    sections = [(1, b"\x01\x60\x05" + b"\x7f" * 5 + b"\x00"), (3, b"\x01\x00"), (5, b"\x01\x00\x01"), (7, exports)]
+    sections.append((10, b"\x01" + leb(len(inside)) + inside))
+    return b"\0asm\1\0\0\0" + b"".join(section(*one) for one in sections)
+
+
+# -- JavaScript against Python -----------------------------------------------------------------------------------------
+
+PROBE = """
+import { CLASSES, Filterbank, Matrix, bounded, density, mixture, readSafetensors, useSimd, writeLine } from "./net.js";
+
+const build = (given) => new CLASSES[given.card.class](readSafetensors(given.bytes), given.card);
+const list = (values) => Array.from(values);
+
+const PROBES = {
+  product({ rows, columns, W, x, b }) {
+    const matrix = new Matrix(rows, columns, Float32Array.from(b), (put) => W.forEach((v, k) => put(Math.floor(k / columns), k % columns, v)));
+    matrix.times(x.slice(0, 3), x.slice(3));
+    return list(matrix.times(x.slice(0, 1), x.slice(1)));
+  },
+  tensor(given) { return list(readSafetensors(given.bytes)[given.key].data); },
+  write({ lines, ...given }) {
+    const net = build(given);
+    return lines.map((line) => [...writeLine(net, line)].filter(Boolean).map((p) => [...p.offset, ...p.phi]));
+  },
+  grid({ height, width, n, raw, image, patch }) {
+    const bank = new Filterbank(height, width, n);
+    return [list(bank.read(image, raw)), list(bank.write(patch, raw, new Float32Array(height * width))), bank.box(raw), list(bounded(raw))];
+  },
+  mixture({ raw, bias, at }) {
+    const found = mixture(Float32Array.from(raw), bias);
+    return [found.end, list(found.pi), found.sigma.map(list), list(found.rho), density(found, ...at)];
+  },
+  paint({ z, ...given }) {
+    const net = build(given);
+    net.begin();
+    const boxes = z.map((one) => net.paint(Float32Array.from(one)));
+    return [list(net.canvas), boxes];
+  },
+  copy({ image, noise, ...given }) {
+    const net = build(given), picture = Float32Array.from(image);
+    net.begin();
+    const boxes = noise.map((e) => {
+      const { z, box } = net.look(picture, Float32Array.from(e));
+      net.paint(z);
+      return box;
+    });
+    return [list(net.canvas), boxes];
+  },
+  dates({ text, ...given }) { return [...build(given).translate({ text })].map(({ sign, weights }) => [sign, weights && list(weights)]); },
+  pen({ x, ...given }) {
+    const net = build(given);
+    net.begin();
+    return x.map((one) => list(net.step(Float32Array.from(one))));
+  },
+};
+"""
+
+
+def stored(name: str) -> dict:
+    return {"card": page_card(name), "bytes": base64.b64encode((WEIGHTS / f"{name}.safetensors").read_bytes()).decode()}
+
+
+DECODED = """
+const ask = (name, given, simd) => {
+  useSimd(simd);
+  if (given.bytes) given.bytes = Uint8Array.from(atob(given.bytes), (c) => c.charCodeAt(0)).buffer;
+  return PROBES[name](given);
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def in_chromium():
+    api = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
+        page = browser.new_page()
+        page.goto("about:blank")
+        page.evaluate(
+            """async (text) => {
+              const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+              globalThis.ask = (await import(url)).ask;
+            }""",
+            packed(PROBE + DECODED) + "\nexport { ask };\n",
+        )
+        yield lambda name, given, simd: page.evaluate("([n, g, s]) => ask(n, g, s)", [name, given, simd])
+        browser.close()
+
+
+def by_node(name, given, simd):
+    with_given = f"\nconsole.log(JSON.stringify(ask({json.dumps(name)}, {json.dumps(given)}, {json.dumps(simd)})));\n"
+    return json.loads(in_node(NODE, PROBE + DECODED + with_given))
+
+
+WAYS = [
+    pytest.param("node", marks=pytest.mark.skipif(NODE is None, reason="no Node on this machine")),
+    pytest.param("chromium", marks=pytest.mark.browser),
+]
+
+
+@pytest.fixture(params=WAYS)
+def ask(request):
+    return by_node if request.param == "node" else request.getfixturevalue("in_chromium")
+
+
+def tensor(values) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("simd", [True, False])
+@pytest.mark.parametrize("shape", [(1, 4), (5, 8), (6, 13), (33, 100)])
+def test_products(ask, shape, simd):
+    g = torch.Generator().manual_seed(sum(shape))
+    W, x, b = (torch.randn(size, generator=g) for size in (shape, shape[1:], shape[:1]))
+    given = {"rows": shape[0], "columns": shape[1], "W": W.flatten().tolist(), "x": x.tolist(), "b": b.tolist()}
+    assert torch.allclose(tensor(ask("product", given, simd)), (W.double() @ x.double() + b), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float32])
+def test_each_type_of_number_is_read_exactly(ask, kind):
+    from safetensors.torch import save
+
+    x = torch.cat([torch.randn(50), torch.tensor([0.0, -0.0, 6e-8, -1e-6, 1.5, 3e4])]).to(kind)
+    bytes_ = base64.b64encode(save({"odd": torch.ones(3), "x": x.view(7, 8)})).decode()
+    assert ask("tensor", {"bytes": bytes_, "key": "x"}, True) == x.double().tolist()
+
+
+@pytest.mark.parametrize("simd", [True, False])
+def test_page_and_python_write_the_same_lines(ask, simd):
+    scribe, text = softattn.load("synthesis-free"), "a thin line of ink"
+    prime = sample_lines(scribe, ["paper"], [9], 0.75, noise=page_noise)[0].strokes
+    jobs = [(text, 1, 0.75, None), ("oak 7", 2, 0.0, None), ("pen", 2**32 + 5, 1.5, prime)]
+    lines = [
+        {"text": t, "seed": s, "bias": b}
+        | ({} if p is None else {"prime": {"text": p.text, "offsets": p.offsets.tolist()}})
+        for t, s, b, p in jobs
+    ]
+    theirs = ask("write", stored("synthesis-free") | {"lines": lines}, simd)
+    for (t, s, b, p), rows in zip(jobs, theirs, strict=True):
+        (mine,) = sample_lines(scribe, [t], [s], b, None if p is None else [p], noise=page_noise)
+        rows, unit = tensor(rows), scribe.std
+        assert len(rows) == len(mine.strokes) and mine.ended
+        same = slice(0, 300)  # further on, rounding may have grown
+        assert ((rows[same, :3] - mine.strokes.offsets[same]) / unit).abs().max() < 1e-3
+        assert (rows[same, 3:] - mine.phi[same]).abs().max() < 2e-3
+    assert max(map(len, theirs)) > 300
+
+
+def test_a_grid_reads_and_writes(ask):
+    g = torch.Generator().manual_seed(5)
+    image, patch = torch.rand(12, 9, generator=g), torch.randn(4, 4, generator=g)
+    for raw in ([0.1, -0.2, 0.3, -0.4, 0.5], [1.5, -1.4, -6.0, 0.2, 0.0], [0.0, 0.0, 3.0, 1.0, -0.5]):
+        given = {"height": 12, "width": 9, "n": 4, "raw": raw}
+        given |= {"image": image.flatten().tolist(), "patch": patch.flatten().tolist()}
+        read, written, box, _ = ask("grid", given, True)
+        bank, r = Filterbank(12, 9, 4), tensor([raw])
+        assert torch.allclose(tensor(read), bank.read(image.double()[None, None], r).flatten(), atol=1e-5)
+        assert torch.allclose(tensor(written), bank.write(patch.double()[None, None], r).flatten(), atol=1e-5)
+        assert torch.allclose(tensor(box), bank.box(r)[0], atol=1e-9)
+
+
+def test_a_mixture_has_the_density_of_python(ask):
+    from softattn.mixture import StrokeMixture
+
+    raw = torch.randn(25, generator=torch.Generator().manual_seed(2))
+    end, pi, sigma, rho, found = ask("mixture", {"raw": raw.tolist(), "bias": 0, "at": [0.3, -0.4]}, True)
+    mine = StrokeMixture(raw.double())
+    assert end == pytest.approx(mine.end.item()) and torch.allclose(tensor(pi), mine.pi)
+    assert torch.allclose(tensor(sigma).T, mine.sigma) and torch.allclose(tensor(rho), mine.rho)
+    assert found == pytest.approx(mine.density(tensor([0.3, -0.4])).item(), rel=1e-6)
+    _, biased, narrow, _, _ = ask("mixture", {"raw": raw.tolist(), "bias": 1, "at": [0, 0]}, True)
+    assert torch.allclose(tensor(narrow), tensor(sigma) / torch.e)
+    assert torch.allclose(tensor(biased), torch.softmax(2 * mine.pi.log(), 0))
+
+
+@pytest.mark.parametrize("simd", [True, False])
+def test_draw_paints_and_copies(ask, simd):
+    painter = softattn.load("draw-mnist")
+    noise = page_noise(3, 64 * 50)[:, 2:].reshape(64, 1, 100)
+    canvas, boxes = ask("paint", stored("draw-mnist") | {"z": noise[:, 0].tolist()}, simd)
+    with torch.no_grad():
+        film = painter.decode(noise.float())
+    assert torch.allclose(tensor(canvas), film.canvases[-1].flatten().double(), atol=2e-2)
+    assert torch.allclose(tensor(boxes), film.write_boxes[:, 0].double(), atol=2e-2)
+    image = (film.canvases[-1] > 0).float()
+    canvas, boxes = ask(
+        "copy", stored("draw-mnist") | {"image": image.flatten().tolist(), "noise": noise[:, 0].tolist()}, simd
+    )
+    painter.noise = lambda *_: noise.float()  # these numbers, not the generator's
+    with torch.no_grad():
+        out = painter(image, keep=True, fused=False)
+    assert torch.allclose(tensor(canvas), out.logits.flatten().double(), atol=5e-2)
+    assert torch.allclose(tensor(boxes), out.read_boxes[:, 0].double(), atol=5e-2)
+
+
+@pytest.mark.parametrize("name", ["dates", "dates-fixed"])
+def test_dates_are_translated(ask, name):
+    reader, text = softattn.load(name), "the 3rd of May, 2009; 4 June 1987"
+    said, weights = reader.translate([text])
+    found = ask("dates", stored(name) | {"text": text}, True)
+    assert "".join(sign for sign, _ in found).rstrip(".") == said[0].rstrip(".")
+    if weights is not None:
+        mine = weights[0, : len(found)].double()
+        assert torch.allclose(tensor([row for _, row in found]), mine, atol=1e-4)
+
+
+def test_the_predictors_expect_the_same(ask):
+    pen = softattn.load("handwriting")
+    x = torch.randn(12, 3, generator=torch.Generator().manual_seed(4))
+    x[:, 2] = (x[:, 2] > 1).float()
+    with torch.no_grad():
+        raw = pen(x[:, None])[0][:, 0]
+    assert torch.allclose(tensor(ask("pen", stored("handwriting") | {"x": x.tolist()}, True)), raw.double(), atol=1e-4)
+    prose = softattn.load("prediction-book")
+    rows = torch.eye(96)[torch.tensor([5, 40, 0, 95, 1, 1])]
+    with torch.no_grad():
+        logits = prose(rows[:, None])[0][:, 0]
+    found = ask("pen", stored("prediction-book") | {"x": rows.tolist()}, True)
+    assert torch.allclose(tensor(found), logits.double(), atol=1e-4)
