@@ -181,7 +181,8 @@ const list = (values) => Array.from(values);
 
 const PROBES = {
   product({ rows, columns, W, x, b }) {
-    const matrix = new Matrix(rows, columns, Float32Array.from(b), (put) => W.forEach((v, k) => put(Math.floor(k / columns), k % columns, v)));
+    const fill = (put) => W.forEach((v, k) => put(Math.floor(k / columns), k % columns, v));
+    const matrix = new Matrix(rows, columns, Float32Array.from(b), fill);
     matrix.times(x.slice(0, 3), x.slice(3));
     return list(matrix.times(x.slice(0, 1), x.slice(1)));
   },
@@ -192,7 +193,8 @@ const PROBES = {
   },
   grid({ height, width, n, raw, image, patch }) {
     const bank = new Filterbank(height, width, n);
-    return [list(bank.read(image, raw)), list(bank.write(patch, raw, new Float32Array(height * width))), bank.box(raw), list(bounded(raw))];
+    const written = bank.write(patch, raw, new Float32Array(height * width));
+    return [list(bank.read(image, raw)), list(written), bank.box(raw), list(bounded(raw))];
   },
   mixture({ raw, bias, at }) {
     const found = mixture(Float32Array.from(raw), bias);
@@ -214,7 +216,9 @@ const PROBES = {
     });
     return [list(net.canvas), boxes];
   },
-  dates({ text, ...given }) { return [...build(given).translate({ text })].map(({ sign, weights }) => [sign, weights && list(weights)]); },
+  dates({ text, ...given }) {
+    return [...build(given).translate({ text })].map(({ sign, weights }) => [sign, weights && list(weights)]);
+  },
   pen({ x, ...given }) {
     const net = build(given);
     net.begin();
