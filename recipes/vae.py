@@ -50,10 +50,14 @@ class ImageRun(Run):
     def rate(self):
         raise NotImplementedError
 
+    def batch(self, index):
+        """The images of one batch as the model sees them."""
+        return self.images.floats(index)
+
     def step(self, k):
         """One update on one batch, the KL's weight rising at first; the mean bound."""
         facts = self.facts
-        x = self.images.floats(self.order[k * self.BATCH : (k + 1) * self.BATCH]).to(self.device)
+        x = self.batch(self.order[k * self.BATCH : (k + 1) * self.BATCH]).to(self.device)
         self.shake(self.args.noise, self.args.adaptive, self.batches() * self.BATCH**2)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=not self.args.float32):
             out = self.model(x, self.generator)
@@ -112,9 +116,9 @@ def bounds(model, images, seeds, chunk=1000):
     return torch.stack(rows).unbind(1)
 
 
-def score(model, images, draws=10):
+def score(model, images, draws=10, chunk=1000):
     """The bound of the set: the mean over noise draws with its standard error, and the parts."""
-    nats, kl = bounds(model, images, range(100, 100 + draws))
+    nats, kl = bounds(model, images, range(100, 100 + draws), chunk)
     means = nats.mean(1)
     return {
         "nats_per_image": means.mean().item(),

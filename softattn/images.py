@@ -1,7 +1,7 @@
 # Generated from book/images.md by tools/export.py. Edit the chapter, not this file.
 """Images.
 
-Small pictures as data, from a pen that draws digits by itself, from MNIST, and from house numbers.
+Small pictures as data, from a pen that draws digits by itself and from MNIST.
 
 The chapter book/images.md builds this module and explains each line.
 """
@@ -27,7 +27,7 @@ from softattn.hub import atomic_write
 from softattn.iam import _cache_folder
 from softattn.pen import EmbeddedWriter
 
-__all__ = ["Images", "binarise", "embedded_digits", "load_binarised", "load_digits", "load_mnist", "load_svhn"]
+__all__ = ["Images", "binarise", "embedded_digits", "load_binarised", "load_digits", "load_mnist"]
 
 
 # -- Refusals that help --
@@ -623,90 +623,6 @@ def load_binarised(split: str = "train", root: str | os.PathLike[str] | None = N
     pixels = np.unpackbits(bits, axis=1).reshape(-1, 1, 28, 28) * np.uint8(255)
     source = f"MNIST, fixed binarisation, {split}"
     return Images(torch.from_numpy(pixels), None, source)
-
-
-# -- House numbers --
-def _mat(path: Path) -> dict[str, Any]:
-    """X and y of a MATLAB file whose shapes were looked at before."""
-    try:
-        from scipy.io import loadmat, whosmat
-    except ImportError as err:
-        raise ImportError(
-            'load_svhn reads .mat files through SciPy, which is missing: pip install "softattn[data]"'
-        ) from err
-    try:
-        known = {name: shape for name, shape, _ in whosmat(path)}
-        if max(map(math.prod, known.values()), default=0) > 2**31:
-            raise ValueError(f"it unpacks to {known}")
-        return loadmat(path, variable_names=["X", "y"])
-    except NotImplementedError as err:
-        raise ValueError(
-            f"load_svhn: {path} is an HDF5 file (MATLAB 7.3), expected the cropped digits of format 2"
-        ) from err
-    except Exception as err:  # damaged: it may be anything
-        kind = type(err).__name__
-        raise ValueError(f"load_svhn: {path} is damaged or cut short ({kind}: {err}); get it again") from err
-
-
-# -- House numbers --
-def _svhn_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (N, 3, 32, 32), uint8, and labels 0 to 9 (N,), int64."""
-    content = _mat(path)
-    x, y = (np.asarray(content.get(key)) for key in ("X", "y"))
-    shaped = x.ndim == 4 and x.shape[:3] == (32, 32, 3) and x.dtype == np.uint8
-    if not shaped or y.size != x.shape[3] or y.dtype.kind not in "iuf":
-        raise ValueError(
-            f"load_svhn: {path} holds X {told(x)}, y {told(y)}, expected X uint8 (32, 32, 3, N) and y (N, 1)"
-        )
-    y = y.ravel()
-    wrong = y[~np.isin(y, np.arange(1, 11))]  # 1.5 and NaN are among them
-    if wrong.size:
-        raise ValueError(f"load_svhn: {path} has labels such as {wrong[0]}, expected whole numbers from 1 to 10")
-    pixels = np.ascontiguousarray(x.transpose(3, 2, 0, 1))
-    return pixels, y.astype(np.int64) % 10
-
-
-def _svhn_missing(folder: Path, split: str) -> str:
-    """What to say where the file is not there."""
-    path, found = folder / f"{split}_32x32.mat", ""
-    for whole_numbers in (folder, folder / split):
-        other = whole_numbers / "digitStruct.mat"
-        if other.is_file() and not found:
-            found = f"{other} is of format 1, whole numbers, not read here. "
-    return (
-        f"load_svhn: {path} is not there. {found}Get {path.name}, the "
-        "cropped digits of format 2, from "
-        "http://ufldl.stanford.edu/housenumbers and put it there, "
-        "or set SOFTATTN_DATA to the folder above svhn/"
-    )
-
-
-# -- House numbers --
-def load_svhn(split: str = "train", root: str | os.PathLike[str] | None = None) -> Images:
-    """Read the house numbers of SVHN, cropped digits in colour (format 2).
-
-    Args:
-        split: "train", "test" or "extra".
-        root: the folder with SPLIT_32x32.mat; None: SOFTATTN_DATA/svhn, or
-            the user's cache.
-
-    Returns:
-        Images of 3 x 32 x 32 with labels from 0 to 9.
-
-    Raises:
-        ValueError: for an unknown split, or a file that is damaged or of
-            another kind.
-        FileNotFoundError: if it is not there. Nothing is downloaded.
-
-    Source: Netzer et al. (2011).
-    """
-    _split("load_svhn", split, ("train", "test", "extra"))
-    folder = _folder("load_svhn", root, "svhn")
-    path = folder / f"{split}_32x32.mat"
-    if not path.is_file():
-        raise FileNotFoundError(_svhn_missing(folder, split))
-    pixels, labels = (torch.from_numpy(a) for a in _svhn_arrays(path))
-    return Images(pixels, labels, f"SVHN, {split}")
 
 
 # -- One door --

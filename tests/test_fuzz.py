@@ -345,7 +345,7 @@ def _pens() -> None:
 
 def _pictures() -> None:
     """Calls of digits, attention and figures."""
-    from softattn import alignment, attention, images, pictures
+    from softattn import alignment, attention, housenumbers, images, pictures, svhn
 
     grey = torch.rand(3, 1, 4, 4)
     call("images.Images", images.Images, pixels=((grey * 255).to(torch.uint8), tensor()))
@@ -353,6 +353,16 @@ def _pictures() -> None:
     call("images.embedded_digits", images.embedded_digits, n=(3, whole(1)), split=("train", one_of("train")))
     call("images.load_digits", images.load_digits, source=("embedded", one_of("embedded")),
          n=(3, without(whole(1), "None")))  # fmt: skip
+    some = (grey.expand(3, 3, 4, 4) * 255).to(torch.uint8)
+    call("svhn.HouseNumbers", svhn.HouseNumbers, pixels=(some, tensor()), numbers=(("1", "2", "3"), wrong()))
+    call("svhn.embedded_house_numbers", svhn.embedded_house_numbers, n=(1, whole(1, 3)),
+         split=("train", one_of("train")))  # fmt: skip
+    call("svhn.windows", svhn.windows, pixels=(grey, tensor()), side=(2, whole(1, 4)), generator=(seeded, anything()))
+    call("housenumbers.pixel_entropy", housenumbers.pixel_entropy, x=(grey, tensor()))
+    call("housenumbers.logistic_nats", housenumbers.logistic_nats, mean=(grey, tensor()),
+         log_scale=(torch.zeros(1, 1, 1), tensor()), x=(grey, tensor()))  # fmt: skip
+    call("housenumbers.bits_per_dimension", housenumbers.bits_per_dimension, nats=(torch.ones(3), tensor()),
+         shape=((1, 4, 4), without(wrong(), "[1, 2]")))  # fmt: skip
     call("images.read_idx", images.read_idx, content=(bytes([0, 0, 8, 1, 0, 0, 0, 1, 7]), wrong()))
 
     call("attention.CellReader", attention.CellReader, pixels=(18, whole(1)), classes=(10, whole(1)))
@@ -436,7 +446,7 @@ def _short(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _files() -> None:
     """Calls that read and write files; each has a folder of its own."""
-    from softattn import hub, iam, images, pen, pictures
+    from softattn import hub, iam, images, pen, pictures, svhn
 
     here = Path(tempfile.mkdtemp(prefix="softattn-fuzz-"))
     atexit.register(shutil.rmtree, here, ignore_errors=True)
@@ -471,7 +481,8 @@ def _files() -> None:
     call("iam.load_iam", _absent(iam.load_iam), split=("train", bad), **elsewhere, cache=(here, anything()))
     call("images.load_mnist", _absent(images.load_mnist), split=("train", bad), **elsewhere, download=False)
     call("images.load_binarised", _absent(images.load_binarised), split=("train", bad), **elsewhere)
-    call("images.load_svhn", _absent(images.load_svhn), split=("train", bad), **elsewhere)
+    call("svhn.load_svhn", _absent(svhn.load_svhn), split=("train", bad), **elsewhere, format=(2, whole(1, 2)),
+         n=(None, whole(1, none=True)))  # fmt: skip
     call("pictures.show", pictures.show, name=("vae", bad), alt=("a picture", one_of("", "abc")))
     call("pictures.show_figure", pictures.show_figure, fig=(lambda: pictures.figure()[0], bad),
          alt=("a picture", one_of("abc")))  # fmt: skip

@@ -24,7 +24,6 @@ from softattn.images import (
     load_binarised,
     load_digits,
     load_mnist,
-    load_svhn,
     rasterise,
     read_amat,
     read_idx,
@@ -222,7 +221,6 @@ def test_images_refuse():
         (lambda: binarise(two.floats(), None), "binarise: generator is NoneType None"),
         (lambda: read_idx("text"), "read_idx: content is str 'text', not bytes"),
         (lambda: load_mnist(root=3), "load_mnist: root is int 3, expected a folder"),
-        (lambda: load_svhn(3), "load_svhn: split 3 is unknown, expected one of train, test, extra"),
         (lambda: load_digits(None), "load_digits: source None is unknown"),
         (lambda: load_digits(n=True), "load_digits: n is bool True"),
     ]:
@@ -414,8 +412,8 @@ def test_without_a_home_folder_the_pen_stands_in(monkeypatch, capsys):
     monkeypatch.setattr(images, "_cache_folder", nobody)
     assert torch.equal(load_digits("mnist", n=3).pixels, embedded_digits(3).pixels)
     assert "no home folder" in capsys.readouterr().out
-    with pytest.raises(FileNotFoundError, match="load_svhn: no home folder .* set SOFTATTN_DATA or SOFTATTN_CACHE"):
-        load_svhn()
+    with pytest.raises(FileNotFoundError, match="load_binarised: no home folder .* set SOFTATTN_DATA or SOFTATTN_C"):
+        load_binarised()
 
 
 def test_pooch_is_what_fetches(monkeypatch):
@@ -602,70 +600,6 @@ def test_the_real_files_are_what_the_fingerprints_say(monkeypatch):
     whole = np.concatenate([grey.pixels.numpy(), load_mnist("valid", download=False).pixels.numpy()]) / 255
     assert abs(whole.mean() - 0.1307) < 5e-5 and abs(whole.std() - 0.3081) < 5e-5  # the two numbers of the chapter
     assert grey.labels[:5].tolist() == [5, 0, 4, 1, 9]
-
-
-# -- SVHN --------------------------------------------------------------------------------------------------------------
-
-
-def svhn(path, n=7, **change):
-    """A file of the format of SVHN's cropped digits."""
-    scipy_io = pytest.importorskip("scipy.io")
-    rng = np.random.default_rng(0)
-    content = {
-        "X": rng.integers(0, 256, (32, 32, 3, n), dtype=np.uint8),
-        "y": np.arange(n, dtype=np.uint8)[:, None] % 10 + 1,
-    }
-    content |= change
-    scipy_io.savemat(path, {k: v for k, v in content.items() if v is not None}, do_compression=True)
-    return content
-
-
-def test_svhn_axes_and_the_ten_that_is_a_zero(tmp_path):
-    content = svhn(tmp_path / "train_32x32.mat", 12)
-    got = load_svhn("train", tmp_path)
-    assert got.shape == (3, 32, 32) and len(got) == 12 and got.source == "SVHN, train"
-    for n, c, y, x in ((0, 0, 0, 0), (3, 1, 20, 5), (11, 2, 31, 30)):
-        assert got.pixels[n, c, y, x] == content["X"][y, x, c, n]
-    assert got.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2]
-
-
-def test_svhn_refuses(tmp_path):
-    with pytest.raises(FileNotFoundError, match="test_32x32.mat is not there. Get test_32x32.mat, the cropped digits"):
-        load_svhn("test", tmp_path)
-    (tmp_path / "test").mkdir()
-    (tmp_path / "test" / "digitStruct.mat").write_bytes(b"MATLAB 7.3 MAT-file")  # as the archive of format 1 unpacks
-    with pytest.raises(FileNotFoundError, match="digitStruct.mat is of format 1, whole numbers, not read"):
-        load_svhn("test", tmp_path)
-    with pytest.raises(ValueError, match="split 'valid' is unknown, expected one of train, test, extra"):
-        load_svhn("valid", tmp_path)
-    path = tmp_path / "train_32x32.mat"
-    svhn(path, X=np.zeros((28, 28, 3, 7), np.uint8))
-    with pytest.raises(ValueError, match=r"uint8 \(28, 28, 3, 7\).*expected X uint8 \(32, 32, 3, N\)"):
-        load_svhn("train", tmp_path)
-    svhn(path, y=None)
-    with pytest.raises(ValueError, match="expected X uint8"):
-        load_svhn("train", tmp_path)
-    svhn(path, y=np.arange(7)[:, None])
-    with pytest.raises(ValueError, match="labels such as 0, expected whole numbers from 1 to 10"):
-        load_svhn("train", tmp_path)
-    for bad in (1.5, math.nan, 11.0, -1.0, math.inf):
-        labels = np.full((7, 1), 2.0)
-        labels[3] = bad
-        svhn(path, y=labels)
-        with pytest.raises(ValueError, match=f"labels such as {bad}, expected whole numbers from 1 to 10"):
-            load_svhn("train", tmp_path)
-    svhn(path, y=np.full((7, 1), 10.0))
-    assert load_svhn("train", tmp_path).labels.tolist() == [0] * 7
-    svhn(path)
-    whole = path.read_bytes()
-    for cut in (50, 400, len(whole) // 2, len(whole) - 3):
-        path.write_bytes(whole[:cut])
-        with pytest.raises(ValueError, match="damaged or cut short|expected X uint8"):
-            load_svhn("train", tmp_path)
-    head = b"MATLAB 7.3 MAT-file".ljust(124, b" ") + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n" + bytes(64)
-    path.write_bytes(head)
-    with pytest.raises(ValueError, match="is an HDF5 file"):
-        load_svhn("train", tmp_path)
 
 
 # -- the demo ----------------------------------------------------------------------------------------------------------

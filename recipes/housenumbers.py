@@ -1,0 +1,360 @@
+"""Train DRAW in colour on house numbers (SVHN), with more and more steps, and write softattn/weights/draw-svhn.
+
+    python -m recipes.housenumbers                 train through the stages, state saved on the way; it goes on
+    python -m recipes.housenumbers --cool 40       from that state, 40 epochs with a rate that falls along half a cosine
+    python -m recipes.housenumbers --finish        write weights and card; a cooled run is scored, once, on the held-out
+    python -m recipes.housenumbers --score         score the weights that ship: the card's figures again
+    python -m recipes.housenumbers --no-attention  the control that reads and writes whole pictures
+    python -m recipes.housenumbers --vae           the control that paints in one shot
+    python -m recipes.housenumbers --embedded      a small one on numbers that the book paints: draw-house-free, MIT
+    python -m recipes.housenumbers --look          samples of the state as PICTURE.png beside it, for the eye
+    options: --spend MINUTES of processor time, then stop: what controls are compared at
+
+Data: SOFTATTN_DATA/svhn/svhn64.npz, house numbers cut out as 64 x 64: 2,000 of SVHN's train and 4,176 of its test
+beyond the first 1,000; every tenth of the latter is kept to choose on, and 500 of test, the first, are held out: scored
+once, at the end. Training sees windows of 54 x 54 at random places, brighter and darker; what is scored is the middle.
+
+The bound of pixels between 0 and 1 has a floor, their entropy, that belongs to the pictures and not to the model: all
+nats here are the EXCESS over it. Choices that the paper does not name: as in recipes/draw.py; 12 x 12 filters, LSTMs of
+400 (800 there); the first canvas starts at the log odds of the mean picture.
+"""
+
+import io
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recipes import draw, vae
+from recipes._run import ROOT, WEIGHTS, commit, machine, options, train
+from softattn.draw import DRAW
+from softattn.housenumbers import bits_per_dimension, fitted_log_scale, logistic_nats, pixel_entropy
+from softattn.hub import atomic_write, save_weights
+from softattn.images import Images
+from softattn.svhn import embedded_house_numbers, windows
+from softattn.vae import VAE
+
+SIDE, CHUNK = 54, 100
+SHAPE = [3, SIDE, SIDE]
+
+
+# -- Data --------------------------------------------------------------------------------------------------------------
+
+
+def read_crops() -> tuple[Tensor, Tensor, list[str]]:
+    """Pixels (N, 3, 64, 64), uint8; parts (N,): 0 train, 1 held out, 2 more; and what the numbers say."""
+    from PIL import Image
+
+    with np.load(Path(os.environ["SOFTATTN_DATA"]) / "svhn" / "svhn64.npz") as packed:
+        part, png, at, said = packed["split"], packed["png"].tobytes(), packed["png_off"], packed["digits"]
+    crops = [np.asarray(Image.open(io.BytesIO(png[a:b])).convert("RGB")) for a, b in zip(at[:-1], at[1:], strict=True)]
+    pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
+    return pixels, torch.from_numpy(part.astype(np.int64)), [str(text) for text in said]
+
+
+class Street(Images):
+    """House numbers to train on: windows at random places, brighter and darker. `pixels` are the middles."""
+
+    whole: Tensor
+
+    @classmethod
+    def of(cls, pixels: Tensor, source: str) -> "Street":
+        street = cls(windows(pixels, SIDE), None, source)
+        object.__setattr__(street, "whole", pixels)
+        return street
+
+    def jittered(self, index: Tensor, generator: torch.Generator) -> Tensor:
+        """Some of them as training sees them, floats (n, 3, SIDE, SIDE)."""
+        cut = windows(self.whole[index], SIDE, generator).float() / 255
+        contrast, shift = torch.rand(2, len(cut), 1, 1, 1, generator=generator)
+        mean = cut.mean((1, 2, 3), keepdim=True)
+        return ((cut - mean) * (0.8 + 0.4 * contrast) + mean + 0.2 * shift - 0.1).clamp(0, 1)
+
+
+def read_street(embedded: bool) -> tuple[Street, Images, Images]:
+    """What to train on, to choose on, and what is held out."""
+    if embedded:
+        pairs = ((4000, "train"), (400, "valid"), (500, "test"))
+        parts = [embedded_house_numbers(*pair) for pair in pairs]
+        return Street.of(parts[0].pixels, parts[0].source), *(
+            Images(windows(part.pixels, SIDE), None, part.source) for part in parts[1:]
+        )
+    pixels, part, _ = read_crops()
+    choose = torch.zeros(len(part), dtype=torch.bool)
+    choose[torch.arange(len(part))[part == 2][::10]] = True
+    train_set = Street.of(pixels[(part != 1) & ~choose], "SVHN, to train on")
+    valid, held_out = (windows(pixels[chosen], SIDE) for chosen in (choose, part == 1))
+    return train_set, Images(valid, None, "SVHN, to choose on"), Images(held_out, None, "SVHN, held out")
+
+
+# -- Runs --------------------------------------------------------------------------------------------------------------
+
+
+class OnTheStreet:
+    """What both kinds of run do with house numbers; nats are the excess over the pixels' entropy."""
+
+    def batch(self, index):
+        x = self.images.jittered(index, self.generator)  # pyright: ignore[reportAttributeAccessIssue]
+        self.floor_of_batch = pixel_entropy(x).mean().item()
+        return x
+
+    def step(self, k):
+        return super().step(k) - self.floor_of_batch  # pyright: ignore[reportAttributeAccessIssue]
+
+    def look(self, mean):
+        facts, model = self.facts, self.averaged()  # pyright: ignore[reportAttributeAccessIssue]
+        steps = getattr(self.model, "steps", 1)  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(model, DRAW):
+            model.steps = steps
+        seen = scored(model, self.valid, 1)  # pyright: ignore[reportAttributeAccessIssue]
+        minutes = facts["seconds"] / 60
+        facts["curve"].append([facts["epoch"], steps, mean, seen["excess"], seen["kl"], minutes])
+        norm, self.norms = sum(self.norms) / max(1, len(self.norms)), []
+        return (
+            f"{time.strftime('%H:%M')} epoch {facts['epoch']:3d}  T {steps}  excess: train {mean:7.2f}  "
+            f"chosen {seen['excess']:7.2f}  KL {seen['kl']:6.2f}  norm {norm:.1f}  {minutes:.1f} min of processor time"
+        )
+
+
+class HouseRun(OnTheStreet, draw.DrawRun):
+    """DRAW in colour, in stages."""
+
+    KEEP, KL_STEPS, BATCH = 0.998, 500, 32
+
+    def rate(self):
+        return self.args.rate * super().rate()
+
+
+class OneShotRun(OnTheStreet, vae.ImageRun):
+    """The VAE, at one rate."""
+
+    KEEP, KL_STEPS, BATCH, CLIP = 0.998, 500, 32, 100.0
+
+    def __init__(self, config, args, images, valid):
+        super().__init__(VAE, config, args, images)
+        self.valid = valid
+        with torch.no_grad():
+            mean = images.pixels.float().mean(0) / 255
+            self.model.decoder[-1].bias.copy_(torch.logit(mean.clamp(0.01, 0.99)).flatten())
+        self.average_anew()
+
+    def rate(self):
+        return 1e-3 * min(1, (self.facts["updates"] + 1) / vae.WARMUP)
+
+
+def configs(args):
+    """The class and its arguments as the card keeps them."""
+    if args.vae:
+        return OneShotRun, dict(image_shape=SHAPE, latent=100, hidden=512, layers=2)
+    small = dict(steps=16, hidden=256, latent=50) if args.embedded else dict(steps=32, hidden=400, latent=100)
+    config = {"image_shape": SHAPE, **small, "read_size": 12, "write_size": 12, "attention": args.attention}
+    return HouseRun, config
+
+
+# -- Figures -----------------------------------------------------------------------------------------------------------
+
+
+def scored(model, images, draws=10):
+    """The bound and its excess over the pixels' entropy, nats an image."""
+    seen = vae.score(model, images, draws, CHUNK)
+    floor = pixel_entropy(images.floats()).mean().item()
+    return {"excess": seen["nats_per_image"] - floor, "floor": floor, **seen}
+
+
+@torch.no_grad()
+def told(model, images, seed=11):
+    """Means (N, 3, H, W) that the decoder tells, and the KL (N,); one noise draw."""
+    generator, means, kls = torch.Generator().manual_seed(seed), [], []
+    for i in range(0, len(images), CHUNK):
+        out = model(images.floats(slice(i, i + CHUNK)), generator)
+        means.append(torch.sigmoid(out.logits))
+        kls.append(out.kl.reshape(-1, len(out.nll_bound)).sum(0))
+    return torch.cat(means), torch.cat(kls)
+
+
+def bits(model, train_set, images):
+    """Bits per number with one logistic width a channel, fitted to 500 numbers of the training set."""
+    log_scale = fitted_log_scale(told(model, train_set[:500])[0], train_set[:500].floats())
+    means, kl = told(model, images)
+    with torch.no_grad():
+        nats = logistic_nats(means, log_scale, images.floats()) + kl
+        blind = model.canvas if isinstance(model, DRAW) else model.decoder[-1].bias.unflatten(0, model.image_shape)
+        mean = torch.sigmoid(blind).expand_as(means)
+    alone = logistic_nats(mean, fitted_log_scale(mean[:500], train_set[:500].floats()[: len(mean)]), images.floats())
+    return {
+        "bits_per_dimension": bits_per_dimension(nats, model.image_shape).mean().item(),
+        "of_the_mean_picture": bits_per_dimension(alone.detach(), model.image_shape).mean().item(),
+        "widths_of_255": (255 * log_scale.exp()).flatten().tolist(),
+    }
+
+
+@torch.no_grad()
+def nearest(model, train_set, images, n=64):
+    """Root mean square distance, in grey levels, to the nearest training crop: of samples, and of other numbers."""
+    samples = model.generate(n, torch.Generator().manual_seed(6))
+    rows = train_set.pixels.flatten(1)
+    found, where = {}, None
+    for name, x in (("samples", samples.flatten(1)), ("others", images.floats(slice(n)).flatten(1))):
+        exact = dict(compute_mode="donot_use_mm_for_euclid_dist")
+        far = [torch.cdist(x, part.float() / 255, **exact) for part in rows.split(500)]
+        least, place = torch.cat(far, 1).min(1)
+        found[name] = [round(255 * d / rows.shape[1] ** 0.5, 2) for d in least.tolist()]
+        where = place if where is None else where
+    return found, samples, where
+
+
+def picture(path, rows):
+    """Pictures (n, 3, H, W) in rows of 16, as a PNG file."""
+    from PIL import Image
+
+    rows = torch.nn.functional.pad(rows, (1, 1, 1, 1), value=1.0)
+    n, C, H, W = rows.shape
+    sheet = rows.view(n // 16, 16, C, H, W).permute(0, 3, 1, 4, 2).reshape(n // 16 * H, 16 * W, C)
+    Image.fromarray((255 * sheet.clamp(0, 1)).byte().numpy()).resize((16 * W * 2, n // 16 * H * 2), 0).save(path)
+
+
+@torch.no_grad()
+def look(run, path):
+    """Samples, and numbers to choose on with what the model makes of them."""
+    model = run.averaged()
+    if isinstance(model, DRAW):
+        model.steps = run.facts["curve"][-1][1] if run.facts["curve"] else run.model.steps
+    some = run.valid[:16].floats()
+    made = torch.sigmoid(model(some, torch.Generator().manual_seed(1)).logits)
+    picture(path.with_suffix(".png"), torch.cat([model.generate(64, torch.Generator().manual_seed(2)), some, made]))
+    print(path.with_suffix(".png"))
+
+
+def finish(run, args, train_set, held_out, path):
+    """Score, on the held-out numbers only when the run was cooled, and write weights and card."""
+    facts = run.facts
+    model = run.averaged()
+    model.load_state_dict({k: v.to(torch.bfloat16).float() for k, v in model.state_dict().items()})
+    steps = model.steps = facts["curve"][-1][1]
+    valid = {**scored(model, run.valid, 1), **bits(model, train_set, run.valid)}
+    last = {**scored(model, held_out), **bits(model, train_set, held_out)} if facts["cooled"] else None
+    near, samples, where = nearest(model, train_set, held_out if facts["cooled"] else run.valid)
+    shown, minutes = last or valid, facts["seconds"] / 60
+    ours = "house numbers that the book paints: 4,000 to train, 400 to choose, 500 held out"
+    theirs = "SVHN (Netzer et al. 2011), whole numbers: 5,758 to train, 418 to choose, 500 held out"
+    card = {
+        "class": "softattn.draw.DRAW",
+        "config": {**run.config, "steps": steps},
+        "summary": f"house numbers in colour in {steps} steps, {'painted by the book' if args.embedded else 'SVHN'}",
+        "data": ours if args.embedded else theirs,
+        "licence": "MIT" if args.embedded else "trained on SVHN, for non-commercial research",
+        "non_commercial": not args.embedded,
+        "command": "python -m recipes.housenumbers" + " --embedded" * args.embedded + " --stages "
+        + ",".join(f"{t}:{n}" for t, n in facts["stages"])
+        + (f", --cool {facts['cooled']}" if facts["cooled"] else "") + ", then --finish",
+        "commit": commit(),
+        "steps": facts["updates"],
+        "epochs": facts["epoch"],
+        "minutes": round(minutes, 1),
+        "machine": machine(args) + ", processor time, other work beside it",
+        "seed": facts["seed"],
+        "metric": {
+            "name": "bound less the pixels' entropy, nats per image, "
+            + ("mean of 10 noise draws" if last else "one noise draw"),
+            "value": shown["excess"],
+            "split": "500 held out, scored once" if last else f"{len(run.valid)} to choose on; held-out not scored yet",
+        },
+        "paper": "Gregor et al. 2015, section 4.4: no figure is given, only samples",
+        "chosen": valid,
+        **({"held_out": last} if last else {}),
+        "missing": [] if last else ["cooling", "the held-out numbers"],
+        "nearest": near,
+        "curve": {
+            "columns": ["epoch", "T", "train, excess", "chosen, excess", "chosen, KL", "minutes"],
+            "rows": facts["curve"],
+        },
+    }  # fmt: skip
+    written = save_weights(args.out, model.state_dict(), card, dtype=torch.bfloat16)
+    both = torch.stack([samples[:16], train_set.floats(where[:16])]).flatten(0, 1)
+    picture(path.with_name(path.stem + "-nearest.png"), both)
+    print(json.dumps({"chosen": valid, "held_out": last, "bytes": written["bytes"]}, indent=2))
+
+
+def compare(run, args, held_out):
+    """Keep a control's curve, and its excess on the held-out numbers, for the page."""
+    path = ROOT / "softattn" / "data" / "house-controls.json"
+    table = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    name = "one shot" if args.vae else "whole pictures"
+    facts = run.facts
+    table[name] = {
+        "what": f"{name}, the same pictures; excess over the pixels' entropy, nats an image",
+        "columns": ["epoch", "T", "train", "chosen", "chosen, KL", "minutes of processor time"],
+        "rows": [[round(v, 2) for v in row] for row in facts["curve"]],
+        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "command": f"python -m recipes.housenumbers {'--vae' if args.vae else '--no-attention'}, then --finish",
+        "minutes": round(facts["seconds"] / 60, 1),
+    }
+    with atomic_write(path) as beside:
+        beside.write_text(json.dumps(table, indent=1) + "\n")
+
+
+def main():
+    parser = options(__doc__, "housenumbers")
+    parser.add_argument("--stages", type=draw.stages, default=None, help="steps:epochs of each stage")
+    parser.add_argument("--no-attention", dest="attention", action="store_false")
+    parser.add_argument("--vae", action="store_true", help="the control in one shot")
+    parser.add_argument("--embedded", action="store_true", help="numbers that the book paints, a smaller net")
+    parser.add_argument("--rate", type=float, default=1.0, help="times the rates of recipes/draw.py")
+    parser.add_argument("--spend", type=float, default=float("inf"), help="minutes of processor time in all")
+    parser.add_argument("--cool-steps", type=int, default=None, help="T while cooling; the last stage's if left away")
+    parser.add_argument("--cool", type=int, default=0, help="epochs with a falling rate, from the saved state")
+    parser.add_argument("--finish", action="store_true", help="score, write weights and card from the saved state")
+    parser.add_argument("--score", action="store_true", help="score the weights that ship")
+    parser.add_argument("--look", action="store_true", help="samples of the state as a picture")
+    parser.add_argument("--out", type=Path, default=None)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.stages = args.stages or draw.stages("8:60,16:60" if args.embedded else "8:60,16:60,32:400")
+    args.out = args.out or WEIGHTS / f"{'draw-house-free' if args.embedded else 'draw-svhn'}.safetensors"
+    train_set, valid, held_out = read_street(args.embedded)
+    if args.score:
+        import softattn
+
+        model = softattn.load(args.out.stem)
+        print(json.dumps({"chosen": scored(model, valid, 1), "held_out": scored(model, held_out)}, indent=2))
+        return
+    kind, config = configs(args)
+    name = "vae" if args.vae else "attention" if args.attention else "whole"
+    path = args.state / f"{'embedded-' * args.embedded}{name}-seed{args.seed}.pt"
+    cooled = path.with_name(path.stem + "-cooled.pt")
+    run = kind(config, args, train_set, valid)
+    if (args.cool or args.finish or args.look) and cooled.exists():
+        run.load(cooled)
+        print(f"cooling taken up after epoch {run.facts['epoch']}", flush=True)
+    else:
+        run.take_up(path, None if args.vae or not args.attention else args.out.stem)
+        if args.cool:
+            run.facts.update(cooled=args.cool, since=0, first=run.facts["epoch"])
+    if args.look:
+        look(run, path)
+        return
+    if args.finish:
+        if args.vae or not args.attention:
+            compare(run, args, held_out)
+        else:
+            finish(run, args, train_set, held_out, path)
+        return
+    if args.cool:
+        steps = args.cool_steps or run.facts["curve"][-1][1]
+        path, run.cool, run.plan = cooled, args.cool, [[steps, args.cool]]
+    elif not args.vae:
+        run.facts["stages"] = args.stages
+    print(f"{len(train_set)} to train on, {len(valid)} to choose on", flush=True)
+
+    def over():
+        return run.facts["seconds"] >= 60 * args.spend or (not args.vae and run.over())
+
+    train(run, path, args.minutes, over, by_epoch=True, save_seconds=args.save_seconds, clock=time.process_time)
+
+
+if __name__ == "__main__":
+    main()
