@@ -620,8 +620,6 @@ def load_svhn(
     number = isinstance(format, (int, np.integer))
     if isinstance(format, bool) or not number or format not in (1, 2):
         raise ValueError(f"load_svhn: format is {told(format)}, expected 1, whole numbers, or 2, cropped digits")
-    if n is not None:
-        whole("load_svhn", n=n)
+    whole("load_svhn", n=1 if n is None else n)
     folder = _folder("load_svhn", root, "svhn")
-    read = _whole_numbers if format == 1 else _cropped_digits
-    return read(folder, split, n)
+    return (_cropped_digits, _whole_numbers)[format == 1](folder, split, n)
