@@ -7,7 +7,7 @@ takes turns, so that a slow minute hits all of it. With `--write` the figures go
     {"figures": {KEY: {"value": 1.43, "unit": "ratio", "what": "..."}}, "tables": [{"title", "head", "rows"}],
      "command", "processor", "threads", "rounds", "load", "torch", "date", "commit"}
 
-`load` is what else ran when the benchmark began, in busy processors: above 0.7 do not trust a figure.
+`load` is what else ran in the second before the benchmark began, in busy processors: above 0.7 do not trust a figure.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,19 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def busy_processors(seconds: float = 1.0) -> float:
+    """How many processors work at present; the average of the last minute would count the benchmark before this one."""
+    try:
+        before = [int(n) for n in Path("/proc/stat").read_text(encoding="utf-8").split("\n")[0].split()[1:9]]
+        time.sleep(seconds)
+        after = [int(n) for n in Path("/proc/stat").read_text(encoding="utf-8").split("\n")[0].split()[1:9]]
+    except OSError:
+        return round(os.getloadavg()[0], 2)
+    spent = [b - a for a, b in zip(before, after, strict=True)]
+    idle = spent[3] + spent[4]  # idle, and waiting for a disk
+    return round((os.cpu_count() or 1) * (1 - idle / max(1, sum(spent))), 2)
+
+
 def commit() -> str:
     """The commit that is measured; a "+" says that the tree differs from it."""
     head, changed = (
@@ -72,16 +86,17 @@ def commit() -> str:
 class Result:
     """Figures of one run of a benchmark: printed as they come, stored at the end when `--write` is given."""
 
-    def __init__(self, name: str, threads: int | Sequence[int], rounds: int | None):
+    def __init__(self, name: str, threads: int | Sequence[int], rounds: int | None, by: str | None = None):
+        """Of the benchmark of this name; `by` names the module where it is another one."""
         self.name = name
         self.figures: dict[str, dict[str, Any]] = {}
         self.tables: list[dict[str, Any]] = []
         self.facts = {
-            "command": " ".join(["python -m", f"bench.{name}", *sys.argv[1:]]),
+            "command": " ".join(["python -m", f"bench.{by or name}", *sys.argv[1:]]),
             "processor": processor(),
             "threads": threads if isinstance(threads, int) else list(threads),
             "rounds": rounds,
-            "load": round(os.getloadavg()[0], 2),
+            "load": busy_processors(),
             "torch": torch.__version__.split("+")[0],
             "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
             "commit": commit(),

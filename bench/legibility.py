@@ -293,7 +293,7 @@ def acceptance(args: argparse.Namespace) -> None:
         for bias in args.bias[:1]:
             first_attempts(write_lines(model, texts, bias, args.seed, tries=1)[0], bias)
         return
-    result = Result("acceptance", args.threads, None)
+    result = Result("acceptance", args.threads, None, by="legibility")
     for bias in args.bias[:1]:
         drafts, wrong = write_lines(model, texts, bias, args.seed)
         final = [str(faults(draft, judged_by(model))) for draft in drafts]

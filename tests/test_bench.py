@@ -35,6 +35,13 @@ def test_a_result_is_stored_and_read_by_name(tmp_path, monkeypatch, capsys):
     assert "0.5" in capsys.readouterr().out
 
 
+def test_one_module_may_store_two_results(tmp_path, monkeypatch):
+    monkeypatch.setattr(_result, "RESULTS", tmp_path)
+    _result.Result("acceptance", 1, None, by="legibility").finish(options())
+    record = json.loads((tmp_path / "acceptance.json").read_text(encoding="utf-8"))
+    assert record["name"] == "acceptance" and record["command"].startswith("python -m bench.legibility")
+
+
 def test_quick_sizes_are_never_stored(tmp_path, monkeypatch):
     monkeypatch.setattr(_result, "RESULTS", tmp_path)
     with pytest.raises(SystemExit, match="nothing was stored"):
