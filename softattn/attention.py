@@ -16,15 +16,7 @@ from torch.nn import functional as F
 from softattn.hub import real
 from softattn.images import from_chance, told, whole
 
-__all__ = [
-    "CellReader",
-    "ESTIMATORS",
-    "enumerated_loss",
-    "learn_to_look",
-    "reinforce_loss",
-    "soft_loss",
-    "straight_through_loss",
-]
+__all__ = ["CellReader", "enumerated_loss", "reinforce_loss", "soft_loss", "straight_through_loss"]
 
 
 # -- One line of clutter --

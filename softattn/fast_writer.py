@@ -41,7 +41,7 @@ class WriterWeights(NamedTuple):
 
 # -- A row does not know its neighbours --
 HALF_LOSS = 2**-25  # what half precision may lose of a weight
-WIDTHS = 4, 8, 12, 16, 24, 36, 48, 64  # rows of a batch that are tried
+WIDTHS = 1, 2, 4, 8, 12, 16, 24, 36, 48, 64  # rows that are tried
 
 
 class Product:
@@ -94,12 +94,13 @@ def steady_widths(products: Sequence[Product]) -> list[int]:
     threads = torch.get_num_threads()
     kind = threads, *(product.kind for product in products)
     if kind not in _STEADY:
-        _STEADY[kind] = [1]  # each line alone, if nothing agrees
+        best: set[int] = {1}  # each line alone, if nothing agrees
         for base in WIDTHS:
             found = set.intersection(*(agree(p, base) for p in products))
-            if base in found:
-                _STEADY[kind] = sorted(found)
-                break
+            best = max(best, found, key=len) if base in found else best
+            if found >= {n for n in WIDTHS if n >= base}:
+                break  # a wider base cannot find more
+        _STEADY[kind] = sorted(best)
     return _STEADY[kind]
 
 

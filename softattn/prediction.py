@@ -16,7 +16,7 @@ from softattn.lstm import PeepholeLSTM
 from softattn.text import ALPHABET, decode, encode
 from softattn.training import in_mode
 
-__all__ = ["NULL", "PredictionNetwork", "generate", "one_hot", "sample", "sequence_nll", "shift"]
+__all__ = ["PredictionNetwork", "generate", "sample", "sequence_nll"]
 
 
 # -- A sequence is as likely as its steps --

@@ -19,15 +19,7 @@ from softattn.hub import real, sizes
 from softattn.lstm import LSTMCell
 from softattn.training import use_fused
 
-__all__ = [
-    "SoftWindow",
-    "WindowLSTM",
-    "WindowOutput",
-    "WindowState",
-    "alignment_curve",
-    "alignment_share",
-    "window_place",
-]
+__all__ = ["SoftWindow", "WindowLSTM", "WindowOutput", "WindowState"]
 
 
 # -- Who moves the window? --
