@@ -19,7 +19,7 @@ from typing import Any
 
 from softattn.hub import real, whole
 
-__all__ = ["COLORS", "demo_html", "figure", "figure_html", "show", "show_figure"]
+__all__ = ["COLORS", "figure", "show", "show_figure"]
 
 
 # -- Colours that survive the eye --
@@ -412,3 +412,40 @@ def show(name: str, picture: Any = None, alt: str = "", **state) -> None:
         plt.close(picture)
     words = alt or f"the interactive figure {name}"
     display({"text/html": html, "text/plain": words}, raw=True)
+
+
+# -- What a benchmark measured --
+def measured(name: str) -> str:
+    """The tables of a benchmark's stored result, as Markdown.
+
+    Args:
+        name: the benchmark, as `softattn.hub.results` knows it.
+
+    Raises: ValueError if it has stored none.
+    """
+    from softattn.hub import results
+
+    record = results(name)
+    row = lambda cells: "| " + " | ".join(cells) + " |"
+    lines = []
+    for table in record["tables"]:
+        lines += [f"**{table['title']}**", "", row(table["head"])]
+        lines += [row(["---", *["--:"] * (len(table["head"]) - 1)])]
+        lines += [row(cells) for cells in table["rows"]] + [""]
+    facts = (record[fact] for fact in ("processor", "date", "commit"))
+    return "\n".join(lines + [f"`{record['command']}`: " + ", ".join(facts)])
+
+
+# -- What a benchmark measured --
+def show_measured(name: str) -> None:
+    """Put the tables of a benchmark's stored result on the page.
+
+    Args:
+        name: the benchmark, as `softattn.hub.results` knows it.
+
+    Raises: ValueError if it has stored none.
+    """
+    from IPython.display import display
+
+    words = measured(name)
+    display({"text/markdown": words, "text/plain": words}, raw=True)
