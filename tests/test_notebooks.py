@@ -395,13 +395,27 @@ def test_the_title_comes_first_then_the_installation(plain):
     assert first["source"] == "1"
 
 
-def test_while_there_is_no_address_the_installation_says_how_to_set_it(monkeypatch):
+def test_while_there_is_no_address_the_first_cell_finds_the_repository_and_never_raises(monkeypatch, tmp_path, capsys):
     cell = notebooks.install_cell(addresses.parse("https://github.com/__OWNER__/softattn"))
-    assert "pip install -q" not in cell
+    assert "pip install -q" not in cell and "__OWNER__" not in cell
     exec(cell, {})  # softattn is here: nothing happens
+    assert capsys.readouterr().out == ""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(RuntimeError, match="make address URL=https://github.com/OWNER/REPO"):
-        exec(cell, {})
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    exec(cell, {})
+    assert "make address URL=https://github.com/OWNER/REPO" in capsys.readouterr().out
+    (tmp_path / "softattn").mkdir()
+    (tmp_path / "softattn" / "__init__.py").write_text("")
+    exec(cell, {})
+    assert capsys.readouterr().out == "" and sys.path[0] == str(tmp_path)
+
+
+def test_no_committed_notebook_names_the_placeholder():
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        text = path.read_text(encoding="utf-8")
+        assert addresses.address(ROOT).placeholder is False or "__OWNER__" not in text, path.name
 
 
 # -- errors ----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -218,6 +219,37 @@ def test_publishing_again_commits_only_a_change(house, bare):
     assert git("merge-base", "--is-ancestor", first, second, cwd=bare) == ""
 
 
+@pytest.mark.slow
+def test_published_notebooks_carry_what_their_cells_show(house, bare):
+    """Figures as pictures that every viewer shows, demos as theirs, streams as they are; no script, no progress bar."""
+    picture = "<img class='softattn-figure' alt='A &lt; B' src='data:image/svg+xml;base64,PHN2Zy8+'>".replace("'", '"')
+    demo = f'<style>a</style>\n<div class="softattn-demo" id="x" data-demo="y">{picture}</div>\n<script>1</script>'
+    (house / "book" / "_ext").mkdir()
+    shutil.copy(ROOT / "book" / "_ext" / "cache_key.py", house / "book" / "_ext")
+    cells = [
+        "from IPython.display import HTML, display",
+        f"display({{'text/html': {picture!r}, 'text/plain': 'A < B'}}, raw=True)",
+        f"display({{'text/html': {demo!r}, 'text/plain': 'x'}}, raw=True)",
+        "import sys; print('hello'); print('bar', file=sys.stderr)",
+        "1 + 1",
+    ]
+    hidden = "```{code-cell} python\n:tags: [remove-cell]\n\nprint('not in the notebook')\n```\n\n"
+    text = (house / "book" / "one.md").read_text(encoding="utf-8").partition("```")[0] + hidden
+    blocks = [f"```{{code-cell}} python\n{cell}\n```\n" for cell in cells]
+    blocks[1] = blocks[1].replace("python\n", "python\n:tags: [remove-input]\n\n")
+    (house / "book" / "one.md").write_text(text + "\n".join(blocks), encoding="utf-8")
+    command = ["--remote", str(bare), "--url", "https://github.com/ada/softattn", "--sha", SHA, "--outputs"]
+    assert publish.main(command, house) == 0
+    book = nbformat.reads(git("show", "notebooks:one.ipynb", cwd=bare), as_version=4)
+    outputs = [cell["outputs"] for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert outputs[0] == [] and outputs[1] == []  # the installation and the import
+    ((figure,), (still,), (hello,), (two,)) = outputs[2:]
+    assert figure["data"] == {"image/svg+xml": "<svg/>", "text/plain": "A < B"}
+    assert still["data"]["image/svg+xml"] == "<svg/>" and "when this cell is run" in still["data"]["text/plain"]
+    assert hello["text"] == "hello\n" and two["data"]["text/plain"] == "2"
+    assert "<script" not in str(outputs)
+
+
 def test_a_chapter_that_is_gone_leaves_the_branch(house, bare):
     url = "https://github.com/ada/softattn"
     publish.publish(str(bare), addresses.parse(url, SHA), house)
@@ -273,6 +305,9 @@ def test_the_pages_launch_links_open_the_published_notebooks():
         page = (ROOT / "_build" / "html" / "book" / f"{notebook.stem}.html").read_text(encoding="utf-8")
         links = set(re.findall(r'href="(https://colab[^"]*)"', page))
         chapters = {addresses.colab_url(here, other.stem) for other in (ROOT / "notebooks").glob("*.ipynb")}
+        if here.placeholder:  # nothing is published: nothing leads there
+            assert not links and "__OWNER__" not in page
+            continue
         # the title page's table lists the chapters; any other page opens itself and nothing else
         own = {addresses.colab_url(here, notebook.stem)}
         assert own <= links <= (chapters if notebook.stem == "index" else own)

@@ -37,14 +37,20 @@ if importlib.util.find_spec("softattn") is None:
     %pip install -q "{line}"
 """
 INSTALL_NOT_SET = """\
-#@title Install the book's package where it is missing
+#@title Find the book's package
 import importlib.util
+import sys
+from pathlib import Path
 
 if importlib.util.find_spec("softattn") is None:
-    raise RuntimeError(
-        "softattn is not installed, and these notebooks do not know yet where it is published. "
-        "In the repository, set the address: `make address URL=https://github.com/OWNER/REPO`. Or `pip install .`"
-    )
+    beside = Path("..").resolve()
+    if (beside / "softattn" / "__init__.py").exists():
+        sys.path.insert(0, str(beside))
+    else:
+        print(
+            "softattn is not installed. `pip install .` in the repository installs it; once the repository is "
+            "published, `make address URL=https://github.com/OWNER/REPO` lets these notebooks do it themselves."
+        )
 """
 
 
@@ -102,7 +108,7 @@ def segments(lines: list[str], line: int, region: str, plain: Plain) -> tuple[li
 
 
 def install_cell(where: Address) -> str:
-    """The first code cell: pip where the package is missing, or what to do while no address is set."""
+    """The first code cell: pip where the package is missing; while no address is set, the repository's own copy."""
     if where.placeholder:
         return INSTALL_NOT_SET.rstrip("\n")
     return INSTALL.format(line=addresses.install_line(where)).rstrip("\n")
@@ -178,9 +184,10 @@ def convert(
         raise NotebookError("\n".join(sorted(dict.fromkeys(plain.faults), key=_by_line)))
     _references(cells, plain)
     head, _, rest = cells[0][1].partition("\n")
-    origin = (
-        f"*A chapter of [{book or 'the book'}]({addresses.site_url(where)}/book/{name}.html). Run its cells in order.*"
-    )
+    of = book or "the book"
+    if not where.placeholder:
+        of = f"[{of}]({addresses.site_url(where)}/book/{name}.html)"
+    origin = f"*A chapter of {of}. Run its cells in order.*"
     cells[0] = ("markdown", f"{head}\n\n{origin}\n\n{rest.strip()}".strip(), {}, cells[0][3])
     cells.insert(1, ("code", install_cell(where), {"cellView": "form"}, "install"))
     for kind, shown, _, _ in cells:

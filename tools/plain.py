@@ -400,7 +400,10 @@ class Plain:
         return f"[{shown}](#{_anchor(found.title)})" if found.kind == "section" else shown
 
     def page_link(self, page: str) -> str:
-        return f"{page}.ipynb" if page in self.labels.notebook else f"{site_url(self.where)}/book/{page}.html"
+        if page in self.labels.notebook:
+            return f"{page}.ipynb"
+        # no address yet: the notebooks stand beside the sources
+        return f"../book/{page}.md" if self.where.placeholder else f"{site_url(self.where)}/book/{page}.html"
 
     def named(self, target: str, line: int) -> str:
         """A link that says no words of its own: [](prediction.md), [](#label)."""
@@ -438,7 +441,8 @@ class Plain:
             self.fail(line, f"link to {link!r}: there is no such page, label or file")
             return link
         kind = "raw" if picture else "tree" if path.is_dir() else "blob"
-        return file_url(self.where, path.relative_to(self.labels.root).as_posix(), kind)
+        inside = path.relative_to(self.labels.root).as_posix()
+        return f"../{inside}" if self.where.placeholder else file_url(self.where, inside, kind)
 
     def cite(self, role: str, keys: str, line: int) -> str:
         if role not in ("cite", "cite:p", "cite:t", "cite:ps", "cite:ts"):

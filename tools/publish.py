@@ -1,8 +1,9 @@
 """Publish the notebooks to their branch, regenerated so that each installs the package from one commit.
 
-python -m tools.publish --remote origin --url https://github.com/OWNER/REPO --sha SHA
+python -m tools.publish --remote origin --url https://github.com/OWNER/REPO --sha SHA [--outputs]
 
-The branch holds the notebooks, a README and nothing else. It shares no history with the sources; each publication that
+The branch holds the notebooks, with --outputs also what their cells said and drew, so that the pages of a repository
+show it, a README and nothing else. It shares no history with the sources; each publication that
 changes something adds one commit to it. A branch of that name with other files in it is left alone, with an error.
 """
 
@@ -16,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from tools import address as addresses
-from tools import notebooks, toc
+from tools import notebooks, outputs, toc
 from tools.address import Address, AddressError
 
 ROOT = toc.ROOT
@@ -46,7 +47,9 @@ def readme(where: Address, names: list[str]) -> str:
     )
 
 
-def publish(remote: str, where: Address, root: Path = ROOT, branch: str = addresses.NOTEBOOKS) -> str | None:
+def publish(
+    remote: str, where: Address, root: Path = ROOT, branch: str = addresses.NOTEBOOKS, shown: bool = False
+) -> str | None:
     """Bring the branch of a remote up to date.
 
     Args:
@@ -54,6 +57,7 @@ def publish(remote: str, where: Address, root: Path = ROOT, branch: str = addres
         where: address of the repository, its ref the commit that the notebooks install.
         root: the repository.
         branch: to publish to.
+        shown: with the outputs of the cells; chapters that have changed are executed for them.
 
     Returns:
         The new commit, or None if the branch stands already as it should.
@@ -61,12 +65,15 @@ def publish(remote: str, where: Address, root: Path = ROOT, branch: str = addres
     Raises:
         PublishError: if the branch holds files that publish.py did not write, or git fails.
         NotebookError: if a chapter cannot become a notebook.
+        OutputError: if a chapter does not run.
     """
     if where.placeholder:
         raise PublishError(f"the address is still {where.url}; give --url https://github.com/OWNER/REPO")
     if not re.fullmatch(r"[0-9a-f]{40}", where.ref):
         raise PublishError(f"--sha {where.ref!r} is not a full commit id (40 hexadecimal digits)")
     made = notebooks.collect([], root, where)
+    if shown:
+        made = outputs.with_outputs(made, root)
     files = made | {"README.md": readme(where, [name.removesuffix(".ipynb") for name in made])}
     ref = f"refs/heads/{branch}"
     old = (git("ls-remote", remote, ref, cwd=root).split() or [""])[0]
@@ -110,12 +117,13 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--url", help="https://github.com/OWNER/REPO (default: the configured address)")
     parser.add_argument("--sha", help="the commit that the notebooks install (default: HEAD)")
     parser.add_argument("--branch", default=addresses.NOTEBOOKS)
+    parser.add_argument("--outputs", action="store_true", help="execute the chapters and store what they show")
     options = parser.parse_args(argv)
     try:
         url = options.url or addresses.address(root).url
         sha = options.sha or git("rev-parse", "HEAD", cwd=root)
-        commit = publish(options.remote, addresses.parse(url, sha), root, options.branch)
-    except (PublishError, AddressError, notebooks.NotebookError, toc.ChapterError) as err:
+        commit = publish(options.remote, addresses.parse(url, sha), root, options.branch, options.outputs)
+    except (PublishError, AddressError, notebooks.NotebookError, outputs.OutputError, toc.ChapterError) as err:
         print(f"publish: {err}", file=sys.stderr)
         return 1
     print(f"{options.branch}: {commit or 'already up to date'}")

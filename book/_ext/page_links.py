@@ -1,8 +1,8 @@
 """Give each chapter its links: open in Colab, download the notebook, the chapter's source, the API reference.
 
 The theme would send Colab to the Markdown file, which Colab cannot open, and offer for download a notebook in raw MyST.
-Both get the generated notebook instead; a page that has none gets no such button. The title page gets its table of
-chapters here too, in place of the comment `% chapters`.
+Both get the generated notebook instead; a page that has none gets no such button. While the repository has no address
+yet, there is no link to it. The title page gets its table of chapters here too, in place of the comment `% chapters`.
 """
 
 import re
@@ -26,15 +26,18 @@ def _notebook(pagename: str, context) -> str:
 def _buttons(app, pagename, templatename, context, doctree):
     if pagename not in app.env.found_docs:
         return
-    runs = _has_notebook(app, pagename)
+    runs, here = _has_notebook(app, pagename), address()
     for group in list(context.get("header_buttons", [])):
+        if here.placeholder and group.get("label") in ("source-buttons", "repository-buttons"):
+            context["header_buttons"].remove(group)
+            continue
         if group.get("label") == "launch-buttons":
-            if not runs:
+            if not runs or here.placeholder:
                 context["header_buttons"].remove(group)
                 continue
             group["buttons"] = [button for button in group["buttons"] if button.get("text") == "Colab"]
             for button in group["buttons"]:
-                button["url"] = colab_url(address(), Path(pagename).name)
+                button["url"] = colab_url(here, Path(pagename).name)
         if group.get("label") == "download-buttons":
             kept = []
             for button in group["buttons"]:
@@ -51,8 +54,9 @@ def _line(app, pagename, templatename, context, doctree):
     if pagename not in app.env.found_docs or "</h1>" not in context.get("body", "") or not _has_notebook(app, pagename):
         return
     name = Path(pagename).name
-    links = [
-        ("Open in Colab", colab_url(address(), name), ""),
+    here = address()
+    links = [] if here.placeholder else [("Open in Colab", colab_url(here, name), "")]
+    links += [
         ("Download notebook", _notebook(pagename, context), " download"),
         ("Source", context["pathto"](f"_sources/{pagename}.md", 1), ""),
     ]
@@ -113,7 +117,10 @@ def table(root: Path) -> str:
         subtitle = toc.read(chapter.path).metadata.get("softattn", {}).get("subtitle", "")
         time = minutes(chapter.path.read_text(encoding="utf-8")) or ""
         module = f"[`softattn.{name}`](api-{name}) <br> " if (root / "softattn" / f"{name}.py").exists() else ""
-        notebook = f"[{name}.ipynb]({colab_url(here, name)})"
+        # no address yet: the notebook of this site; the links of the build are written from the folder book/
+        notebook = f'<a href="../notebooks/{name}.ipynb" download>{name}.ipynb</a>'
+        if not here.placeholder:
+            notebook = f"[{name}.ipynb]({colab_url(here, name)})"
         rows.append(f"| {{doc}}`{name}` <br> {subtitle} | {time} | {module}{notebook} |")
     return "\n".join(rows)
 
