@@ -16,7 +16,7 @@ export TQDM_DISABLE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book serve test quick export notebooks corpus address colab student links new count claims cover coverage types bench lock clean
+.PHONY: help setup book pdf serve test quick export notebooks corpus address colab student links new count claims cover coverage types bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ book: $(STAMP)  ## check the exports, execute every chapter, build the site and 
 	$(PY) -m tools.export --check
 	$(PY) -m tools.notebooks --check
 	$(PY) -m tools.build_site build
+
+pdf: $(STAMP)  ## print the built site as one PDF, _build/soft-attention.pdf (needs Chromium)
+	$(PY) -m tools.pdf
 
 serve: $(STAMP)  ## serve the built site on this machine
 	$(PY) -m tools.build_site serve
