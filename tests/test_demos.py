@@ -23,6 +23,10 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 SIZES = {1280: 900, 390: 844}
+STANDING = (  # those of the gallery sleep until they are reached
+    "[...document.querySelectorAll('.softattn-demo:not([data-script])')]"
+    ".every((d) => !['', 'loading'].includes(d.dataset.state ?? ''))"
+)
 AXE = {"resultTypes": ["violations"], "preload": False}
 
 pytestmark = [pytest.mark.browser, pytest.mark.site, pytest.mark.slow]
@@ -64,9 +68,7 @@ def visit(chromium, site, name, width=1280, scheme="light"):
     page.goto(f"{site}/{name}.html")
     page.wait_for_function("!window.MathJax || (MathJax.startup && MathJax.startup.promise)")
     page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => true) : true")
-    page.wait_for_function(
-        "[...document.querySelectorAll('.softattn-demo')].every((d) => ['live', 'failed'].includes(d.dataset.state))"
-    )
+    page.wait_for_function(STANDING)
     return page, faults
 
 
@@ -103,12 +105,12 @@ def test_page_is_quiet_and_fits(chromium, site, name, scheme, width):
     assert page.locator("mjx-merror").count() == 0, "an equation that MathJax cannot read"
     assert faults == []
     if (scheme, width) in (("light", 1280), ("dark", 390)):
-        assert serious(page) == []
+        assert unfit(page) == []
     page.context.close()
 
 
-def serious(page) -> list[str]:
-    """What axe-core finds serious or critical on a page."""
+def unfit(page) -> list[str]:
+    """What axe-core finds on a page, of whatever weight."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     page.add_style_tag(content="* { animation: none !important; transition: none !important; }")
@@ -125,7 +127,6 @@ def serious(page) -> list[str]:
     return [
         f"{fault['id']}: {node['html'][:200]} ({node['failureSummary'][:200]})"
         for fault in report["violations"]
-        if fault["impact"] in ("serious", "critical")
         for node in fault["nodes"]
     ]
 
@@ -177,9 +178,212 @@ def test_the_pages_can_be_read_from_a_disk(chromium):
     page.close()
 
 
-def test_search_finds_a_chapter(chromium, site):
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ("LSTM", "lstm"),
+        ("DRAW", "draw"),
+        ("VAE", "vae"),
+        ("peephole", "lstm"),
+        ("SVHN", "images"),
+        ("mixture density", "mixture"),
+        ("handwriting synthesis", "synthesis"),
+        ("Bahdanau", "alignment"),
+        ("REINFORCE", "attention"),
+        ("filterbank", "filterbank"),
+        ("MNIST", "images"),
+        ("gradient clipping", "training"),
+    ],
+)
+def test_search_finds_the_chapter_first_and_fetches_no_page(chromium, site, asked, first):
+    if f"book/{first}" not in PAGES:
+        pytest.skip(f"{first} is not in the book")
     page = chromium.new_page()
-    page.goto(f"{site}/search.html?q=gradient")
+    fetched = []
+    page.on("request", lambda r: fetched.append(r.url) if r.resource_type in ("fetch", "xhr") else None)
+    page.goto(f"{site}/search.html?q={asked}")
     page.wait_for_selector("ul.search li a")
-    assert page.locator("ul.search li").count() >= 1
+    page.wait_for_function("document.querySelector('.search-summary').textContent.includes('finished')")
+    links = page.locator("ul.search li a").evaluate_all("(all) => all.map((a) => a.getAttribute('href').split('#')[0])")
+    assert links[0] == f"book/{first}.html"
+    chapters = [k for k, link in enumerate(links) if link != "book/api.html"]
+    assert chapters == list(range(len(chapters))), "entries of the reference stand before chapters"
+    assert page.locator("ul.search li").first.inner_text().count(" ") > 4, "a result without a sentence"
+    assert fetched == []
     page.close()
+
+
+# What a visitor meets. Each of these was once complained of; each is judged on every page.
+
+
+PHONE = {"width": 390, "height": 844}
+LEAST_LABEL = 10  # pixels; figures are drawn with labels of 12 points, 16 pixels
+WITH_DEMOS = [page for page in PAGES if toc.demos(Path(page).name)]
+
+
+@pytest.mark.parametrize("name", WITH_DEMOS)
+def test_a_demo_fits_a_phone_and_says_first_what_to_do(chromium, site, name):
+    page, _ = visit(chromium, site, name, 390)
+    for which, height, words, small in page.evaluate(
+        """() => [...document.querySelectorAll(".softattn-demo")].map((demo) => {
+          const seen = (what) => [...demo.querySelectorAll(what)].filter((e) => e.checkVisibility());
+          const [drawn] = seen("canvas, svg, input, button, select");
+          const first = (e) => e.compareDocumentPosition(drawn) & Node.DOCUMENT_POSITION_FOLLOWING;
+          const plain = (e) => !e.querySelector("canvas, svg, input, button");
+          const words = seen("p, div, span").filter((e) => plain(e) && first(e)).map((e) => e.textContent).join(" ");
+          const zoom = ({ a, b }) => Math.hypot(a, b);
+          const size = (e) => parseFloat(getComputedStyle(e).fontSize) * zoom(e.getScreenCTM());
+          const labels = seen("svg text").filter((e) => e.textContent).map(size);
+          return [demo.dataset.demo, demo.getBoundingClientRect().height, words.trim(), Math.min(99, ...labels)];
+        })"""
+    ):
+        assert height <= PHONE["height"], f"{which} is {height:.0f} pixels high, a phone {PHONE['height']}"
+        assert len(words.split()) > 3, f"{which}: before its chart no words say what to do"
+        assert small >= LEAST_LABEL, f"{which}: a label of {small:.1f} pixels"
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", WITH_DEMOS)
+def test_a_swipe_over_a_demo_scrolls_the_page_and_moves_nothing(chromium, site, name):
+    context = chromium.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{site}/{name}.html")
+    page.wait_for_function(STANDING)
+    room = "html { scroll-behavior: auto !important; } article::after { content: ''; display: block; height: 99rem; }"
+    page.add_style_tag(content=room)
+    touch = context.new_cdp_session(page)
+    for demo in page.locator(".softattn-demo").all():
+        which = demo.get_attribute("data-demo")
+        targets = demo.locator("canvas:visible, svg[role=img]:visible, input[type=range]:visible:enabled").all()
+        for k, target in enumerate(targets):
+            told = target.evaluate("(e) => e.getAttribute('aria-label') ?? e.labels?.[0]?.textContent ?? e.tagName")
+            if target.evaluate("(e) => getComputedStyle(e).touchAction") == "none":
+                assert "pad" in told.lower(), f"{which}: only a pad to write on may take every touch, not {told}"
+                continue
+            target.evaluate("(e) => e.scrollIntoView({ block: 'center' })")
+            before = demo.get_attribute("data-numbers")
+            top = page.evaluate("scrollY")
+            box = target.bounding_box()
+            x, y = box["x"] + 0.3 * box["width"], box["y"] + box["height"] / 2
+            send = functools.partial(touch.send, "Input.dispatchTouchEvent")
+            send({"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+            for step in range(1, 9):
+                send({"type": "touchMove", "touchPoints": [{"x": x, "y": y - 20 * step}]})
+                page.wait_for_timeout(16)
+            send({"type": "touchEnd", "touchPoints": []})
+            page.wait_for_function("(top) => scrollY > top + 60", arg=top, timeout=3000)
+            assert demo.get_attribute("data-numbers") == before, f"{which}: a swipe over {told} ({k}) moved it"
+    context.close()
+
+
+@pytest.mark.parametrize("name", WITH_DEMOS)
+def test_what_is_painted_follows_the_theme(chromium, site, name):
+    """A canvas after a switch to dark is the canvas of a page that was dark from the start."""
+    paint = """() => [...document.querySelectorAll(".softattn-demo canvas")]
+      .map((c) => (c.width && c.height ? c.toDataURL() : ""))"""
+    page, _ = visit(chromium, site, name)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_timeout(100)
+    switched = page.evaluate(paint)
+    page.context.close()
+    page, _ = visit(chromium, site, name, scheme="dark")
+    dark = page.evaluate(paint)
+    page.context.close()
+    assert [k for k, (a, b) in enumerate(zip(switched, dark, strict=True)) if a != b] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_line_is_lost_on_a_screen_or_on_paper(chromium, site, name):
+    page, _ = visit(chromium, site, name, 390)
+    lost = """(paper) => [...document.querySelectorAll("article :is(pre, table, mjx-container[display=true], dt)")]
+      .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 2)
+      .filter((e) => {
+        if (paper) return e.matches("pre");
+        for (let p = e; p && !p.matches("article"); p = p.parentElement)
+          if (["auto", "scroll"].includes(getComputedStyle(p).overflowX)) return false;
+        return true;
+      }).map((e) => e.textContent.slice(0, 80))"""
+    assert page.evaluate(lost, False) == []
+    unreached = page.evaluate(
+        """() => [...document.querySelectorAll("article pre")]
+          .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 2 && e.tabIndex < 0)
+          .map((e) => e.textContent.slice(0, 80))"""
+    )
+    assert unreached == [], "it scrolls, and the keyboard does not reach it"
+    page.set_viewport_size({"width": 673, "height": 900})  # A4 less its margins
+    page.emulate_media(media="print")
+    assert page.evaluate(lost, True) == []
+    shut = page.evaluate(
+        """() => [...document.querySelectorAll("article details:not([open]) > :not(summary)")]
+          .filter((e) => e.getBoundingClientRect().height === 0).length"""
+    )
+    assert shut == 0, "a fold stays shut on paper"
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_reads_well_in_the_dark_on_a_phone(chromium, site, name):
+    """No white panels, no table that breaks word by word, no label below 10 pixels, nothing fixed over the text."""
+    page, _ = visit(chromium, site, name, 390, "dark")
+    white = page.evaluate(
+        """() => [...document.querySelectorAll("article *")].filter((e) => {
+          const [r, g, b, a] = getComputedStyle(e).backgroundColor.match(/[\\d.]+/g).map(Number);
+          const light = Math.min(r, g, b) > 200 && (a ?? 1) > 0.5;
+          return light && e.checkVisibility() && !e.closest(".softattn-demo, img, svg");
+        }).map((e) => `${e.tagName}.${e.className}`)"""
+    )
+    assert white == []
+    narrow = page.evaluate(
+        """() => [...document.querySelectorAll("article td, article th")]
+          .filter((c) => c.checkVisibility() && c.clientWidth < 72 && c.textContent.trim().split(/\\s+/).length > 3)
+          .map((c) => c.textContent.slice(0, 60))"""
+    )
+    assert narrow == []
+    small = page.evaluate(
+        """(least) => [...document.querySelectorAll("article .figure-box > img")]
+          .filter((i) => i.checkVisibility() && 16 * i.clientWidth / i.getAttribute("width") < least)
+          .map((i) => i.alt.slice(0, 60))""",
+        LEAST_LABEL,
+    )
+    assert small == []
+    fixed = page.evaluate(
+        """() => [...document.querySelectorAll("main *, #pst-back-to-top")]
+          .filter((e) => getComputedStyle(e).position === "fixed" && e.checkVisibility({ visibilityProperty: true }))
+          .map((e) => e.id || e.className)"""
+    )
+    assert fixed == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_keyboard_needs_few_steps(chromium, site, name):
+    """Formulas and the links to headings are no stops; wide formulas are, since they scroll."""
+    page, _ = visit(chromium, site, name)
+    stops = page.evaluate(
+        """() => [...document.querySelectorAll("article :is(a[href], button, input, select, textarea, [tabindex])")]
+          .filter((e) => e.tabIndex >= 0 && e.checkVisibility()).map((e) => e.tagName)"""
+    )
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll("mjx-container")]
+          .filter((e) => e.tabIndex >= 0 && e.scrollWidth <= e.clientWidth + 1).length"""
+    )
+    assert wide == 0
+    code = page.locator("article div.highlight").count()  # each has a button that copies it
+    assert len(stops) <= 120 + code, sorted({(tag, stops.count(tag)) for tag in stops})
+    page.context.close()
+
+
+def test_the_gallery_wakes_each_demo_as_it_is_reached(chromium, site):
+    page, faults = visit(chromium, site, "book/moves", 390)
+    shown = page.locator(".softattn-demo").evaluate_all("(all) => all.map((d) => d.dataset.demo)")
+    assert sorted(set(shown)) == sorted({demo for name in WITH_DEMOS for demo in toc.demos(Path(name).name)})
+    assert page.locator(".softattn-demo[data-script]").count() > len(shown) / 2, "asleep, all but the first"
+    for demo in page.locator(".softattn-demo").all():
+        demo.scroll_into_view_if_needed()
+        demo.evaluate(
+            "(d) => new Promise((go) => { const wait = () => ['', 'loading'].includes(d.dataset.state ?? '')"
+            " ? setTimeout(wait, 50) : go(); wait(); })"
+        )
+        assert demo.get_attribute("data-state") != "failed", demo.get_attribute("data-demo")
+    assert faults == []
+    page.context.close()

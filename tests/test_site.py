@@ -1,5 +1,7 @@
 """The built pages, the extensions that make them, and the driver that builds and serves them."""
 
+import base64
+import gzip
 import json
 import os
 import re
@@ -231,6 +233,83 @@ def test_search_index_knows_the_chapters():
     index = json.loads(re.fullmatch(r"Search\.setIndex\((.*)\);?\s*", text, re.S)[1])
     assert set(PAGES) <= set(index["docnames"])
     assert "gradient" in index["terms"]
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_can_be_found_and_shared(name):
+    html, here = page(name), address.address(ROOT)
+    front = toc.read(ROOT / f"{name}.md").metadata.get("softattn", {})
+    assert len(html.select('meta[name="viewport"]')) == 1
+    (title,) = html.select("head > title")
+    assert title.get_text().strip().startswith(front.get("headline") or html.select_one("article h1").get_text()[:6])
+    said = {tag.get("name") or tag.get("property"): tag.get("content") for tag in html.select("head > meta")}
+    assert 40 <= len(said["description"]) <= 320 and said["og:description"] == said["description"]
+    assert said["og:title"] and said["og:image"].endswith("_static/share.png")
+    assert (HTML / "_static" / "share.png").stat().st_size > 10_000
+    canonical = [link["href"] for link in html.select('link[rel="canonical"]')]
+    assert canonical == ([] if here.placeholder else [f"{address.site_url(here)}/{name}.html"])
+    if here.placeholder:
+        assert not [a["href"] for a in html.find_all("a", href=True) if address.PLACEHOLDER in a["href"]]
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_light(name):
+    """600 kB at most, packed; pictures are files that load as they are reached; no script draws icons."""
+    text = (HTML / f"{name}.html").read_bytes()
+    assert len(gzip.compress(text)) <= 600_000
+    html = page(name)
+    for image in html.select("img.softattn-figure"):
+        assert not image["src"].startswith("data:") and image["loading"] == "lazy", f"{name}: {image['alt'][:60]}"
+    assert b"fontawesome.js" not in text
+    icons = sum(file.stat().st_size for file in (HTML / "_static" / "vendor" / "fontawesome").rglob("*.*"))
+    assert icons < 30_000 and not (HTML / "_static" / "scripts" / "fontawesome.js").exists()
+
+
+@pytest.mark.site
+def test_a_chapter_without_a_number_says_where_it_stands():
+    for chapter in toc.chapters(ROOT):
+        mark = page(f"book/{chapter.name}").select_one("p.chapter-part")
+        expected = chapter.part if chapter.part in (toc.ENGINE, toc.TOOLBOX) else None
+        assert (mark.get_text() if mark else None) == expected, chapter.name
+
+
+def test_pictures_leave_the_page_and_know_whether_they_turn_dark(tmp_path):
+    import light
+
+    def tag(content: bytes, kind: str = "svg+xml") -> str:
+        data = base64.b64encode(content).decode()
+        return f'<img class="softattn-figure" alt="A" width="672" height="9" src="data:image/{kind};base64,{data}">'
+
+    html = light.boxed(
+        light.outside(
+            '<div class="output text_html">' + tag(b"<svg/>") + "</div>" + tag(b"<svg><image/></svg>"),
+            tmp_path,
+            "../i/",
+        )
+    )
+    first, second = bs4.BeautifulSoup(html, "html.parser").find_all("img")
+    assert first["class"] == ["softattn-figure", "line-art"] and second["class"] == ["softattn-figure"]
+    assert first.parent["class"] == ["figure-box"] and first.parent["style"] == "--width: 672px"
+    assert (tmp_path / Path(first["src"]).name).read_bytes() == b"<svg/>" and first["src"].startswith("../i/")
+    assert light.outside(html, tmp_path, "../i/") == html
+    names, points = light.used(
+        ['<i class="fa-solid fa-bars">'], '.fa-bars:before{content:"\\f0c9"}.fa-x:before{content:"\\f00d"}'
+    )
+    assert "fa-bars" in names and 0xF0C9 in points and 0xF00D not in points
+
+
+def test_a_demo_of_the_gallery_is_its_chapters_and_sleeps(tmp_path):
+    import moves
+
+    demo = '<style>a {}</style>\n<div class="softattn-demo" id="demo-1-1" data-demo="pen"><img></div>\n'
+    demo += '<script type="module">\nawait 1; f("#demo-1-1");\n</script>'
+    (html,) = moves.asleep(demo + demo.replace("-1-1", "-1-2"), tmp_path, "../s/")  # twice on its page, once here
+    node = bs4.BeautifulSoup(html, "html.parser").find("div")
+    assert node["id"] == "demo-1-1-gallery" and node.img and not node.find("script")
+    script = (tmp_path / Path(node["data-script"]).name).read_text()
+    assert script == '(async () => {\nawait 1; f("#demo-1-1-gallery");\n})();\n'
 
 
 @pytest.mark.site

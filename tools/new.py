@@ -24,6 +24,8 @@ kernelspec: {{display_name: Python 3, language: python, name: python3}}
 softattn:
   module: {name}
   subtitle: One line about what the module offers.
+  headline: "{title}, in the words that a search engine is asked"
+  terms: [{name}]
 ---
 
 # {title}

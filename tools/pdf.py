@@ -255,10 +255,8 @@ def build(names: list[str], out: Path, root: Path = ROOT) -> int:
             how |= {"footer_template": FOOTER, "outline": True, "tagged": True}
             how["margin"] = {"top": "18mm", "bottom": "20mm", "left": "16mm", "right": "16mm"}
             where = numbers(tab.pdf(**how))
-            tab.evaluate(
-                "(w) => document.querySelectorAll('[data-page]').forEach((e) => { e.textContent = w[e.dataset.page]; })",
-                where,
-            )
+            write = "(w) => document.querySelectorAll('[data-page]').forEach((e) => e.append(w[e.dataset.page] ?? ''))"
+            tab.evaluate(write, where)
             out.parent.mkdir(parents=True, exist_ok=True)
             pdf = tab.pdf(**how)
             out.write_bytes(pdf)

@@ -47,8 +47,6 @@ def _head(app, pagename, templatename, context, doctree):
     if said is None:
         return
     title = said.get("headline") or app.env.titles[pagename].astext()
-    if pagename != app.config.root_doc:
-        title = f"{title} | {NAME}"
     words = said.get("subtitle") or (first_words(doctree) if doctree is not None else "")
     if "headline" in said and pagename != app.config.root_doc:
         words = f"{words} {said['headline']}."
@@ -72,7 +70,7 @@ def _head(app, pagename, templatename, context, doctree):
     context["metatags"] = context.get("metatags", "") + "".join(
         f'\n    <meta {kind}="{key}" content="{escape(text)}" />' for kind, key, text in tags
     )
-    context["title"], context["docstitle"] = escape(title), ""
+    context["title"] = escape(title)  # the theme adds the book's
     mark = MARKS.get(said["part"])
     if mark:  # chapters without a number say where they stand
         context["body"] = context["body"].replace("<h1>", f'<p class="chapter-part">{mark}</p>\n<h1>', 1)

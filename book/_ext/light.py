@@ -6,6 +6,7 @@ signs that they show. A picture that a cell wrote into its page becomes a file b
 
 import base64
 import hashlib
+import io
 import re
 from pathlib import Path
 
@@ -16,9 +17,18 @@ _STYLE = "_static/styles/pydata-sphinx-theme.css"
 _RULE = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"(\\[0-9a-f]+)"\}')
 _DROPPED = (  # what the theme puts into every page and no page here needs
     re.compile(r'\s*<!-- So that users can add custom icons -->\s*<script src="[^"]*fontawesome\.js[^"]*"></script>'),
-    re.compile(r'\s*<meta name="viewport" content="width=device-width, initial-scale=1"/>'),  # the second of two
-    re.compile(r'\s*<button type="button" class="btn rounded-pill" id="pst-back-to-top">.*?</button>', re.S),
+    re.compile(r'\s*<meta name="viewport" content="width=device-width, initial-scale=1" ?/>'),  # two of three
 )
+
+
+def line_art(content: bytes) -> bool:
+    """Whether a picture is ink on white and no photograph: in the dark, it turns round (custom.css)."""
+    if not content.startswith(b"\x89PNG"):
+        return b"<image" not in content
+    from PIL import Image
+
+    grey = Image.open(io.BytesIO(content)).convert("L").histogram()
+    return sum(grey[250:]) > 0.8 * sum(grey)
 
 
 def outside(html: str, folder: Path, prefix: str) -> str:
@@ -39,7 +49,8 @@ def outside(html: str, folder: Path, prefix: str) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / name).exists():
             (folder / name).write_bytes(content)
-        return f'{found[1]} src="{prefix}{name}" loading="lazy" decoding="async"'
+        head = found[1].replace('"softattn-figure"', '"softattn-figure line-art"') if line_art(content) else found[1]
+        return f'{head} src="{prefix}{name}" loading="lazy" decoding="async"'
 
     return _INSIDE.sub(file, html)
 
@@ -49,7 +60,7 @@ def boxed(html: str) -> str:
 
     A picture that stands for a demo stays as it is: its demo takes its place.
     """
-    figure = re.compile(r'(<div class="output text_html">)\s*(<img class="softattn-figure"[^>]*>)')
+    figure = re.compile(r'(<div class="output text_html">)\s*(<img class="softattn-figure[^>]*>)')
 
     def wrap(found: re.Match) -> str:
         width = _WIDTH.search(found[2])
@@ -118,7 +129,7 @@ def _finish(app, exception):
     if (out / _FONTS / "fa-solid-900.woff2").exists():  # else it was done before
         _shrink_icons(out, list(pages.values()))
     for path in [*(out / "_static" / "scripts").glob("fontawesome.js*"), *(out / "_static").rglob("*.map")]:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def setup(app):

@@ -27,9 +27,11 @@ def sections(root: Path) -> str:
     for chapter in toc.chapters(root):
         if not toc.demos(chapter.name, root):
             continue
-        subtitle = toc.read(chapter.path).metadata.get("softattn", {}).get("subtitle", "")
+        source = toc.read(chapter.path)
+        subtitle = source.metadata.get("softattn", {}).get("subtitle", "")
         place = f'<div class="moves" data-chapter="{chapter.path.parent.name}/{chapter.name}"></div>'
-        parts += [f"## {{doc}}`{chapter.name}`", subtitle if chapter.part else "", place]
+        parts += [f"## {{doc}}`{source.title if chapter.part else 'The title page'} <{chapter.name}>`"]
+        parts += [subtitle if chapter.part else "", place]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -1,5 +1,5 @@
 // A window over a cluttered scene: under the reader's hand, and under the weights of a network at stages of its training.
-import { button, clip, colour, drag, make, numbers, share, slider, sum } from "./kit.js";
+import { button, clip, colour, drag, make, numbers, share, slider, sum, themed } from "./kit.js";
 
 // The mean place under softmax(scores), in pixels, and how far the weights spread around it.
 function gaze(scores, columns, [w, h]) {
@@ -20,8 +20,9 @@ function render({ model, el }) {
   const steps = model.get("steps"), place = model.get("place"), digit = model.get("digit"), size = model.get("size");
   const state = { x: model.get("x"), y: model.get("y"), stage: 0, answer: null, learned: false };
 
+  make("p", el, { class: "sa-note" }, "Drag the window over the scene, find the digit with a whole bar below it, and press its number.");
   const canvas = make("canvas", el, { role: "img", width: W * 8, height: H * 8,
-    style: "touch-action:none;cursor:crosshair;image-rendering:pixelated;border-radius:6px" });
+    style: "cursor:crosshair;image-rendering:pixelated;border-radius:6px" });
   const guess = make("div", el, { class: "sa-row", role: "group", "aria-label": "Which digit is underlined?" });
   make("span", guess, {}, "Underlined is");
   for (let k = 0; k < 10; k++) {
@@ -29,7 +30,7 @@ function render({ model, el }) {
   }
   const row = make("div", el, { class: "sa-controls" });
   const add = (name, words, max, learned) =>
-    slider(row, words, { min: 0, max, step: 1 }, (v) => { state[name] = v; state.learned = learned; draw(); });
+    slider(row, words, { min: 0, max, step: 1 }, (v) => { Object.assign(state, { [name]: v, learned, answer: null }); draw(); });
   const across = add("x", "window, from the left", W - 1, false), down = add("y", "from the top", H - 1, false);
   const stage = add("stage", "or let the network look, after", steps.length - 1, true);
   const said = make("p", el, { class: "sa-note", role: "status" });
@@ -38,7 +39,7 @@ function render({ model, el }) {
     const [x, y] = share(canvas, event);
     state.x = clip(Math.round(x * W - 0.5), 0, W - 1);
     state.y = clip(Math.round(y * H - 0.5), 0, H - 1);
-    state.learned = false;
+    Object.assign(state, { learned: false, answer: null });      // a verdict was on what was seen before
     draw();
   };
   drag(canvas, { begin: aim, move: aim });
@@ -78,6 +79,7 @@ function render({ model, el }) {
     numbers(el, { x, y, rx, ry, seen, stage: state.stage, learned: state.learned, weight: look.p[place], mean: [look.x, look.y], spread: look.spread });
   }
   draw();
+  return themed(draw);
 }
 
 export default { render };

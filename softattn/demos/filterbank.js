@@ -26,6 +26,7 @@ export default {
     for (const key of ["gx", "gy", "delta", "sigma", "gamma"]) state[key] = model.get(key);
     const box = make("div", el);
     const names = ["the image and the grid", "the patch read", "written back"];
+    make("p", box, { class: "sa-note" }, "Drag the grid over the picture; then move its stride and width.");
     const frame = make("div", box);
     frame.style.cssText = "display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px";
     const canvases = names.map((name) => {
@@ -35,7 +36,6 @@ export default {
       canvas.style.width = "100%";
       return canvas;
     });
-    canvases[0].style.touchAction = "none";
     canvases[0].style.cursor = "move";
     const controls = make("div", box, { class: "sa-controls" });
     const note = make("p", box, { class: "sa-note", role: "status" });

@@ -45,6 +45,7 @@ export default {
     const paths = model.get("paths");
     const state = { digit: model.get("digit"), thickness: model.get("thickness"), slant: model.get("slant"), size: model.get("size") };
     const box = make("div", el);
+    make("p", box, { class: "sa-note" }, "Choose a digit and a pen: left its path, right the cells of ink that it leaves.");
     const canvas = make("canvas", box, { width: 640, height: 310, role: "img" });
     canvas.style.width = "100%";
     const controls = make("div", box, { class: "sa-controls" });

@@ -16,7 +16,25 @@ export function make(tag, parent = null, attributes = {}, text = "") {
 export function slider(parent, words, range, heard) {
   const label = make("label", parent, {}, `${words} `), value = make("b", label);
   const input = make("input", label, { type: "range", ...range });
-  input.addEventListener("input", () => heard(Number(input.value)));
+  let touch = null;      // a finger that has not yet gone across: if it scrolls the page past, it has moved nothing
+  const say = () => heard(Number(input.value));
+  const settle = () => {
+    const moved = touch && input.value !== touch.value;
+    touch = null;
+    if (moved) say();
+  };
+  input.addEventListener("input", () => { if (!touch) say(); });
+  input.addEventListener("pointerdown", (event) => {
+    if (event.pointerType === "touch") touch = { value: input.value, x: event.clientX, y: event.clientY };
+  });
+  input.addEventListener("pointermove", (event) => {
+    if (touch && Math.abs(event.clientX - touch.x) > Math.abs(event.clientY - touch.y)) settle();
+  });
+  input.addEventListener("pointerup", () => setTimeout(settle));
+  input.addEventListener("pointercancel", () => {
+    if (touch) input.value = touch.value;
+    touch = null;
+  });
   const show = (number, reading = String(number)) => {
     input.value = number;
     value.textContent = reading;
@@ -49,19 +67,33 @@ export function inside(svg, event) {
   return new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
 }
 
-// A drag that stays with its node when the pointer leaves it. `begin`, `move` and `end` get the event.
+// A drag that stays with its node when the pointer leaves it. `begin`, `move` and `end` get the event. A vertical swipe scrolls the
+// page, and a finger counts only once it does not; what is written on takes every touch: it sets touch-action to none beforehand.
 export function drag(node, { begin, move, end }) {
-  let down = false;
+  node.style.touchAction ||= "pan-y";
+  const patient = node.style.touchAction !== "none";
+  let down = null, begun = false;
+  const start = () => {
+    begun = true;
+    begin(down);
+  };
   node.addEventListener("pointerdown", (event) => {
-    down = true;
+    [down, begun] = [event, false];
     try { node.setPointerCapture(event.pointerId); } catch { /* a pointer that a test made up has none */ }
-    begin(event);
+    if (!patient || event.pointerType !== "touch") start();
   });
-  node.addEventListener("pointermove", (event) => { if (down) move(event); });
+  node.addEventListener("pointermove", (event) => {
+    if (!down) return;
+    const across = Math.abs(event.clientX - down.clientX), along = Math.abs(event.clientY - down.clientY);
+    if (!begun && across <= along) return;                      // it may become a swipe
+    if (!begun) start();
+    move(event);
+  });
   for (const name of ["pointerup", "pointercancel"]) {
-    node.addEventListener(name, () => {
-      if (down) end?.();
-      down = false;
+    node.addEventListener(name, (event) => {
+      if (down && !begun && name === "pointerup") start();      // a tap
+      if (down && begun) end?.(event);
+      down = null;
     });
   }
 }

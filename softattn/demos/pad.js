@@ -6,6 +6,7 @@ import { button, drag, inside, make, numbers } from "./kit.js";
 const WIDE = 640, HIGH = 200;
 
 function render({ model, el }) {
+  make("p", el, { class: "sa-note" }, "Write on the dotted line, with mouse, pen or finger.");
   const svg = make("svg", el, { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img",
     style: "width:100%;touch-action:none;cursor:crosshair;border:1px solid var(--sa-line, #9aa4ae);border-radius:6px;display:block" });
   make("path", svg, { d: `M20 ${0.66 * HIGH}H${WIDE - 20}`, "stroke-dasharray": "4 6", style: "stroke:var(--sa-line, #9aa4ae)" });

@@ -42,6 +42,7 @@ export default {
     const text = model.get("text");
     const state = { overlap: model.get("overlap"), pace: 1, slant: 0, shown: 100 };
 
+    make("p", el, { class: "sa-note" }, "Press Write it, or move the sliders: dots at equal times, rings where the pen lifts.");
     const svg = make("svg", el, { viewBox: "0 0 640 190", role: "img", style: "width: 100%" });
     const round = { "stroke-linecap": "round", "stroke-linejoin": "round" };
     const ink = make("path", svg, { fill: "none", "stroke-width": 2.5, ...round, style: "stroke: var(--sa-text)" });

@@ -42,6 +42,8 @@ function closest(names, points) {
 }
 
 function render({ model, el }) {
+  make("p", el, { class: "sa-note" }, "Take the green receptors away, and see which colours fall together.");
+  const svg = make("svg", el, { viewBox: "0 0 640 300", role: "img" });
   const controls = make("div", el, { class: "sa-controls" });
   const put = (key) => (value) => {
     model.set(key, value);
@@ -51,7 +53,6 @@ function render({ model, el }) {
   const choice = menu(controls, "palette", Object.keys(model.get("palettes")).map((name) => [name, name]), put("palette"));
   choice.before(make("br"));
   choice.value = model.get("palette");
-  const svg = make("svg", el, { viewBox: "0 0 640 300", role: "img" });
   const verdict = make("p", el, { "aria-live": "polite" });
 
   function draw() {

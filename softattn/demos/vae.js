@@ -23,7 +23,6 @@ export default {
       canvas.style.width = "100%";
       return canvas;
     });
-    chart.style.touchAction = "none";
     chart.style.cursor = "crosshair";
     const controls = make("div", box, { class: "sa-controls" });
     const updates = [0, 1].map((axis) => {
