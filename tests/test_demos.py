@@ -185,7 +185,7 @@ def test_the_pages_can_be_read_from_a_disk(chromium):
         ("DRAW", "draw"),
         ("VAE", "vae"),
         ("peephole", "lstm"),
-        ("SVHN", "images"),
+        ("SVHN", "housenumbers"),
         ("mixture density", "mixture"),
         ("handwriting synthesis", "synthesis"),
         ("Bahdanau", "alignment"),
