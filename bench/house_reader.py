@@ -14,6 +14,7 @@ reach; a picture counts as read where the text is 1 to 4 digits and nothing else
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def reader(threads: int, aspect: float):
     return texts
 
 
-def from_state(path: Path, kind: type) -> torch.nn.Module:
+def from_state(path: Path, kind: type) -> Any:
     """The averaged weights of a training state of recipes/housenumbers.py."""
     saved = torch.load(path, map_location="cpu", weights_only=True)
     model = kind(**saved["config"])
@@ -97,7 +98,7 @@ def main() -> None:
         real, said = real_crops(args)
         groups = {"real": real}
         name = "draw-house-free" if args.embedded else "draw-svhn"
-        model = from_state(args.state, DRAW) if args.state else softattn.load(name)
+        model: Any = from_state(args.state, DRAW) if args.state else softattn.load(name)
         groups["DRAW"] = model.generate(args.samples, torch.Generator().manual_seed(args.seed))
         if args.vae:
             shot = from_state(args.vae, VAE)

@@ -24,6 +24,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,9 +81,8 @@ def read_street(embedded: bool) -> tuple[Street, Images, Images]:
     if embedded:
         pairs = ((4000, "train"), (400, "valid"), (500, "test"))
         parts = [embedded_house_numbers(*pair) for pair in pairs]
-        return Street.of(parts[0].pixels, parts[0].source), *(
-            Images(windows(part.pixels, SIDE), None, part.source) for part in parts[1:]
-        )
+        valid, held_out = (Images(windows(part.pixels, SIDE), None, part.source) for part in parts[1:])
+        return Street.of(parts[0].pixels, parts[0].source), valid, held_out
     pixels, part, _ = read_crops()
     choose = torch.zeros(len(part), dtype=torch.bool)
     choose[torch.arange(len(part))[part == 2][::10]] = True
@@ -199,7 +199,7 @@ def nearest(model, train_set, images, n=64):
     rows = train_set.pixels.flatten(1)
     found, where = {}, None
     for name, x in (("samples", samples.flatten(1)), ("others", images.floats(slice(n)).flatten(1))):
-        exact = dict(compute_mode="donot_use_mm_for_euclid_dist")
+        exact: Any = dict(compute_mode="donot_use_mm_for_euclid_dist")
         far = [torch.cdist(x, part.float() / 255, **exact) for part in rows.split(500)]
         least, place = torch.cat(far, 1).min(1)
         found[name] = [round(255 * d / rows.shape[1] ** 0.5, 2) for d in least.tolist()]
@@ -326,7 +326,7 @@ def main():
     name = "vae" if args.vae else "attention" if args.attention else "whole"
     path = args.state / f"{'embedded-' * args.embedded}{name}-seed{args.seed}.pt"
     cooled = path.with_name(path.stem + "-cooled.pt")
-    run = kind(config, args, train_set, valid)
+    run: Any = kind(config, args, train_set, valid)
     if (args.cool or args.finish or args.look) and cooled.exists():
         run.load(cooled)
         print(f"cooling taken up after epoch {run.facts['epoch']}", flush=True)

@@ -348,8 +348,9 @@ def _own_array(group: Any, where: Any, most: int) -> np.ndarray:
         raise ValueError(f"{array.name} is a {type(array).__name__}, no array")
     if array.is_virtual or array.external:
         raise ValueError(f"{array.name} lies in another file; it is not read")
-    if not 0 < array.size <= most or array.dtype.itemsize > 16:
-        raise ValueError(f"{array.name} has {array.size} entries of {array.dtype}, expected 1 to {most} numbers")
+    size = array.size or 0  # None: it has no room
+    if not 0 < size <= most or array.dtype.itemsize > 16:
+        raise ValueError(f"{array.name} has {size} entries of {array.dtype}, expected 1 to {most} numbers")
     return array[()].ravel()
 
 
@@ -391,8 +392,9 @@ def _judged(rows: dict[str, np.ndarray]) -> _House:
     if not np.isin(label, np.arange(1, 11)).all():
         raise ValueError(f"labels {label.tolist()}, expected 1 to 10")
     digits = label[np.argsort(left, kind="stable")].astype(int) % 10
-    box = left.min(), top.min(), (left + width).max(), (top + height).max()
-    return _House("".join(map(str, digits)), tuple(map(float, box)))
+    right, bottom = (left + width).max(), (top + height).max()
+    box = float(left.min()), float(top.min()), float(right), float(bottom)
+    return _House("".join(map(str, digits)), box)
 
 
 # -- Format 1: whole numbers --
@@ -445,20 +447,23 @@ def _digit_struct(content: bytes, path: str, skipped) -> dict[str, _House]:
 MOST_PIXELS = 2**24
 
 
-def _grown(box, width: int, height: int) -> tuple[float, ...]:
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+def _grown(box: Box, width: int, height: int) -> Box:
     """The box, 30 % larger in both directions, cut off at the edges."""
     left, top, right, bottom = box
     x, y = (left + right) / 2, (top + bottom) / 2
     dx, dy = GROWN * (right - left) / 2, GROWN * (bottom - top) / 2
-    grown = max(0.0, x - dx), max(0.0, y - dy)
-    grown += min(float(width), x + dx), min(float(height), y + dy)
-    if grown[2] - grown[0] < 1 or grown[3] - grown[1] < 1:
+    left, top = max(0.0, x - dx), max(0.0, y - dy)
+    right, bottom = min(float(width), x + dx), min(float(height), y + dy)
+    if right - left < 1 or bottom - top < 1:
         raise ValueError(f"its box {box} lies outside the {width} x {height} picture")
-    return grown
+    return left, top, right, bottom
 
 
 # -- The crop --
-def _square(png: bytes, box) -> np.ndarray:
+def _square(png: bytes, box: Box) -> np.ndarray:
     """One crop, (SIDE, SIDE, 3), uint8, out of a PNG file."""
     from PIL import Image
 
