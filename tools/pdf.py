@@ -109,7 +109,7 @@ def document(articles: dict[str, bs4.Tag], parts: dict[str, str], title: str, he
         '<img src="../_static/cover.svg" alt="The words soft attention, written dot by dot.">'
         "<p>Text CC BY 4.0, code MIT. The demos and the runnable notebooks are on the book's pages.</p></section>"
     )
-    contents = f'<nav class="contents" aria-label="Contents"><h2>Contents</h2><ol>{"".join(rows)}</ol></nav>'
+    contents = f'<nav class="chapters" aria-label="Contents"><h2>Contents</h2><ol>{"".join(rows)}</ol></nav>'
     return (
         f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light" data-content_root="../"><head>'
         f'<meta charset="utf-8"><title>{escape(title)}</title>{head}'

@@ -20,6 +20,12 @@ _DROPPED = (  # what the theme puts into every page and no page here needs
     re.compile(r'\s*<meta name="viewport" content="width=device-width, initial-scale=1" ?/>'),  # two of three
 )
 
+# the book's title stands in there too, beside the list of chapters: all of it is one landmark
+_SIDEBAR = (
+    '<div id="pst-primary-sidebar" class',
+    '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" class',
+)
+
 
 def line_art(content: bytes) -> bool:
     """Whether a picture is ink on white and no photograph: in the dark, it turns round (custom.css)."""
@@ -124,6 +130,7 @@ def _finish(app, exception):
         new = text
         for pattern in _DROPPED:
             new = pattern.sub("", new)
+        new = new.replace(*_SIDEBAR)
         if new != text:
             path.write_text(new, encoding="utf-8")
     if (out / _FONTS / "fa-solid-900.woff2").exists():  # else it was done before

@@ -11,6 +11,7 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   mark();
   addEventListener("resize", mark);
+  document.addEventListener("toggle", mark, true);   // what was folded has no width
   addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(mark));
 
   // Links to a heading itself are for the mouse: a chapter has forty, and the table of contents holds the same.

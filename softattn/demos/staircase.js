@@ -35,8 +35,8 @@ export default {
     const svg = make("svg", el, { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
     const cells = truth.map((_, t) => letters.map((_, i) => make("rect", svg,
       { x: x(t) - pitch / 2, y: y(i + 1.5), width: pitch + 0.3, height: rise, style: "fill:var(--sa-sky)" })));
-    letters.forEach((letter, i) => make("text", svg, { x: LEFT - 8, y: y(i + 1) + 6, "text-anchor": "end", style: "font-size:18px" }, letter === " " ? "␣" : letter));
-    make("text", svg, { x: WIDTH - 4, y: HEIGHT - 8, "text-anchor": "end", style: "font-size:16px" }, "points of the pen, in time");
+    letters.forEach((letter, i) => make("text", svg, { x: LEFT - 8, y: y(i + 1) + 6, "text-anchor": "end", style: "font-size:20px" }, letter === " " ? "␣" : letter));
+    make("text", svg, { x: WIDTH - 4, y: HEIGHT - 8, "text-anchor": "end", style: "font-size:20px" }, "points of the pen, in time");
     let top = -1, stairs = "";
     truth.forEach((at, t) => {
       if (at < top) make("circle", svg, { cx: x(t), cy: y(at + 1), r: 2.2, style: "fill:var(--sa-text, currentColor)" });
