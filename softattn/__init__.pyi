@@ -7,6 +7,7 @@ from torch import nn
 
 from softattn.alignment import DateTranslator
 from softattn.draw import DRAW
+from softattn.glimpse import GlimpseClassifier
 from softattn.handwriting import HandwritingPredictor
 from softattn.page import styles as styles
 from softattn.prediction import PredictionNetwork
@@ -26,6 +27,8 @@ def load(name_or_path: Literal["synthesis", "synthesis-free"], device: _Device =
 def load(name_or_path: Literal["handwriting"], device: _Device = None) -> HandwritingPredictor: ...
 @overload
 def load(name_or_path: Literal["draw-mnist"], device: _Device = None) -> DRAW: ...
+@overload
+def load(name_or_path: Literal["glimpse"], device: _Device = None) -> GlimpseClassifier: ...
 @overload
 def load(name_or_path: Literal["vae-mnist", "vae-map"], device: _Device = None) -> VAE: ...
 @overload

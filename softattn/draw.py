@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from softattn.filterbank import Filterbank
+from softattn.filterbank import BOUND, Filterbank, bounded
 from softattn.fused_draw import DrawSteps, fused_draw
 from softattn.fused_lstm import no_autocast
 from softattn.hub import shaped, whole
@@ -22,16 +22,6 @@ from softattn.training import use_fused
 from softattn.vae import _check_images, bernoulli_nats, kl_from_standard
 
 __all__ = ["DRAW", "DRAWOutput", "DrawTrajectory"]
-
-
-# -- Through the grids --
-BOUND = 5.0  # of log sigma^2, log delta~ and log gamma, on both sides
-
-
-def bounded(raw: Tensor) -> Tensor:
-    """Hold the three logarithms of raw (..., 5) within BOUND, smoothly."""
-    logs = BOUND * torch.tanh(raw[..., 2:] / BOUND)
-    return torch.cat([raw[..., :2], logs], -1)
 
 
 # -- The module --

@@ -156,3 +156,13 @@ class Filterbank:
 
     def __repr__(self) -> str:
         return f"Filterbank({self.height}, {self.width}, n={self.n})"
+
+
+# -- The module --
+BOUND = 5.0  # of log sigma^2, log delta~ and log gamma, on both sides
+
+
+def bounded(raw: Tensor) -> Tensor:
+    """Hold the three logarithms of raw (..., 5) within BOUND, smoothly."""
+    logs = BOUND * torch.tanh(raw[..., 2:] / BOUND)
+    return torch.cat([raw[..., :2], logs], -1)

@@ -217,7 +217,7 @@ def seeded() -> torch.Generator:
 
 def _table() -> None:
     """All calls; called below, so that an import that fails names its test."""
-    from softattn import draw, filterbank, fused_draw, lstm, mixture, prediction, training, vae, window
+    from softattn import draw, filterbank, fused_draw, glimpse, lstm, mixture, prediction, training, vae, window
 
     x = torch.rand(4, 2, 3)
     state = (torch.zeros(2, 5), torch.zeros(2, 5))
@@ -263,6 +263,14 @@ def _table() -> None:
     call("filterbank.box", bank.box, raw=(aim, tensor()))
     call("filterbank.filters", bank.filters, raw=(aim, tensor()))
     call("filterbank.params", bank.params, raw=(aim, tensor()))
+
+    call("glimpse.GlimpseClassifier", glimpse.GlimpseClassifier, image_shape=((1, 8, 9), anything()),
+         glimpses=(2, whole(1)), grid=(3, whole(2, 8)), hidden=(4, whole(1)), classes=(3, whole(1)))  # fmt: skip
+    reader = glimpse.GlimpseClassifier((1, 8, 9), 2, 3, 4, 3)
+    call("glimpse.forward", reader, x=(images, tensor()))
+    logits, answers = torch.zeros(2, 2, 3), torch.tensor([0, 2])
+    call("glimpse.glimpse_nats", glimpse.glimpse_nats, logits_by_glimpse=(logits, tensor()),
+         labels=(answers, tensor()))  # fmt: skip
 
     call("vae.VAE", vae.VAE, image_shape=((1, 4, 4), anything()), latent=(2, whole(1)), hidden=(4, whole(1)),
          layers=(1, whole(1, 9)), dropout=(0.0, real(0, 0.999)))  # fmt: skip
@@ -573,6 +581,9 @@ def _teaching() -> None:
     call("images.floats", some.floats, index=(slice(2), anything()))
     call("images.batch", some.batch, n=(2, whole(1)), generator=(seeded, wrong()))
     call("images.Images[...]", some.__getitem__, index=(slice(2), anything()))
+    told = images.Images(torch.zeros(3, 1, 4, 4, dtype=torch.uint8), torch.arange(3))
+    call("images.cluttered", images.cluttered, images=(told, wrong()), n=(2, whole(1)), generator=(seeded, wrong()),
+         size=(6, whole(4, 9999)), distractors=(2, whole(0)), crop=(2, whole(1, 4)), digits=(1, whole(1)))  # fmt: skip
 
 
 _table()

@@ -19,6 +19,7 @@ from softattn import images
 from softattn.images import (
     Images,
     binarise,
+    cluttered,
     embedded_digits,
     fetch_checked,
     load_binarised,
@@ -252,6 +253,99 @@ def test_binarise_refuses_what_is_no_probability(bad):
 
 def test_binarise_of_nothing_is_nothing():
     assert binarise(torch.zeros(0, 1, 28, 28), torch.Generator()).shape == (0, 1, 28, 28)
+
+
+# -- clutter -----------------------------------------------------------------------------------------------------------
+
+
+def some_pictures(n=7, side=5, device="cpu"):
+    pixels = torch.randint(256, (n, 1, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return Images(pixels.to(device), torch.arange(n, device=device) % 3)
+
+
+def clutter_loop(images, n, seed, size, distractors, crop, digits):
+    """The recipe canvas by canvas, scrap by scrap, pixel by pixel, ink cut after the scraps and after each digit."""
+    generator, pictures = torch.Generator().manual_seed(seed), images.pixels[:, 0].cpu().numpy() / 255.0
+    (N, S, _), draws = pictures.shape, []
+    for side, count in ((crop, distractors), (S, digits)):
+        which = torch.randint(N, (n, count), generator=generator).tolist()
+        cut = torch.randint(S - side + 1, (n, count, 2), generator=generator).tolist()
+        corner = torch.randint(size - side + 1, (n, count, 2), generator=generator).tolist()
+        draws.append((side, which, cut, corner))
+    canvases = np.zeros((n, size, size))
+    for b in range(n):
+        for part, (side, which, cut, corner) in enumerate(draws):
+            for d in range(len(which[b])):
+                for y in range(side):
+                    for x in range(side):
+                        ink = pictures[which[b][d]][cut[b][d][1] + y, cut[b][d][0] + x]
+                        canvases[b, corner[b][d][1] + y, corner[b][d][0] + x] += ink
+                if part == 1:
+                    canvases[b] = np.minimum(canvases[b], 1)
+            canvases[b] = np.minimum(canvases[b], 1)
+    return canvases, draws[1][1], draws[1][3]
+
+
+@pytest.mark.parametrize(
+    ("size", "distractors", "crop", "digits"), [(11, 4, 3, 1), (5, 6, 2, 2), (9, 0, 5, 3), (16, 5, 5, 1)]
+)
+def test_clutter_equals_loops(device, size, distractors, crop, digits):
+    pictures = some_pictures(device=device)
+    got = cluttered(pictures, 6, torch.Generator().manual_seed(3), size, distractors, crop, digits)
+    want, which, corners = clutter_loop(pictures, 6, 3, size, distractors, crop, digits)
+    assert got.canvases.shape == (6, 1, size, size) and got.canvases.dtype == torch.float32
+    np.testing.assert_allclose(got.canvases[:, 0].cpu().numpy(), want, atol=1e-6)
+    assert got.labels.tolist() == [[k % 3 for k in row] for row in which] and got.corners.tolist() == corners
+    assert got.canvases.device == got.labels.device == got.corners.device == pictures.pixels.device
+
+
+def test_clutter_is_seeded_and_the_papers_sizes_are_the_defaults():
+    pictures = embedded_digits(30)
+    one, two = (cluttered(pictures, 3, torch.Generator().manual_seed(5)) for _ in range(2))
+    same = cluttered(pictures, 3, torch.Generator().manual_seed(5), 100, 8, 8, 1)
+    for a, b, c in zip(one, two, same, strict=True):
+        assert torch.equal(a, b) and torch.equal(a, c)
+    assert one.canvases.shape == (3, 1, 100, 100) and one.labels.shape == (3, 1) and one.corners.shape == (3, 1, 2)
+    other = cluttered(pictures, 3, torch.Generator().manual_seed(6))
+    assert not torch.equal(one.canvases, other.canvases)
+
+
+def test_every_place_is_as_likely():
+    """Chi-square over the corners: a place that is off by one would leave cells empty."""
+    ones = Images(torch.full((1, 1, 2, 2), 255, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
+    n = 20_000
+    got = cluttered(ones, n, torch.Generator().manual_seed(0), size=5, distractors=0)
+    counts = torch.bincount((got.corners[:, 0, 1] * 4 + got.corners[:, 0, 0]), minlength=16).double()
+    chi = ((counts - n / 16).square() / (n / 16)).sum().item()
+    assert len(counts) == 16 and chi < 45  # 15 degrees of freedom: one seed in ten thousand
+    ink = got.canvases.sum((0, 1))
+    assert ink[0, 0] < ink[2, 2] and (ink > 0).all()  # to the very edges
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (dict(images=torch.zeros(2, 1, 5, 5)), "expected Images with labels"),
+        (dict(images=Images(torch.zeros(2, 1, 5, 5, dtype=torch.uint8))), "expected Images with labels"),
+        (dict(images=Images(torch.zeros(2, 3, 5, 5, dtype=torch.uint8), torch.zeros(2).long())), "grey squares"),
+        (dict(images=Images(torch.zeros(2, 1, 5, 4, dtype=torch.uint8), torch.zeros(2).long())), "grey squares"),
+        (dict(images=Images(torch.zeros(0, 1, 5, 5, dtype=torch.uint8), torch.zeros(0).long())), "one at least"),
+        (dict(size=4), "crop <= 5 <= size"),
+        (dict(crop=6), "crop <= 5 <= size"),
+        (dict(crop=0), "crop is int 0"),
+        (dict(n=0), "n is int 0"),
+        (dict(digits=0), "digits is int 0"),
+        (dict(digits=True), "digits is bool True"),
+        (dict(distractors=-1), "distractors is int -1"),
+        (dict(distractors=2.5), "distractors is float 2.5"),
+        (dict(size=100_000, n=10), "ask for fewer at a time"),
+        (dict(generator=None), "expected a torch.Generator"),
+    ],
+)
+def test_cluttered_refuses(change, says):
+    usual = dict(images=some_pictures(), n=2, generator=torch.Generator(), size=9, distractors=2, crop=3, digits=1)
+    with pytest.raises(ValueError, match=says):
+        cluttered(**{**usual, **change})
 
 
 # -- idx ---------------------------------------------------------------------------------------------------------------

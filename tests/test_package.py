@@ -398,6 +398,9 @@ NETWORKS = {
         ((H, 2, 2, 4), lambda: (empty(T, B, 3), empty(B, 6).long())),
         ((H, 1, 2, 4), lambda: (empty(T, B, 3), empty(3, 6).long(), None, flags(T, B), empty(T, B).long())),
     ],
+    "glimpse.GlimpseClassifier": [
+        (((1, 6, 5), T, 3, H, 4), lambda: (empty(B, 1, 6, 5),)),
+    ],
     "draw.DRAW": [
         (((1, 6, 5), T, H, 2, 2, 3), lambda: (empty(B, 1, 6, 5),)),
         (((2, 6, 5), T, H, 2, 2, 2, False), lambda: (empty(B, 2, 6, 5), None, True)),

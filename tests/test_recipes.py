@@ -1,13 +1,14 @@
 """The one training run: stopped and called again it is the run in one piece, to the bit; noise, options, states."""
 
 import argparse
+import json
 import math
 import types
 
 import pytest
 import torch
 
-from recipes import _run, draw, handwriting, synthesis, vae
+from recipes import _run, draw, glimpse, handwriting, synthesis, vae
 from softattn.images import binarise, embedded_digits
 
 MEAN, STD = (8.0, 0.0), (40.0, 30.0)
@@ -69,8 +70,23 @@ def writer():
     return run, run.over, {"by_epoch": True}
 
 
+READER = dict(image_shape=[1, 40, 40], glimpses=2, grid=4, hidden=6, classes=10)
+
+
+def reader(cool=6):
+    images = embedded_digits(12)
+    run = glimpse.GlimpseRun(READER, options(rate=1e-3, adaptive=0.0), images[:8], images[8:])
+    run.cool(cool)
+    return run, run.over, {"by_epoch": True}
+
+
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
+    monkeypatch.setattr(glimpse, "CONFIG", READER)
+    monkeypatch.setattr(glimpse.CanvasRun, "BATCH", 4)
+    monkeypatch.setattr(glimpse.CanvasRun, "EPOCH", 3)
+    for name, few in (("WITHHELD", 40), ("TEST", 60), ("ELSEWHERE", 20), ("LOOK", 20)):
+        monkeypatch.setattr(glimpse, name, few)
     monkeypatch.setattr(handwriting, "ROWS", 2)
     monkeypatch.setattr(synthesis, "ROWS", 2)
     monkeypatch.setattr(synthesis, "CHUNK", 40)
@@ -79,7 +95,7 @@ def _small(monkeypatch):
     monkeypatch.setattr(vae.ImageRun, "KL_STEPS", 3)
 
 
-@pytest.mark.parametrize("make", [predictor, synthesizer, auto_encoder, writer], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [predictor, synthesizer, auto_encoder, writer, reader], ids=lambda make: make.__name__)
 def test_stopped_and_called_again_is_the_run_in_one_piece(make, tmp_path):
     whole, over, how = make()
     assert _run.train(whole, tmp_path / "whole.pt", over=over, **how)
@@ -143,3 +159,95 @@ def test_the_options_are_those_of_every_recipe():
     parsed = _run.options("A recipe.", "none").parse_args(["--minutes", "3", "--adaptive", "1.5", "--resume"])
     assert (parsed.minutes, parsed.adaptive, parsed.resume, parsed.device, parsed.threads) == (3.0, 1.5, True, "cpu", 1)
     assert _run.machine(types.SimpleNamespace(float32=True, threads=1, device="cpu")).count(",") == 4
+
+
+# -- the reader of cluttered digits ------------------------------------------------------------------------------------
+
+
+def test_the_reader_cools_from_where_it_stands(tmp_path):
+    run, over, how = reader(cool=0)
+    assert not over() and run.falls() == 1.0
+    assert not _run.train(run, tmp_path / "a.pt", minutes=0.0, over=over, **how)
+    again, over, how = reader(cool=0)
+    again.take_up(tmp_path / "a.pt")
+    again.cool(4)
+    again.cool(9)  # it falls already
+    assert (again.facts["cool_from"], again.facts["cool"]) == (1, 4)
+    falls = []
+    again.args.save_seconds = 0
+    while not over():
+        falls.append(again.falls())
+        again.prepare()
+        again.step(0)
+    assert falls == pytest.approx([0.5 * (1 + math.cos(math.pi * k / 4)) for k in range(4)])
+    assert again.facts["updates"] == 5 and again.falls() == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_reader_starts_from_weights_that_ship(tmp_path, monkeypatch):
+    theirs = glimpse.GlimpseClassifier(**READER)
+    monkeypatch.setattr(_run, "load", lambda name: {"glimpse": theirs}[name])
+    run, *_ = reader()
+    run.args.resume = True
+    run.take_up(tmp_path / "none.pt", "glimpse")
+    assert all(torch.equal(value, run.average[name]) for name, value in theirs.state_dict().items())
+
+
+def test_the_reader_is_scored_and_its_card_is_written(tmp_path, monkeypatch, capsys):
+    from softattn import hub
+
+    run, over, how = reader()
+    _run.train(run, tmp_path / "a.pt", over=over, **how)
+    args = options(out=tmp_path / "glimpse.safetensors", threads=1)
+    glimpse.finish(run, args, embedded_digits(15, "test"))
+    assert "error" in capsys.readouterr().out
+    model = hub.load(args.out)
+    card = model.card
+    assert len(card["test"]["error"]) == glimpse.LOOKS and card["test"]["canvases"] == 60
+    assert card["metric"]["value"] == card["test"]["error"][1]
+    assert len(card["elsewhere"]) == 5 and all(row["canvases"] == 20 for row in card["elsewhere"].values())
+    assert len(card["gaze"]["side"]) == len(card["gaze"]["off"]) == 2
+    assert len(card["weights"]["withheld error by kind"]) == 4
+    assert glimpse.stored_check(model) == card["check"]
+    json.dumps(card)
+
+
+def test_errors_are_counted_digit_by_digit():
+    images = embedded_digits(20, "test")
+    wrong = torch.full((3, 1, 10), -1.0)
+    wrong[:, :, 7] = 1.0  # says 7, three times
+    said = glimpse.score(lambda x: wrong.expand(-1, len(x), -1), images, 50, 1, chunk=20, size=30)
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.cat([glimpse.cluttered(images, n, generator, 30).labels for n in (20, 20, 10)])
+    share = (labels != 7).float().mean().item()
+    assert said["error"] == pytest.approx([100 * share] * 3, abs=1e-3)
+    assert said["standard_error"][0] == pytest.approx(100 * math.sqrt(share * (1 - share) / 50), abs=1e-3)
+    two = glimpse.score(lambda x: wrong.expand(-1, len(x), -1), images, 50, 1, digits=2)
+    assert two["error"][0] < said["error"][0]
+
+
+def test_a_rival_trains_for_its_budget_and_leaves_its_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(glimpse, "DATA", tmp_path)
+    images = embedded_digits(12)
+    for kind in ("fully connected", "convolutional"):
+        args = options(rate=1e-3, adaptive=0.0, state=tmp_path, budget=0.001, minutes=math.inf, threads=1)
+        assert glimpse.baseline(args, kind, images[:8], images[8:], embedded_digits(15, "test"))
+    table = json.loads((tmp_path / "glimpse-baselines.json").read_text())
+    assert set(table) == {"what", "fully connected", "convolutional"}
+    assert table["convolutional"]["test"]["canvases"] == 60
+
+
+def test_soft_and_hard_race(tmp_path, monkeypatch):
+    monkeypatch.setattr(glimpse, "DATA", tmp_path)
+    monkeypatch.setattr(glimpse, "SMALL", READER)
+    monkeypatch.setattr(glimpse, "embedded_digits", lambda n, split="train": embedded_digits(10, split))
+    glimpse.main(["--reinforce", "--minutes", "0.001", "--seeds", "2"])
+    table = json.loads((tmp_path / "glimpse-reinforce.json").read_text())
+    assert [(run["way"], run["seed"]) for run in table["runs"]] == [("soft", 0), ("hard", 0), ("soft", 1), ("hard", 1)]
+    assert all(run["rows"][0][0] == 0 and run["rows"][-1][0] >= 0.001 for run in table["runs"])
+
+
+def test_what_the_recipe_is_asked_for():
+    args = glimpse.parse(["--minutes", "60", "--baseline", "convolutional"])
+    assert args.budget == 60 and args.name == "g2"
+    with pytest.raises(SystemExit):
+        glimpse.parse(["--reinforce"])
