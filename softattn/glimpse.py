@@ -54,13 +54,13 @@ def glimpse_sizes(image_shape: Any, **sizes: Any) -> list[int]:
 
 
 @torch.no_grad()
-def start_wide(aim: nn.Linear, bank: Filterbank) -> None:
-    """Let the first looks see everything: centred, edge to edge, soft."""
+def start_wide(aim: nn.Linear, features: nn.Linear, bank: Filterbank) -> None:
+    """Let the first look see all of the image, and let what it sees count."""
     stride = (max(bank.height, bank.width) - 1) / (bank.n - 1)
     soft = min(2 * math.log(stride / 2) / BOUND, 0.95)  # sigma = stride / 2
-    start = [0.0, 0.0, BOUND * math.atanh(soft), 0.0, 1.0]
-    aim.weight.mul_(0.1)  # and let the canvas move them little
+    start = [0.0, 0.0, BOUND * math.atanh(soft), 0.0, 1.5]  # a blur is dim
     aim.bias.copy_(torch.tensor(start))
+    nn.init.kaiming_normal_(features.weight, nonlinearity="relu")
 
 
 # -- The module --
@@ -106,7 +106,7 @@ class GlimpseClassifier(nn.Module):
         self.aim = nn.Linear(hidden, 5)
         self.head = nn.Linear(hidden, classes)
         self.start = nn.Parameter(torch.zeros(2, hidden))  # h_0, c_0
-        start_wide(self.aim, self.bank)
+        start_wide(self.aim, self.features, self.bank)
 
     def first(self, n: int) -> tuple[Tensor, Tensor]:
         """Give the learned first state (h, c) to n images: each (n, H)."""
@@ -115,13 +115,14 @@ class GlimpseClassifier(nn.Module):
 
     def where(self, h: Tensor) -> Tensor:
         """Aim the next look by h (B, H): raw (B, 5) for the filterbank."""
-        with no_autocast(h.device.type):  # places are not rounded
+        with no_autocast(h.device.type):  # nothing here is rounded
             return bounded(self.aim(h.to(self.aim.weight.dtype)))
 
     def look(self, x: Tensor, raw: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Read images x (B, C, H, W) through grids at raw (B, 5), and take
         what is seen into the state: the patch (B, C, N, N), the new state."""
-        patch = self.bank.read(x, raw)
+        with no_autocast(x.device.type):
+            patch = self.bank.read(x, raw)
         seen = patch.flatten(1).to(self.features.weight.dtype)
         return patch, self.cell(torch.relu(self.features(seen)), state)
 
@@ -178,7 +179,19 @@ def glimpse_nats(logits_by_glimpse: Tensor, labels: Tensor) -> Tensor:
     return (late / late.sum()) @ nats.view(T, B)
 
 
-# -- The module --
+# -- The real thing --
+def whole_reader(kind: str, size: int = 100, classes: int = 10) -> nn.Module:
+    """Read the whole canvas: "fully connected", or first "convolutional"."""
+    if kind == "convolutional":  # 8 filters of 10 x 10, every 5 pixels
+        wide = 8 * ((size - 10) // 5 + 1) ** 2
+        first = [nn.Conv2d(1, 8, 10, stride=5), nn.ReLU(), nn.Flatten()]
+    else:
+        first, wide = [nn.Flatten(), nn.Linear(size**2, 256), nn.ReLU()], 256
+    second = [nn.Linear(wide, 256), nn.ReLU(), nn.Linear(256, classes)]
+    return nn.Sequential(*first, *second)
+
+
+# -- Hard against soft, again --
 SPREAD = 0.1  # of a drawn place, in halves of the canvas
 
 
@@ -206,15 +219,3 @@ def hard_nats(
     nats = glimpse_nats(torch.stack(logits), labels)
     credit = (nats - usual).detach()  # new
     return (nats + credit * log_p).mean(), nats.detach()
-
-
-# -- The module --
-def whole_reader(kind: str, size: int = 100, classes: int = 10) -> nn.Module:
-    """Read the whole canvas: "fully connected", or first "convolutional"."""
-    if kind == "convolutional":  # 8 filters of 10 x 10, every 5 pixels
-        wide = 8 * ((size - 10) // 5 + 1) ** 2
-        first = [nn.Conv2d(1, 8, 10, stride=5), nn.ReLU(), nn.Flatten()]
-    else:
-        first, wide = [nn.Flatten(), nn.Linear(size**2, 256), nn.ReLU()], 256
-    second = [nn.Linear(wide, 256), nn.ReLU(), nn.Linear(256, classes)]
-    return nn.Sequential(*first, *second)

@@ -109,14 +109,16 @@ def test_the_first_look_is_one_for_all_images_and_the_next_ones_are_not(device):
 def test_a_fresh_reader_starts_wide_centred_and_soft():
     for shape, grid in [((1, 100, 100), 12), ((1, 60, 40), 8)]:
         model = GlimpseClassifier(shape, grid=grid)
-        h, _ = model.first(1)
+        h = model.first(1)[0]  # zeros: what is aimed is the bias
         _, _, delta, sigma2, gamma = model.bank.params(model.where(h))
         longest = max(shape[1:])
         box = model.bank.box(model.where(h))[0].tolist()
         middle = [(shape[2] - 1) / 2, (shape[1] - 1) / 2]
         assert box == pytest.approx([*middle, longest - 1, longest - 1], abs=1e-3)
         assert (sigma2.sqrt() / delta).item() == pytest.approx(0.5, rel=1e-4)
-        assert gamma.item() == pytest.approx(math.exp(5 * math.tanh(0.2)), rel=1e-5)
+        assert gamma.item() == pytest.approx(math.exp(5 * math.tanh(0.3)), rel=1e-5)
+        spread = model.features.weight.std().item() * grid  # as Kaiming has it: sqrt(2 / inputs)
+        assert spread == pytest.approx(2**0.5, rel=0.05)
 
 
 def test_no_weight_belongs_to_a_look(device):
@@ -291,7 +293,7 @@ def test_places_stay_float32_under_autocast():
     want = model(x)
     with torch.autocast("cpu", torch.bfloat16):
         out = model(x)
-    assert torch.equal(out.boxes[0], want.boxes[0])
+    assert torch.equal(out.boxes[0], want.boxes[0]) and torch.equal(out.patches[0], want.patches[0])
     torch.testing.assert_close(out.logits_by_glimpse[0].float(), want.logits_by_glimpse[0], atol=0.2, rtol=0.05)
     out.logits.float().sum().backward()
     assert all(p.grad.dtype == torch.float32 for p in model.parameters())
