@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 
 from recipes._run import ROOT, WEIGHTS, Run, commit, machine, options, train
-from softattn.glimpse import GlimpseClassifier, glimpse_nats, hard_nats, whole_reader
+from softattn.glimpse import GlimpseClassifier, calm, glimpse_nats, hard_nats, whole_reader
 from softattn.hub import atomic_write, load, save_weights
 from softattn.images import Images, cluttered, embedded_digits, load_mnist
 
@@ -45,7 +45,7 @@ class CanvasRun(Run):
     """A run over canvases that are made on the way; an epoch is so many updates."""
 
     OPTIMIZER = torch.optim.Adam
-    KEEP, CLIP, BATCH, EPOCH, WARMUP = 0.9995, 1.0, 64, 1000, 500
+    KEEP, CLIP, BATCH, EPOCH, WARMUP = 0.9995, 5.0, 64, 1000, 500
     SETTINGS = {"lr": 1e-3, "betas": (0.9, 0.999), "fused": True}
 
     def __init__(self, kind, config, args, images, valid):
@@ -94,6 +94,7 @@ class GlimpseRun(CanvasRun):
 
     def __init__(self, config, args, images, valid):
         super().__init__(GlimpseClassifier, config, args, images, valid)
+        self.model.aim.register_full_backward_pre_hook(calm)
         self.facts |= dict(cool_from=0, cool=0)
 
     def falls(self):
@@ -185,6 +186,7 @@ def elsewhere(model, images):
     return {
         "60 x 60, the grid scaled with it": score(reads(other, looks), images, n, 11, size=60),
         "60 x 60, in the middle of 100 x 100": score(padded, images, n, 11, size=60),
+        "the same with 3 distractors": score(padded, images, n, 11, size=60, distractors=3),
         "16 distractors": score(reads(model, looks), images, n, 12, distractors=16),
         "no distractors": score(reads(model, looks), images, n, 13, distractors=0),
         "two digits, one of them named": score(reads(model, looks), images, n, 14, digits=2),

@@ -180,6 +180,16 @@ def glimpse_nats(logits_by_glimpse: Tensor, labels: Tensor) -> Tensor:
 
 
 # -- The real thing --
+CALM = 5.0  # the longest gradient of one canvas at the aim, times the batch
+
+
+def calm(module: nn.Module, grads: Any) -> tuple[Tensor]:
+    """Shorten each canvas's gradient (B, 5) where it enters the aim."""
+    (grad,) = grads
+    length = grad.norm(dim=1, keepdim=True) * len(grad)
+    return (grad * (CALM / length.clamp(min=CALM)),)
+
+
 def whole_reader(kind: str, size: int = 100, classes: int = 10) -> nn.Module:
     """Read the whole canvas: "fully connected", or first "convolutional"."""
     if kind == "convolutional":  # 8 filters of 10 x 10, every 5 pixels
@@ -212,7 +222,8 @@ def hard_nats(
         raw = model.where(state[0])
         noise = torch.randn(len(x), 2, generator=generator).to(raw)
         place = (raw[:, :2] + SPREAD * noise).detach()  # new
-        off = (place - raw[:, :2]).square().sum(1)
+        aimed = model.where(state[0].detach())[:, :2]  # new
+        off = (place - aimed).square().sum(1)
         log_p = log_p - off / (2 * SPREAD**2)  # new
         _, state = model.look(x, torch.cat([place, raw[:, 2:]], 1), state)
         logits.append(model.head(state[0]))

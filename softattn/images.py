@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,7 +27,16 @@ from softattn.hub import atomic_write
 from softattn.iam import _cache_folder
 from softattn.pen import EmbeddedWriter
 
-__all__ = ["Images", "binarise", "embedded_digits", "load_binarised", "load_digits", "load_mnist"]
+__all__ = [
+    "Clutter",
+    "Images",
+    "binarise",
+    "cluttered",
+    "embedded_digits",
+    "load_binarised",
+    "load_digits",
+    "load_mnist",
+]
 
 
 # -- Refusals that help --
@@ -315,6 +324,110 @@ def binarise(images: Tensor, generator: torch.Generator) -> Tensor:
         )
     coins = torch.rand(images.shape, generator=generator, device=generator.device)
     return (coins.to(images.device) < images).to(images.dtype)
+
+
+# -- Clutter --
+def _square(corner: Tensor, side: int, width: int) -> Tensor:
+    """Numbers of the pixels in squares of a picture that is `width` wide:
+    corners (..., 2), column before row, to (..., side^2)."""
+    i = torch.arange(side, device=corner.device)
+    x, y = corner[..., :1] + i, corner[..., 1:] + i  # (..., side)
+    return (y[..., :, None] * width + x[..., None, :]).flatten(-2)
+
+
+def _paste(
+    ink: Tensor,
+    pixels: Tensor,
+    side: int,
+    count: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Add `count` squares of pictures (N, S, S) to each of (n, size, size);
+    returns of which pictures (n, count), and to which corners."""
+    (n, size, _), (N, S, _) = ink.shape, pixels.shape
+
+    def draw(below: int, *shape: int) -> Tensor:
+        drawn = torch.randint(below, (n, count, *shape), generator=generator, device=generator.device)
+        return drawn.to(ink.device)
+
+    which, cut = draw(N), draw(S - side + 1, 2)
+    corner = draw(size - side + 1, 2)
+    piece = pixels.flatten(1)[which[..., None], _square(cut, side, S)]
+    to = _square(corner, side, size).flatten(1)  # (n, count side^2)
+    ink.view(n, -1).scatter_add_(1, to, piece.flatten(1).to(ink.dtype))
+    return which, corner
+
+
+# -- Clutter --
+def _clutter_parts(images, n, size, distractors, crop, digits):
+    """Squares (N, S, S) and labels (N,), if all can be laid out."""
+    whole("cluttered", n=n, size=size, crop=crop, digits=digits)
+    whole("cluttered", 0, distractors=distractors)
+    if not isinstance(images, Images) or images.labels is None:
+        raise ValueError(f"cluttered: images are {told(images)}, expected Images with labels: Images(pixels, labels)")
+    C, H, W = images.shape
+    if len(images) == 0 or C != 1 or H != W:
+        raise ValueError(f"cluttered: {len(images)} images of {C} x {H} x {W}, expected grey squares, one at least")
+    if (distractors and crop > H) or size < H:
+        raise ValueError(f"cluttered: crop={crop}, size={size}, and images of {H} x {H}; expected crop <= {H} <= size")
+    cells = n * (size**2 + distractors * crop**2 + digits * H**2)
+    if cells > 2**30:
+        raise ValueError(f"cluttered: n={n} canvases of {size} x {size} take {cells:,} cells; ask for fewer at a time")
+    return images.pixels[:, 0], images.labels
+
+
+# -- Clutter --
+class Clutter(NamedTuple):
+    """Canvases with digits somewhere, among scraps of others.
+
+    Args:
+        canvases: float32 from 0 to 1, shape (n, 1, size, size).
+        labels: what the digits are, int64, shape (n, digits).
+        corners: where the picture of each begins, its left column and its
+            upper row, in pixels from 0, int64, shape (n, digits, 2).
+    """
+
+    canvases: Tensor
+    labels: Tensor
+    corners: Tensor
+
+
+# -- Clutter --
+def cluttered(
+    images: Images,
+    n: int,
+    generator: torch.Generator,
+    size: int = 100,
+    distractors: int = 8,
+    crop: int = 8,
+    digits: int = 1,
+) -> Clutter:
+    """Draw canvases that show digits at random places, among scraps.
+
+    Args:
+        images: grey squares with labels; digits and scraps come from them.
+        n: how many canvases. generator: where chance comes from.
+        size: rows and columns of a canvas, an image's at least.
+        distractors, crop: scraps on each canvas; rows and columns of one.
+        digits: whole images on each canvas.
+
+    Returns:
+        Canvases, what their digits are, and where.
+
+    Raises:
+        ValueError: if an argument is none, or a size does not fit.
+
+    Source: Mnih et al. (2014), section 4.1; Gregor et al. (2015), 4.1.
+    """
+    parts = images, n, size, distractors, crop, digits
+    pixels, labels = _clutter_parts(*parts)
+    from_chance("cluttered", generator)
+    ink = pixels.new_zeros(n, size, size, dtype=torch.int32)
+    if distractors:
+        _paste(ink, pixels, crop, distractors, generator)
+    which, corners = _paste(ink, pixels, len(pixels[0]), digits, generator)
+    canvases = ink.clamp_(max=255)[:, None].to(torch.float32) / 255
+    return Clutter(canvases, labels[which], corners)
 
 
 # -- Files: what can be wrong with them --

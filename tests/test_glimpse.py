@@ -9,7 +9,7 @@ import torch
 
 import softattn
 from softattn import hub
-from softattn.glimpse import SPREAD, GlimpseClassifier, glimpse_nats, hard_nats, whole_reader
+from softattn.glimpse import CALM, SPREAD, GlimpseClassifier, calm, glimpse_nats, hard_nats, whole_reader
 from softattn.images import cluttered, embedded_digits
 
 SHAPES = [((1, 9, 9), 4), ((2, 8, 11), 3), ((1, 13, 7), 2)]
@@ -181,6 +181,19 @@ def test_no_gradient_comes_from_empty_paper():
         model.head(h).logsumexp(1).sum().backward()
         slopes.append(raw.grad[0, :2].abs().max().item())
     assert slopes[0] > 1e-3 and slopes[1] < 1e-12
+
+
+def test_calm_shortens_only_gradients_that_are_too_long():
+    grad = torch.tensor([[3.0, 4.0, 0.0, 0.0, 0.0], [0.3, 0.4, 0.0, 0.0, 0.0]])
+    (got,) = calm(torch.nn.Identity(), (grad,))
+    torch.testing.assert_close(got[0], grad[0] * CALM / 10)
+    assert torch.equal(got[1], grad[1])
+    model, x = tiny(dtype=torch.float32), pictures(dtype=torch.float32)
+    told = []
+    model.aim.register_full_backward_pre_hook(lambda module, grads: told.append(calm(module, (1e6 * grads[0],))[0]))
+    glimpse_nats(model(x).logits_by_glimpse, torch.tensor([0, 1, 2, 3])).mean().backward()
+    longest = max(grad.norm(dim=1).max().item() * len(grad) for grad in told)
+    assert len(told) == model.glimpses and longest <= CALM * (1 + 1e-5)
 
 
 # -- the loss ----------------------------------------------------------------------------------------------------------
@@ -451,3 +464,103 @@ def test_json_tables_say_how_they_were_made(root):
         path = root / "softattn" / "data" / f"{name}.json"
         if path.exists():
             assert json.loads(path.read_text("utf-8"))["what"]
+
+
+# -- the demo ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+def test_demo_computes_what_python_does():
+    import base64
+
+    from playwright.sync_api import sync_playwright
+    from safetensors.torch import save
+
+    from softattn.filterbank import Filterbank
+    from softattn.pictures import demo_html
+
+    model = tiny((1, 100, 100), 6, 3, 16, 10, dtype=torch.float32)
+    with torch.no_grad():
+        model.aim.weight.mul_(0.3)
+    digits = embedded_digits(4).pixels[:, 0]
+    scraps = torch.randint(256, (3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    labels = embedded_digits(4).labels.tolist()
+    pieces = [dict(kind="digit", index=2, x=20, y=31), dict(kind="scrap", index=1, x=25, y=40)]
+    pieces.append(dict(kind="scrap", index=0, x=92, y=92))
+    text = lambda data: base64.b64encode(data).decode()
+    state = dict(
+        config=dict(image_shape=[1, 100, 100], glimpses=3, grid=6), weights=text(save(model.state_dict())),
+        digits=text(digits.numpy().tobytes()), scraps=text(scraps.numpy().tobytes()), labels=labels, pieces=pieces,
+        distractors=2, seed=3,
+    )  # fmt: skip
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=flags.split())
+        page = browser.new_page(viewport={"width": 390, "height": 1600})
+        page.set_content(demo_html("glimpse", **state))
+        demo = page.locator(".softattn-demo[data-demo=glimpse]").first
+        page.wait_for_function("document.querySelector('.softattn-demo').dataset.numbers")
+
+        def numbers():
+            return json.loads(demo.get_attribute("data-numbers"))
+
+        def canvas(found):
+            ink = torch.zeros(100, 100)
+            for piece in found["pieces"]:
+                picture = (digits if piece["kind"] == "digit" else scraps)[piece["index"]].float() / 255
+                side = len(picture)
+                ink[piece["y"] : piece["y"] + side, piece["x"] : piece["x"] + side] += picture
+            return ink.clamp(max=1)[None, None]
+
+        def check():
+            found = numbers()
+            with torch.no_grad():
+                out = model(canvas(found))
+            np.testing.assert_allclose(found["boxes"], out.boxes[:, 0].numpy(), atol=1e-2)
+            np.testing.assert_allclose(found["chances"], out.logits_by_glimpse[:, 0].softmax(1).numpy(), atol=1e-3)
+            assert found["label"] == labels[found["pieces"][0]["index"]]
+            return found
+
+        assert check()["pieces"] == pieces
+        across = demo.get_by_role("slider", name="across")
+        across.fill("64")
+        assert check()["pieces"][0]["x"] == 64
+        demo.get_by_role("combobox").select_option("2")
+        across.fill("7")
+        assert check()["pieces"][2]["x"] == 7
+        demo.get_by_role("slider", name="look").fill("1")
+        assert numbers()["look"] == 1
+        box = demo.locator("canvas").first.bounding_box()
+        at = lambda x, y: (box["x"] + (x + 0.5) / 100 * box["width"], box["y"] + (y + 0.5) / 100 * box["height"])
+        page.mouse.move(*at(75, 45))
+        page.mouse.down()
+        page.mouse.move(*at(55, 35))
+        page.mouse.up()
+        moved = check()["pieces"][0]
+        assert moved["x"] == pytest.approx(44, abs=1) and moved["y"] == pytest.approx(21, abs=1)
+
+        demo.get_by_role("button", name="Play against it").click()
+        assert numbers()["dark"] and numbers()["mine"] == []
+        page.mouse.click(*at(40, 60))
+        demo.get_by_role("slider", name="size").fill("30")
+        demo.get_by_role("button", name="Look").click()
+        found = check()
+        aim, bank = found["aim"], Filterbank(100, 100, 6)
+        raw = torch.tensor([[2 * (aim["x"] + 1) / 101 - 1, 2 * (aim["y"] + 1) / 101 - 1, 2 * math.log(3), 0.0, 0.0]])
+        raw[0, 3] = math.log(30 / 99)
+        np.testing.assert_allclose(found["mine"][0]["patch"], bank.read(canvas(found), raw).flatten(), atol=1e-4)
+        np.testing.assert_allclose(found["mine"][0]["box"], bank.box(raw)[0], atol=1e-3)
+        assert aim["x"] == pytest.approx(40, abs=1) and aim["y"] == pytest.approx(60, abs=1)
+        for _ in range(2):
+            demo.get_by_role("button", name="Look").click()
+        assert demo.get_by_role("button", name="Look").is_disabled() and len(numbers()["mine"]) == 3
+        demo.get_by_role("button", name=str(found["label"]), exact=True).click()
+        done = numbers()
+        says = int(np.argmax(done["chances"][-1]))
+        assert (done["rounds"], done["you"], done["it"]) == (1, 1, int(says == done["label"])) and not done["dark"]
+        demo.get_by_role("button", name="New canvas").click()
+        assert numbers()["dark"] and numbers()["mine"] == [] and check()["rounds"] == 1
+        demo.get_by_role("button", name="Stop playing").click()
+        assert not check()["playing"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        browser.close()

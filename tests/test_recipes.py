@@ -204,7 +204,7 @@ def test_the_reader_is_scored_and_its_card_is_written(tmp_path, monkeypatch, cap
     card = model.card
     assert len(card["test"]["error"]) == glimpse.LOOKS and card["test"]["canvases"] == 60
     assert card["metric"]["value"] == card["test"]["error"][1]
-    assert len(card["elsewhere"]) == 5 and all(row["canvases"] == 20 for row in card["elsewhere"].values())
+    assert len(card["elsewhere"]) == 6 and all(row["canvases"] == 20 for row in card["elsewhere"].values())
     assert len(card["gaze"]["side"]) == len(card["gaze"]["off"]) == 2
     assert len(card["weights"]["withheld error by kind"]) == 4
     assert glimpse.stored_check(model) == card["check"]
