@@ -15,10 +15,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softattn.hub import weights, whole
+from softattn.hub import real, shaped, weights, whole
+from softattn.page import styles
+from softattn.pen import EmbeddedWriter
 from softattn.pictures import packed
 
-__all__ = ["PIECE", "WORD", "page_card", "page_noise", "page_uniform", "weights_script"]
+__all__ = [
+    "FREE_HANDS",
+    "PIECE",
+    "SIGNS",
+    "WORD",
+    "page_card",
+    "page_hands",
+    "page_line",
+    "page_noise",
+    "page_uniform",
+    "weights_script",
+]
 
 
 # -- The same dice --
@@ -100,6 +113,51 @@ def page_card(name: str) -> dict[str, Any]:
     card, kept = cards[name], "class config bytes sha256 licence".split()
     kept += ["non_commercial", "judged_by"]
     return {"name": name} | {key: card[key] for key in kept if key in card}
+
+
+# -- How the weights come --
+FREE_HANDS = {"printed": 1, "upright": 0, "tall": 7, "script": 3}
+
+
+def page_hands(name: str) -> dict[str, dict[str, Any]]:
+    """Lines to go on from, for weights that write.
+
+    Args:
+        name: of the weights.
+
+    Returns: name of the hand -> text, offsets: the line it wrote, raw.
+    Raises: ValueError if there are no such weights.
+    """
+    lines = styles()
+    if not page_card(name)["non_commercial"]:
+        pens = {k: EmbeddedWriter(seed) for k, seed in FREE_HANDS.items()}
+        lines = {k: pen.write("a thin line") for k, pen in pens.items()}
+    rounded = {k: line.offsets.round().int() for k, line in lines.items()}
+    return {k: {"text": line.text, "offsets": rounded[k].tolist()} for k, line in lines.items()}
+
+
+# -- How the weights come --
+SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def page_line(offsets: Tensor, phi: Tensor, text: str) -> dict[str, Any]:
+    """A written line as a demo opens with it.
+
+    Args:
+        offsets: raw, (T, 3).
+        phi: the window's weights at each point, (T, U).
+        text: what was written.
+
+    Returns: text, offsets, peak, phi.
+    Raises: TypeError, ValueError for other shapes, or no weight above 0.
+    """
+    shaped("page_line", "offsets", offsets, "T", 3)
+    shaped("page_line", "phi", phi, len(offsets), "U")
+    peak = real("page_line", "the peak of phi", phi.amax().item(), 1e-9)
+    steps = ((phi / peak).clamp(0, 1).sqrt() * 35).round().int().tolist()
+    points = [[round(v, 1) for v in row] for row in offsets.tolist()]
+    rows = ["".join(SIGNS[v] for v in row) for row in steps]
+    return {"text": text, "offsets": points, "peak": peak, "phi": rows}
 
 
 # -- How the weights come --

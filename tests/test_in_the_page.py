@@ -13,8 +13,18 @@ import torch
 import softattn
 from softattn import hub
 from softattn.filterbank import Filterbank
-from softattn.in_the_page import in_node, page_card, page_noise, page_uniform, weights_script
-from softattn.pictures import packed
+from softattn.in_the_page import (
+    in_node,
+    page_card,
+    page_hands,
+    page_line,
+    page_noise,
+    page_uniform,
+    weights_script,
+)
+from softattn.page import styles
+from softattn.pictures import demo_html, packed
+from softattn.strokes import Strokes
 from softattn.synthesis import sample_lines
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,6 +93,25 @@ def test_a_script_holds_all_bytes(size):
     head, pieces = re.fullmatch(r'(.*)\["some-net"\] = (\[.*\]);\n', script).groups()
     assert head == "(globalThis.softattnWeights ??= {})"
     assert b"".join(base64.b64decode(piece, validate=True) for piece in json.loads(pieces)) == data[:size]
+
+
+def test_a_line_is_handed_over():
+    phi = torch.tensor([[0.0, 2.0], [0.5, 0.02]])
+    line = page_line(torch.tensor([[0.0, 0, 0], [1.26, -3, 1]]), phi, "ab")
+    assert line["text"] == "ab" and line["offsets"] == [[0, 0, 0], [1.3, -3, 1]] and line["peak"] == 2
+    again = torch.tensor([[(int(sign, 36) / 35) ** 2 * 2 for sign in row] for row in line["phi"]])
+    assert (again - phi).abs().max() < 0.06
+    for wrong in ((torch.zeros(3, 2), phi), (torch.zeros(3, 3), phi), (torch.zeros(2, 3), phi * 0)):
+        with pytest.raises(ValueError, match="page_line: "):
+            page_line(*wrong, "ab")
+
+
+def test_hands_belong_to_their_weights():
+    free, large = page_hands("synthesis-free"), page_hands("synthesis")
+    assert set(large) == set(styles()) and not set(free) & set(large)
+    for hand in (*free.values(), *large.values()):
+        points = torch.tensor(hand["offsets"])
+        assert points[0].tolist() == [0, 0, 0] and points[-1, 2] == 1 and 4 < len(points) / len(hand["text"]) < 100
 
 
 # -- the chapter shows what runs ---------------------------------------------------------------------------------------
@@ -390,3 +419,200 @@ def test_the_predictors_expect_the_same(ask):
         logits = prose(rows[:, None])[0][:, 0]
     found = ask("pen", stored("prediction-book") | {"x": rows.tolist()}, True)
     assert torch.allclose(tensor(found), logits.double(), atol=1e-4)
+
+
+# -- the demo that writes ----------------------------------------------------------------------------------------------
+
+HEAD = '<!doctype html><html lang="en"><head><link rel="icon" href="data:,"></head><body>'
+
+
+def writing_demo(**state) -> str:
+    nets = [page_card(name) | {"hands": page_hands(name)} for name in ("synthesis-free", "synthesis")]
+    return HEAD + demo_html("synthesis", nets=nets, **state) + "</body></html>"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page at an address of its own, with the weights beside it and nothing else in the world."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.faults, page.asked = [], []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("console", lambda m: page.faults.append(m.text) if m.type == "error" else None)
+
+    def answer(route):
+        name = route.request.url.split("?")[0].rsplit("/", 1)[1]
+        page.asked.append(name)
+        if name == "page.html":
+            route.fulfill(body=page.text, content_type="text/html")
+        elif (WEIGHTS / name).is_file():
+            route.fulfill(body=(WEIGHTS / name).read_bytes())
+        else:
+            route.fulfill(status=404)
+
+    page.route(re.compile("^http://book.test/"), answer)
+    page.set_default_timeout(120_000)
+    yield page
+    page.close()
+
+
+def opened(page, text: str):
+    page.text = text
+    page.goto("http://book.test/page.html")
+    page.wait_for_selector("[data-state=idle]")
+    return page.locator(".softattn-demo")
+
+
+def said(demo) -> dict:
+    return json.loads(demo.get_attribute("data-numbers"))
+
+
+def places(strokes) -> torch.Tensor:
+    return strokes.to_absolute().double()
+
+
+def prime(name: str, hand: str) -> Strokes:
+    line = page_hands(name)[hand]
+    return Strokes(torch.tensor(line["offsets"]).float(), line["text"])
+
+
+@pytest.mark.browser
+def test_the_demo_writes_what_is_typed(page):
+    scribe = softattn.load("synthesis-free")
+    (first,) = sample_lines(scribe, ["pen"], [5], 1.0, noise=page_noise)
+    line = page_line(first.strokes.offsets, first.phi, "pen")
+    demo = opened(page, writing_demo(opening=line, seed=3, bias=1.0, map=True))
+    assert page.asked == ["page.html"], "nothing is fetched before it is asked for"
+    assert demo.bounding_box()["height"] <= 844 and page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert (tensor(said(demo)["places"])[:, 1:] - places(first.strokes)).abs().max() < 0.06 * len(first.strokes)
+    text = demo.locator("input[type=text]").first
+    text.fill("an oak, a fir")
+    demo.locator("button").first.click()
+    page.wait_for_selector("[data-state=done]")
+    assert page.asked == ["page.html", "synthesis-free.safetensors"]
+    (mine,) = sample_lines(scribe, ["an oak, a fir"], [3], 1.0, [prime("synthesis-free", "printed")], noise=page_noise)
+    theirs = said(demo)
+    assert theirs["text"] == "an oak, a fir" and theirs["net"] == "synthesis-free"
+    assert len(theirs["places"]) == len(mine.strokes)
+    assert (tensor(theirs["places"])[:, 1:] - places(mine.strokes)).abs().max() < 1
+    assert (tensor(theirs["phi"]) - mine.phi[-1]).abs().max() < 2e-3
+    assert float(demo.get_attribute("data-rate")) > 0
+    slider = demo.locator("input[type=range]").first
+    slider.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    assert said(demo)["point"] == len(mine.strokes) - 5
+    assert (tensor(said(demo)["phi"]) - mine.phi[-5]).abs().max() < 2e-3
+    box = demo.locator("svg").bounding_box()
+    page.mouse.click(box["x"] + 1, box["y"] + box["height"] / 2)
+    assert said(demo)["point"] < 40, "the point of the ink that is nearest to the pointer"
+    assert page.faults == []
+
+
+@pytest.mark.browser
+def test_hands_on(page):
+    """Several lines, another seed, a pause, a mouse over the ink, and what cannot be written."""
+    demo = opened(page, writing_demo(seed=3, bias=1.0, text="a thin line of ink on paper"))
+    speed = demo.get_by_role("slider", name="speed")
+    speed.focus()
+    page.keyboard.press("End")
+    demo.get_by_role("button", name="Write").click()
+    page.wait_for_selector("[data-state=done]")
+    lines = said(demo)["text"].split("\n")
+    assert lines == ["a thin line of ink", "on paper"]
+    scribe, hand = softattn.load("synthesis-free"), prime("synthesis-free", "printed")
+    drafts = sample_lines(scribe, lines, [3, 3 + 7919], 1.0, [hand] * 2, noise=page_noise)
+    rows = tensor(said(demo)["places"])
+    for n, draft in enumerate(drafts):
+        there = rows[rows[:, 0] == n][:, 1:]
+        there[:, 1] -= there[0, 1].clone()
+        assert there.shape == draft.strokes.offsets.shape
+        assert (there - places(draft.strokes)).abs().max() < 2
+    speed.focus()
+    page.keyboard.press("Home")
+    demo.get_by_role("button", name="New seed").click()
+    page.wait_for_selector("[data-state=running]")
+    box = demo.locator("svg").bounding_box()
+    for step in range(8):
+        page.mouse.move(box["x"] + 20 * step, box["y"] + 30)
+    page.wait_for_function("document.querySelector('.softattn-demo').dataset.rate")
+    before = demo.get_by_role("slider", name="point").input_value()
+    page.wait_for_function("(b) => document.querySelector('input[type=range]').value !== b", arg=before)
+    assert demo.get_attribute("data-state") == "running", "a mouse over the ink does not stop it"
+    pressed = """() => {
+      const button = [...document.querySelectorAll("button")].find((b) => b.textContent === "Pause");
+      button.click();
+      return button.textContent;
+    }"""
+    assert page.evaluate(pressed) == "Go on" and demo.get_attribute("data-state") == "done"
+    stood = demo.get_by_role("slider", name="point").input_value()
+    demo.get_by_role("button", name="Go on").click()
+    page.wait_for_function("(b) => document.querySelector('input[type=range]').value !== b", arg=stood)
+    assert said(demo)["seed"] == 4
+    text = demo.locator("input[type=text]").first
+    for typed, told in (("\u2603", "printable ASCII, not \u2603"), (" ", "nothing to write")):
+        text.fill(typed)
+        demo.get_by_role("button", name="Write").click()
+        assert told in demo.get_by_role("status").inner_text()
+    page.emulate_media(reduced_motion="reduce")
+    text.fill("<b id=oh>caf\u00e9")
+    text.press("Enter")
+    page.wait_for_selector("[data-state=done]")
+    assert said(demo)["text"] == "<b id=oh>cafe" and page.locator("#oh").count() == 0
+    assert said(demo)["point"] == len(said(demo)["places"]) - 1
+    with page.expect_download() as file:
+        demo.get_by_role("button", name="SVG").click()
+    assert "<path" in Path(file.value.path()).read_text("utf-8") and file.value.suggested_filename.endswith(".svg")
+    with page.expect_download() as file:
+        demo.get_by_role("button", name="PNG").click()
+    assert Path(file.value.path()).read_bytes()[:4] == b"\x89PNG"
+    assert page.faults == []
+
+
+@pytest.mark.browser
+def test_a_page_on_a_disk_reads_its_weights_from_a_script(browser, tmp_path):
+    folder = tmp_path / "_static" / "weights"
+    folder.mkdir(parents=True)
+    script = weights_script("synthesis-free", (WEIGHTS / "synthesis-free.safetensors").read_bytes())
+    (folder / "synthesis-free.js").write_text(script, "utf-8")
+    (tmp_path / "page.html").write_text(writing_demo(seed=3, bias=1.0, text="ink"), "utf-8")
+    page, faults = browser.new_page(), []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector("[data-state=idle]")
+    page.locator("button").first.click()
+    page.wait_for_selector("[data-state=done]", timeout=120_000)
+    theirs = said(page.locator(".softattn-demo"))
+    hand = prime("synthesis-free", "printed")
+    (mine,) = sample_lines(softattn.load("synthesis-free"), ["ink"], [3], 1.0, [hand], noise=page_noise)
+    assert len(theirs["places"]) == len(mine.strokes) and faults == []
+    page.close()
+
+
+@pytest.mark.browser
+def test_weights_that_are_not_there_are_named(page):
+    nets = [page_card("synthesis-free") | {"name": "no-net"}]
+    demo = opened(page, HEAD + demo_html("synthesis", nets=nets, text="ink"))
+    demo.locator("button").first.click()
+    page.wait_for_selector("[data-state=failed]")
+    assert "no-net" in demo.get_by_role("status").inner_text()
+
+
+@pytest.mark.browser
+def test_without_a_worker_it_works_in_slices(page):
+    page.add_init_script("globalThis.Worker = undefined")
+    demo = opened(page, writing_demo(seed=3, bias=1.0, text="ink"))
+    demo.locator("button").first.click()
+    page.wait_for_selector("[data-state=done]")
+    hand = prime("synthesis-free", "printed")
+    (mine,) = sample_lines(softattn.load("synthesis-free"), ["ink"], [3], 1.0, [hand], noise=page_noise)
+    assert len(said(demo)["places"]) == len(mine.strokes)

@@ -717,42 +717,6 @@ def numbers(page, name):
 
 
 @pytest.mark.browser
-def test_the_demo_shows_phi_at_the_point(page):
-    from softattn.pictures import demo_html
-
-    signs = "0123456789abcdefghijklmnopqrstuvwxyz"
-    phi = np.random.default_rng(0).integers(0, 36, (30, 3))
-    hand = EmbeddedWriter(4).write("pen").to_absolute()[:30].round().int()
-    one = {"text": "pen", "points": hand.tolist(), "peak": 0.7, "phi": ["".join(signs[v] for v in r) for r in phi]}
-    two = one | {"text": "ink", "points": hand[:20].tolist(), "phi": one["phi"][:20]}
-    page.set_content(demo_html("synthesis", lines=[one, two]))
-    page.wait_for_selector(".softattn-demo[data-numbers]")
-
-    def same(point, which=0):
-        seen = numbers(page, "synthesis")
-        assert (seen["point"], seen["line"]) == (point, which)
-        assert seen["phi"] == pytest.approx(((phi[point] / 35) ** 2 * 0.7).tolist(), abs=1e-12)
-        assert [seen["x"], seen["y"], seen["end"]] == hand[point].tolist()
-        assert seen["loudest"] == int(phi[point].argmax())
-
-    same(29)
-    slider = page.locator(".softattn-demo input[type=range]")
-    slider.focus()
-    for _ in range(4):
-        page.keyboard.press("ArrowLeft")
-    same(25)
-    page.locator(".softattn-demo select").select_option("1")
-    same(19, 1)
-    box = page.locator(".softattn-demo svg").bounding_box()
-    page.mouse.move(box["x"] + 1, box["y"] + box["height"] / 2)
-    assert numbers(page, "synthesis")["point"] < 19, "the point of the ink that is nearest to the pointer"
-    page.emulate_media(reduced_motion="reduce")
-    page.get_by_role("button", name="Write it").click()
-    assert numbers(page, "synthesis")["point"] == 19
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390 and page.faults == []
-
-
-@pytest.mark.browser
 def test_the_pad_records_what_python_reads(page):
     from softattn.pictures import demo_html
 

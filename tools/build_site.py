@@ -64,6 +64,7 @@ def build(root: Path = ROOT, fresh: bool = False) -> int:
     steps = {
         "executing chapters": ["-m", "tools.execute"],
         "writing pages": [*JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"],
+        "copying weights": ["-m", "tools.site_weights"],
     }
     start = time.monotonic()
     with (out / "build.log").open("w+", encoding="utf-8") as log:

@@ -1,138 +1,341 @@
-// A line as the network wrote it. Scrub through time: the ink grows, and the letters light up as loud as the window heard them.
-// State: lines [{text, points: [[x, y, end], ...], peak, phi: one string per point, per character a
-// sign from 0 to z for the square root of its share of the peak}], line, point.
+// A network writes what the reader types: ink and the window's weights, point by point, computed here.
+// State: nets, cards as page_card makes them, with hands {name: {text, offsets}}; text, seed, bias; map, whether all moments are
+// shown; opening {text, offsets, peak, phi: a string per point, per character a sign from 0 to z for the root of its share}.
 
-import { clip, colour, inside, make, menu, numbers, play, share, slider } from "./kit.js";
+import { button, clip, colour, inside, make, menu, numbers, share, slider, still, themed } from "./kit.js";
+import { Machine, fetchWeights } from "./machine.js";
+import { PRINTABLE } from "./net.js";
 
-// points from `from` to `to`, both counted, as one path; a lone point is a dot
-function path(points, from, to) {
-  let d = "", lifted = true;
-  for (let t = from; t <= to; t += 1) {
-    const [x, y, end] = points[t];
-    if (lifted && (end || t === to)) d += `M${x} ${y}h0`;
-    else d += `${lifted ? "M" : "L"}${x} ${y}`;
-    lifted = end === 1;
+const COLUMNS = 20, LONGEST = 60, PITCH = 430, WIDE = 172;      // characters a line and in all; raw units between lines, and a character
+const SPEEDS = [25, 100, 200, 400, 1e6];                        // points a second; pens of the corpus make 100
+const PLAIN = { "‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "--", "…": "...", "ß": "ss", "×": "x", "−": "-" };
+
+// Typographic signs and accents become what the pen knows, as in softattn.text.
+const plain = (text) => [...text].map((c) => PLAIN[c] ?? c).join("").normalize("NFKD").replace(/\p{M}/gu, "");
+
+// Words in lines; what is longer than a line is cut.
+function wrapped(text) {
+  const lines = [];
+  for (const word of text.split(/\s+/).filter(Boolean).flatMap((w) => w.match(new RegExp(`.{1,${COLUMNS}}`, "g")))) {
+    const last = lines.length - 1;
+    if (last >= 0 && lines[last].length + 1 + word.length <= COLUMNS) lines[last] += ` ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+// points from 0 to `to` as one path; a lone point is a dot
+function path(points, to = points.length - 1) {
+  let d = "";
+  for (let t = 0; t <= to; t += 1) {
+    const { x, y, end, line } = points[t], up = t === 0 || points[t - 1].end || points[t - 1].line !== line;
+    d += up ? `M${x} ${y}${end || t === to ? "h0" : ""}` : `L${x} ${y}`;
   }
   return d;
 }
 
+// Which characters the window passed over too lightly, as softattn.synthesis.attended_characters judges.
+function missed(points, text, shares) {
+  const peaks = new Float64Array(text.length);
+  for (const { phi } of points) {
+    const whole = shares ? Math.max(0.1, phi.slice(0, text.length).reduce((a, b) => a + b, 0)) : 1;
+    for (let u = 0; u < text.length; u += 1) peaks[u] = Math.max(peaks[u], phi[u] / whole);
+  }
+  return [...text].filter((_, u) => peaks[u] < 0.5 * Math.max(...peaks));
+}
+
 function render({ model, el }) {
-  const lines = model.get("lines");
-  const state = { line: model.get("line") ?? 0, point: model.get("point") ?? -1 };
+  const nets = model.get("nets"), opening = model.get("opening");
+  const chosen = { net: nets[0], hand: "", seed: model.get("seed") ?? 7, bias: model.get("bias") ?? 0.75, speed: 2 };
+  let lines = [], points = [], shown = 0, box = null;             // the texts, what was written of them, how much of it is seen
+  let writer = nets[0], machine = null, loaded = new Set(), work = null, finished = true, playing = false, before = 0, painted = [-1, 0];
 
-  const svg = make("svg", el, { role: "img", style: "width:100%;display:block;touch-action:pan-y;cursor:crosshair" });
-  const pen = { fill: "none", "stroke-linecap": "round", "stroke-linejoin": "round" };
-  const faint = make("path", svg, { ...pen, style: "stroke:var(--sa-line)" });
-  const ink = make("path", svg, { ...pen, style: "stroke:var(--sa-text)" });
-  const tip = make("circle", svg, { style: "fill:var(--sa-vermillion)" });
-
-  const text = make("div", el, { role: "img", style: "display:flex;flex-wrap:wrap;justify-content:center;margin:.4rem 0;font-family:ui-monospace,monospace;font-size:1.35rem" });
-
-  // the alignment: a column for each point, a row for each character, the last one on top
-  const map = make("div", el, { style: "display:grid;grid-template-columns:auto 1fr;gap:0 .4rem;margin:.4rem 0" });
-  const names = make("div", map, { "aria-hidden": "true", style: "display:flex;flex-direction:column-reverse;font:.72rem/1 ui-monospace,monospace;text-align:center" });
+  make("p", el, { class: "sa-note" }, "Type a text, press Write: the network writes it, in your browser. Tap the ink to go back.");
+  const svg = make("svg", el, { role: "img", style: "width:100%;height:clamp(5rem,24vw,9rem);display:block;touch-action:pan-y;cursor:pointer" });
+  const pen = { fill: "none", "stroke-linecap": "round", "stroke-linejoin": "round", "vector-effect": "non-scaling-stroke" };
+  const faint = make("path", svg, { ...pen, "stroke-width": 1.2, style: "stroke:var(--sa-line)" });
+  const ink = make("path", svg, { ...pen, "stroke-width": 1.8, style: "stroke:var(--sa-text)" });
+  const tip = make("path", svg, { ...pen, "stroke-width": 7, style: "stroke:var(--sa-vermillion)" });
+  const strip = make("div", el, { role: "img", style: "display:flex;justify-content:center;height:2.7rem;margin:.2rem 0;font-family:ui-monospace,monospace;font-size:1.15rem" });
+  const map = make("div", el, { style: `display:${model.get("map") ? "grid" : "none"};grid-template-columns:auto 1fr;gap:0 .4rem` });
+  const names = make("div", map, { "aria-hidden": "true", style: "display:flex;flex-direction:column-reverse;font:.6rem/.62rem ui-monospace,monospace" });
   const field = make("div", map, { role: "img", style: "position:relative;cursor:crosshair;touch-action:pan-y;border:1px solid var(--sa-line)" });
   const canvas = make("canvas", field, { style: "display:block;width:100%;height:100%;position:absolute;image-rendering:pixelated" });
   const now = make("div", field, { style: "position:absolute;top:0;bottom:0;width:2px;margin-left:-1px;background:var(--sa-vermillion)" });
 
-  const last = () => lines[state.line].points.length - 1;
-  const go = (point) => { stop(); state.point = point; show(); };
-  const controls = make("div", el, { class: "sa-controls" });
-  const pick = menu(controls, "line", lines.map((one, k) => [k, one.text]), (k) => {
-    stop();
-    state.line = Number(k);
-    state.point = -1;
-    choose();
-  });
-  const scrub = slider(controls, "point", { min: 1, step: 1 }, go);
-  const row = make("div", el, { class: "sa-row" });
-  const stop = play(row, "Write it", (ms) => {
-    state.point = clip(Math.round(ms / 10), 1, last());      // as fast as the corpus' pens: 100 points a second
-    show();
-    return state.point < last();
-  });
-  const said = make("span", row, { class: "sa-note", role: "status" });
+  const form = make("div", el, { class: "sa-row" });
+  const label = make("label", form, { style: "flex:1 1 11rem" }, "text ");
+  const words = make("input", label, { type: "text", maxlength: LONGEST, spellcheck: "false", autocomplete: "off", style: "width:100%" });
+  const go = button(form, "Write", () => write());
+  button(form, "New seed", () => { seed.value = chosen.seed = Number(seed.value) + 1; write(); });
+  const pause = button(form, "Pause", () => (playing ? rest() : resume()));
+  button(form, "SVG", () => save("svg"));
+  button(form, "PNG", () => save("png"));
+  const said = make("p", el, { class: "sa-note", role: "status" });
+  const bar = make("progress", el, { max: 1, value: 0, "aria-label": "weights that are here", style: "width:100%", hidden: "" });
+  const controls = make("div", el, { style: "display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.3rem .9rem" });
+  const scrub = slider(controls, "point", { min: 0, step: 1 }, (t) => { rest(); seek(t); });
+  const bias = slider(controls, "bias", { min: 0, max: 2, step: 0.05 }, (b) => { bias.show(chosen.bias = b); tell(); });
+  const speed = slider(controls, "speed", { min: 0, max: SPEEDS.length - 1, step: 1 }, (k) => { pace(k); tell(); });
+  const more = make("div", el, { class: "sa-row" });
+  const net = nets.length > 1 && menu(more, "network", nets.map((card, k) => [k, `${card.non_commercial ? "large" : "small"}, ${megabytes(card)}`]), (k) => pick(nets[k]));
+  const hand = menu(more, "hand", [], (name) => { chosen.hand = name; });
+  const seed = make("input", make("label", more, {}, "seed "), { type: "number", min: 0, max: 4294967295, step: 1, style: "width:5rem" });
+  seed.addEventListener("change", () => { chosen.seed = clip(Math.round(Number(seed.value)) || 0, 0, 4294967295); });
+  const terms = make("p", el, { class: "sa-note" });
 
-  let letters = [], box = [0, 0, 1, 1];
-  function choose() {
-    const { points, text: words } = lines[state.line];
-    const xs = points.map((p) => p[0]), ys = points.map((p) => p[1]);
-    const margin = 60;
-    const left = Math.min(...xs) - margin, top = Math.min(...ys) - margin;
-    box = [left, top, Math.max(...xs) + margin - left, Math.max(...ys) + margin - top];
-    svg.setAttribute("viewBox", box.join(" "));
-    svg.style.maxHeight = "12rem";
-    const thick = box[2] / 240;
-    faint.setAttribute("stroke-width", thick);
-    ink.setAttribute("stroke-width", 1.4 * thick);
-    tip.setAttribute("r", 2.6 * thick);
-    faint.setAttribute("d", path(points, 0, points.length - 1));
-    text.replaceChildren();
-    letters = [...words].map((c) => {
-      const cell = make("span", text, { style: "position:relative;min-width:.8em;text-align:center;white-space:pre;padding:.1em .05em 1.1em" });
+  function megabytes(card) { return `${(card.bytes / 1e6).toFixed(1)} MB`; }
+
+  function enter(state, text = "") {
+    el.dataset.state = state;
+    said.textContent = text;
+    pause.textContent = playing ? "Pause" : finished && shown >= points.length - 1 ? "Again" : "Go on";
+    pause.disabled = !playing && !points.length;
+  }
+
+  function pick(card) {
+    chosen.net = card;
+    const names = Object.keys(card.hands ?? {}), first = card.non_commercial ? "" : names[0] ?? "";
+    hand.replaceChildren();
+    for (const name of ["", ...names]) make("option", hand, { value: name }, name || "its own");
+    hand.value = chosen.hand = first;
+    terms.textContent = about(card);
+  }
+
+  function about(card) {
+    const once = loaded.has(card.name) ? "Its weights are here" : `Its weights, ${megabytes(card)}, are fetched once, when you press Write`;
+    return `${once}. Licence: ${card.licence}.`;
+  }
+
+  function pace(k) {
+    chosen.speed = k;
+    speed.show(k, SPEEDS[k] < 1e6 ? `${SPEEDS[k]}/s` : "full");
+  }
+
+  // ---- writing
+
+  async function weights(card) {
+    if (loaded.has(card.name)) return;
+    enter("loading", `Fetching the weights, ${megabytes(card)}.`);
+    bar.hidden = false;
+    try {
+      const bytes = await fetchWeights(card, (part) => { bar.value = part; });
+      await machine.run("load", { card, bytes }).done;
+    } finally { bar.hidden = true; }
+    loaded.add(card.name);
+    terms.textContent = about(chosen.net);
+  }
+
+  async function write() {
+    const text = plain(words.value), strange = [...new Set(text)].filter((c) => !PRINTABLE.includes(c) && !/\s/.test(c));
+    if (strange.length) return enter(el.dataset.state === "running" ? "running" : "idle", `The pen knows printable ASCII, not ${strange.slice(0, 5).join(" ")}`);
+    if (!text.trim()) return enter(el.dataset.state === "running" ? "running" : "idle", "There is nothing to write: type a word.");
+    work?.stop();
+    machine ??= new Machine();
+    const { net: card, seed: from } = chosen, mine = work = { stop() { this.stopped = true; } };
+    try {
+      await weights(card);
+      if (mine.stopped) return null;
+      lines = wrapped(text);
+      points = [];
+      writer = card;
+      [shown, finished, playing, before] = [0, false, true, performance.now()];
+      delete el.dataset.rate;
+      layout();
+      const args = { net: card.name, lines, seed: from, bias: chosen.bias, prime: card.hands?.[chosen.hand] ?? null, follow: card.non_commercial };
+      const run = machine.run("write", args, add);
+      mine.stop = () => { mine.stopped = true; run.stop(); };
+      enter("running", "Writing.");
+      if (!still()) requestAnimationFrame(frame);
+      const { rate } = await run.done;
+      if (mine.stopped) return null;
+      el.dataset.rate = Math.round(rate);
+      finished = true;
+      fit();
+      if (still()) { seek(points.length - 1); playing = false; settle(); } else if (!playing) settle();
+    } catch (error) {
+      if (mine.stopped) return null;
+      [finished, playing] = [true, false];
+      enter("failed", `It cannot write: ${error.message}. In Python, softattn.write does.`);
+      console.warn(error);
+    }
+    return null;
+  }
+
+  // A point that the network has drawn.
+  function add({ line, offset: [dx, dy, end], phi }) {
+    const last = points[points.length - 1], first = !last || last.line !== line;
+    const [x, y] = first ? [0, line * PITCH] : [last.x + dx, last.y + dy];
+    points.push({ line, x, y, end, phi });
+    box ??= [0, 0, 0, 0];
+    box = [Math.min(box[0], x), Math.min(box[1], y), Math.max(box[2], x), Math.max(box[3], y)];
+  }
+
+  function frame(time) {
+    if (!playing) return;
+    const wanted = shown + SPEEDS[chosen.speed] * (time - before) / 1000;
+    before = time;
+    seek(Math.min(Math.max(wanted, shown), Math.max(points.length - 1, 0)), false);
+    if (finished && shown >= points.length - 1) {
+      playing = false;
+      settle();
+    } else requestAnimationFrame(frame);
+  }
+
+  function rest() {
+    if (playing) { playing = false; enter(finished ? "done" : "running", "Paused."); }
+  }
+
+  function resume() {
+    [playing, before] = [true, performance.now()];
+    if (shown >= points.length - 1 && finished) shown = 0;
+    enter("running", "Writing.");
+    requestAnimationFrame(frame);
+  }
+
+  // The line stands: what does its window say of it?
+  function settle() {
+    const shares = writer.judged_by === "shares", lost = lines.flatMap((text, n) => missed(points.filter((p) => p.line === n), text, shares));
+    const rate = el.dataset.rate ? ` ${points.length} points, drawn at ${Number(el.dataset.rate).toLocaleString("en")} a second.` : "";
+    const told = lost.length ? `The window passed over ${lost.map((c) => `“${c}”`).join(", ")} too lightly: try another seed.` : "The window heard every letter.";
+    enter("done", `${told}${rate}`);
+    tell();
+  }
+
+  // ---- what is seen
+
+  function layout() {
+    box = null;
+    const wide = WIDE * Math.max(...lines.map((l) => l.length));
+    box = [0, -150, wide, 150 + PITCH * (lines.length - 1)];
+    faint.setAttribute("d", "");
+    painted = [-1, 0];
+    fit();
+  }
+
+  function fit() {
+    const [left, top, right, low] = box, margin = 40;
+    svg.setAttribute("viewBox", [left - margin, top - margin, right - left + 2 * margin, low - top + 2 * margin].map(Math.round).join(" "));
+    if (finished) faint.setAttribute("d", path(points));
+    scrub.input.max = Math.max(points.length - 1, 0);
+  }
+
+  let cells = [];
+  function letters(line) {
+    strip.replaceChildren();
+    cells = [...lines[line]].map((c) => {
+      const cell = make("span", strip, { style: "position:relative;flex:0 1 .9em;text-align:center;white-space:pre;height:100%" });
       make("span", cell, {}, c);
-      const bar = make("span", cell, { style: "position:absolute;left:12%;right:12%;bottom:0;background:var(--sa-orange);border-radius:2px 2px 0 0" });
-      return { cell, bar };
+      return make("span", cell, { style: "position:absolute;left:10%;right:10%;bottom:0;background:var(--sa-orange);border-radius:2px 2px 0 0" });
     });
-    names.replaceChildren(...[...words].map((c) => make("span", null, { style: "height:.85rem;white-space:pre" }, c)));
-    field.setAttribute("aria-label", `How much the window weighs each character of ${words} at each point: a band that climbs from the first to the last.`);
-    paint();
-    scrub.input.max = last();
-    if (state.point < 0 || state.point > last()) state.point = last();
-    show();
+    names.replaceChildren(...[...lines[line]].map((c) => make("span", null, { style: "height:.62rem;white-space:pre" }, c)));
   }
 
-  function paint() {
-    const { phi, text: words } = lines[state.line];
-    const brush = canvas.getContext("2d");
-    canvas.width = phi.length;
-    canvas.height = words.length;
+  // A column for each point of this line, a row for each character, the last one on top.
+  function paint(line, from, mine) {
+    const brush = canvas.getContext("2d"), high = lines[line].length;
     brush.fillStyle = colour(el, "blue") || "#0072B2";
-    phi.forEach((row, t) => [...row].forEach((sign, u) => {
-      brush.globalAlpha = parseInt(sign, 36) / 35;
-      if (sign !== "0") brush.fillRect(t, words.length - 1 - u, 1, 1);
-    }));
+    for (let t = from; t < mine.length; t += 1) {
+      const whole = Math.max(0.1, mine[t].phi.reduce((a, b) => a + b, 0));
+      for (let u = 0; u < high; u += 1) {
+        brush.globalAlpha = clip(Math.sqrt(mine[t].phi[u] / whole), 0, 1);
+        if (brush.globalAlpha > 0.03) brush.fillRect(t, high - 1 - u, 1, 1);
+      }
+    }
+    painted = [line, mine.length];
   }
 
-  function show() {
-    const { points, phi, peak, text: words } = lines[state.line];
-    const weights = [...phi[state.point]].map((sign) => (parseInt(sign, 36) / 35) ** 2 * peak);
-    const loudest = weights.reduce((best, w, u) => (w > weights[best] ? u : best), 0);
-    weights.forEach((w, u) => {
-      letters[u].bar.style.height = `${(w / (weights[loudest] || 1)).toFixed(3)}em`;      // next to the loudest of this moment
-      letters[u].cell.style.fontWeight = u === loudest && w > 0 ? "700" : "400";
+  function seek(t, exactly = true) {
+    shown = t;
+    const at = Math.floor(t), point = points[at];
+    if (!point) return;
+    const { line, x, y, phi } = point, text = lines[line];
+    if (painted[0] !== line) letters(line);
+    const mine = points.filter((p) => p.line === line), room = finished ? mine.length : Math.max(24 * text.length, 1.3 * mine.length);
+    if (painted[0] !== line || mine.length > canvas.width || finished && canvas.width !== room) {
+      Object.assign(canvas, { width: Math.ceil(room), height: text.length });
+      paint(line, 0, mine);
+    } else if (mine.length > painted[1]) paint(line, painted[1], mine);
+    const loudest = phi.slice(0, text.length).reduce((best, w, u, all) => (w > all[best] ? u : best), 0);
+    cells.forEach((cell, u) => { cell.style.height = `${(phi[u] / (phi[loudest] || 1)).toFixed(3)}em`; });
+    ink.setAttribute("d", path(points, at));
+    tip.setAttribute("d", `M${x} ${y}h0`);
+    now.style.left = `${100 * (mine.indexOf(point) + 0.5) / canvas.width}%`;
+    if (!finished) fit();
+    scrub.show(at, `${at}/${points.length - 1}`);
+    const hears = phi[loudest] > 1e-3 ? `the window weighs “${text[loudest]}” most` : "the window sees nothing";
+    svg.setAttribute("aria-label", `The words ${lines.join(" ")}, written up to point ${at} of ${points.length - 1}.`);
+    strip.setAttribute("aria-label", `${text}: ${hears}.`);
+    field.setAttribute("aria-label", `Which share each character of ${text} has of the window at each point: a band that climbs.`);
+    if (exactly) tell();
+  }
+
+  function tell() {
+    const at = Math.floor(shown), { line, phi } = points[at] ?? { line: 0, phi: [] };
+    numbers(el, { text: lines.join("\n"), net: writer.name, seed: chosen.seed, bias: chosen.bias, speed: chosen.speed, hand: chosen.hand, point: at, line, phi: [...phi],
+      places: points.map((p) => [p.line, p.x, p.y, p.end]) });
+  }
+
+  function save(kind) {
+    const [left, top, right, low] = box, size = [right - left + 80, low - top + 80].map(Math.ceil), copy = make("svg", null, {
+      xmlns: "http://www.w3.org/2000/svg", viewBox: `${Math.floor(left - 40)} ${Math.floor(top - 40)} ${size.join(" ")}`, width: size[0], height: size[1] });
+    make("path", copy, { d: path(points), fill: "none", stroke: "#000", "stroke-width": 9, "stroke-linecap": "round", "stroke-linejoin": "round" });
+    const text = new XMLSerializer().serializeToString(copy), file = new Blob([text], { type: "image/svg+xml" });
+    const hand = (blob) => {
+      const address = URL.createObjectURL(blob);
+      make("a", null, { href: address, download: `${lines.join(" ").replace(/[^\w ]/g, "").trim() || "line"}.${kind}` }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 10_000);
+    };
+    if (kind === "svg") return hand(file);
+    const picture = new Image(), address = URL.createObjectURL(file);
+    picture.onload = () => {
+      const sheet = make("canvas", null, { width: size[0], height: size[1] }), brush = sheet.getContext("2d");
+      brush.fillStyle = "#fff";
+      brush.fillRect(0, 0, ...size);
+      brush.drawImage(picture, 0, 0);
+      sheet.toBlob(hand);
+      URL.revokeObjectURL(address);
+    };
+    picture.src = address;
+    return null;
+  }
+
+  // ---- hands on
+
+  svg.addEventListener("click", (event) => {
+    const at = inside(svg, event), away = (p) => Math.hypot(p.x - at.x, p.y - at.y);
+    rest();
+    if (points.length) seek(points.reduce((best, p, t) => (away(p) < away(points[best]) ? t : best), 0));
+  });
+  for (const event of ["click", "pointermove"]) {
+    field.addEventListener(event, (heard) => {
+      if (event === "pointermove" && heard.buttons !== 1) return;
+      const line = points[Math.floor(shown)]?.line, first = points.findIndex((p) => p.line === line);
+      rest();
+      if (first >= 0) seek(clip(first + Math.floor(share(field, heard)[0] * canvas.width), first, points.length - 1));
     });
-    ink.setAttribute("d", path(points, 0, state.point));
-    const [x, y, end] = points[state.point];
-    tip.setAttribute("cx", x);
-    tip.setAttribute("cy", y);
-    now.style.left = `${(100 * (state.point + 0.5)) / points.length}%`;
-    scrub.show(state.point, `${state.point} of ${last()}`);
-    const hears = weights[loudest] > 0 ? `the window weighs “${words[loudest]}” most, ${weights[loudest].toFixed(2)}` : "the window sees nothing";
-    said.textContent = `${hears}${end ? "; the pen lifts" : ""}`;
-    svg.setAttribute("aria-label", `The words ${words}, written up to point ${state.point} of ${points.length - 1}.`);
-    text.setAttribute("aria-label", `${words}: ${hears}.`);
-    numbers(el, { line: state.line, point: state.point, x, y, end, phi: weights, loudest });
   }
+  words.addEventListener("keydown", (event) => { if (event.key === "Enter") write(); });
+  const unwatch = themed(() => { painted = [-1, 0]; if (points.length) seek(shown, false); });
 
-  // the point of the ink that lies nearest to the pointer
-  function nearest(event) {
-    const at = inside(svg, event);
-    let best = 1, least = Infinity;
-    lines[state.line].points.forEach(([x, y], t) => {
-      const away = Math.hypot(x - at.x, y - at.y);
-      if (t > 0 && away < least) [best, least] = [t, away];
-    });
-    return best;
+  words.value = model.get("text") ?? opening?.text ?? "";
+  seed.value = chosen.seed;
+  bias.show(chosen.bias);
+  pace(chosen.speed);
+  pick(chosen.net);
+  if (opening) {
+    lines = [opening.text];
+    layout();
+    opening.offsets.forEach((offset, t) => add({ line: 0, offset, phi: [...opening.phi[t]].map((sign) => (parseInt(sign, 36) / 35) ** 2 * opening.peak) }));
+    fit();
+    seek(points.length - 1);
   }
-
-  for (const kind of ["pointermove", "pointerdown"]) {
-    field.addEventListener(kind, (event) => go(clip(Math.floor(share(field, event)[0] * (last() + 1)), 1, last())));
-    svg.addEventListener(kind, (event) => go(nearest(event)));
-  }
-  pick.value = state.line;
-  choose();
-  return stop;
+  enter("idle");
+  return () => {
+    work?.stop();
+    playing = false;
+    unwatch();
+  };
 }
 
 export default { render };
