@@ -183,7 +183,10 @@ function render({ model, el }) {
   }
 
   function rest() {
-    if (playing) { playing = false; enter(finished ? "done" : "running", "Paused."); }
+    if (!playing) return;
+    playing = false;
+    enter(finished ? "done" : "running", "Paused.");
+    tell();
   }
 
   function resume() {
