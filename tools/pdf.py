@@ -29,6 +29,7 @@ FOOTER = (
     '<div style="width: 100%; font: 8pt Georgia, serif; color: #57606a; text-align: center">'
     '<span class="pageNumber"></span></div>'
 )
+UNSET = "[...document.querySelectorAll('.math')].filter((e) => !e.querySelector('mjx-container')).length"
 READY = "window.MathJax ? MathJax.startup.promise.then(() => true) : true"
 STATES = (
     "[...document.querySelectorAll('.softattn-demo')].every((d) => !['', 'loading'].includes(d.dataset.state ?? ''))"
@@ -118,12 +119,15 @@ def document(articles: dict[str, bs4.Tag], parts: dict[str, str], title: str, he
     )
 
 
-def head_of(page: Path) -> str:
-    """Style sheets and MathJax as a built page loads them, the demos' style with them."""
-    soup = bs4.BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-    sheets = [str(link) for link in soup.select('head link[rel~="stylesheet"]')]
-    maths = [str(one) for one in soup.find_all("script") if "mathjax" in str(one).lower()]
-    return "".join([*sheets, *maths])
+def head_of(pages: list[Path]) -> str:
+    """Style sheets and MathJax as the built pages load them; only those with formulas load MathJax."""
+    found: dict[str, None] = {}
+    for page in pages:
+        soup = bs4.BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        sheets = soup.select('head link[rel~="stylesheet"]')
+        maths = [one for one in soup.select("head script") if "mathjax" in str(one).lower()]
+        found |= dict.fromkeys(str(one) for one in [*sheets, *maths])
+    return "".join(found)
 
 
 def numbers(pdf: bytes) -> dict[str, int]:
@@ -232,18 +236,21 @@ def build(names: list[str], out: Path, root: Path = ROOT) -> int:
     title = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["title"]
     with sync_playwright() as playwright:
         browser = _browser(playwright)
-        articles = {}
-        for one in chapters:
-            page = html / f"{one.name}.html"
-            articles[one.name] = article(page, _drawn(browser, page), known)
+        articles, pages = {}, [html / f"{one.name}.html" for one in chapters]
+        for page in pages:
+            articles[page.stem] = article(page, _drawn(browser, page), known)
         whole = html / "book-as-one.html"
-        whole.write_text(document(articles, {c.name: c.part for c in chapters}, title, head_of(page)), encoding="utf-8")
+        whole.write_text(
+            document(articles, {c.name: c.part for c in chapters}, title, head_of(pages)), encoding="utf-8"
+        )
         try:
             tab = browser.new_page(viewport={"width": 673, "height": 1000}, color_scheme="light")  # A4 less its margins
             tab.set_default_timeout(600_000)
             tab.emulate_media(media="print", color_scheme="light")
             tab.goto(whole.as_uri())
             tab.evaluate(READY)
+            if raw := tab.evaluate(UNSET):
+                raise PdfError(f"{raw} formulas are not set: MathJax did not run")
             if wide := cut(tab):
                 raise PdfError("these would be cut in print:\n" + "\n".join(wide[:20]))
             how = {
