@@ -7,6 +7,7 @@ function render({ model, el }) {
   const glyph = "display:inline-block;min-width:.66em;padding:.1em 0;text-align:center;white-space:pre;border-radius:3px;";
   const font = "font-size:clamp(1rem, 3.9vw, 1.35rem);line-height:1.9;font-family:ui-monospace,monospace;";
 
+  make("p", el, { class: "sa-note" }, "Point at a sign of the answer: the letters that it was read from light up.");
   menu(el, "date", items.map((item, k) => [k, item.source]), (k) => { state.item = Number(k); build(); });
   make("p", el, { class: "sa-note" }, "what was read");
   const input = make("div", el, { style: font, role: "img" });

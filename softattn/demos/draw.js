@@ -14,6 +14,7 @@ export default {
     state.step = clip(model.get("step") ?? last(), 1, last());
 
     const box = make("div", el);
+    make("p", box, { class: "sa-note" }, "Press Play, or step through the picture in the making.");
     const frame = make("div", box, { style: "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: 0.6rem 1.4rem; align-items: start" });
     const zoom = Math.max(4, Math.floor(800 / (Math.max(rows, columns) + 2 * MARGIN)));    // device pixels for each pixel
     const canvas = make("canvas", frame, { role: "img", width: (columns + 2 * MARGIN) * zoom, height: (rows + 2 * MARGIN) * zoom });

@@ -38,6 +38,7 @@ function render({ model, el }) {
   const state = {}, sliders = {};
   let last = null;
 
+  make("p", el, { class: "sa-note" }, "Move a slider: which equations light up, and does the cell keep its number?");
   const equations = make("div", el, { class: "sa-equations" });
   const lines = {};
   for (const [name, words] of EQUATIONS) {

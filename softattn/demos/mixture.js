@@ -56,6 +56,7 @@ export default {
     const units = { mm: [1, 1], inch: [25.4, 25.4], std };
 
     const box = make("div", el);
+    make("p", box, { class: "sa-note" }, "Lay a hill on each cloud of dots, then tilt it: what does the fit gain?");
     const canvas = make("canvas", box, { width: WIDTH, height: HEIGHT, role: "img" });
     const head = make("div", box, { class: "sa-row" });
     const lines = make("div", box, { class: "sa-equations", role: "status" });

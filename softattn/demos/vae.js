@@ -16,6 +16,7 @@ export default {
     }
 
     const box = make("div", el);
+    make("p", box, { class: "sa-note" }, "Wander on the map: the decoder writes what stands there.");
     const frame = make("div", box);
     frame.style.cssText = "display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 12px";
     const [chart, picture] = [0, 1].map(() => {

@@ -13,6 +13,7 @@ export default {
     const wanted = [...kappa];  // places as the reader set them: they come back when a text that was shortened grows again
     let text = model.get("text");
 
+    make("p", el, { class: "sa-note" }, "Move the bells over the text, or type another one.");
     const svg = make("svg", el, { viewBox: `0 0 ${WIDTH} 232`, role: "img" });
     const lines = make("div", el, { class: "sa-equations" });
     const said = make("div", lines, { role: "status" });
