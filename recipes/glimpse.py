@@ -110,7 +110,8 @@ class GlimpseRun(CanvasRun):
             self.facts |= dict(cool_from=self.facts["updates"], cool=updates)
 
     def over(self):
-        return bool(self.facts["cool"]) and self.facts["updates"] >= self.facts["cool_from"] + self.facts["cool"]
+        facts = self.facts  # stopped at an epoch's last update, the epoch is still to be looked at
+        return bool(facts["cool"]) and facts["updates"] >= facts["cool_from"] + facts["cool"] and not facts["place"]
 
 
 class WholeRun(CanvasRun):

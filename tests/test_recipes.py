@@ -175,10 +175,13 @@ def test_the_reader_cools_from_where_it_stands(tmp_path):
     assert (again.facts["cool_from"], again.facts["cool"]) == (1, 4)
     falls = []
     again.args.save_seconds = 0
-    while not over():
+    for _ in range(4):
         falls.append(again.falls())
         again.prepare()
         again.step(0)
+    assert not over()  # in the middle of an epoch
+    again.facts["place"] = 0
+    assert over()
     assert falls == pytest.approx([0.5 * (1 + math.cos(math.pi * k / 4)) for k in range(4)])
     assert again.facts["updates"] == 5 and again.falls() == pytest.approx(0.0, abs=1e-9)
 
