@@ -159,10 +159,19 @@ def configs(args):
 
 
 def scored(model, images, draws=10):
-    """The bound and its excess over the pixels' entropy, nats an image."""
-    seen = vae.score(model, images, draws, CHUNK)
-    floor = pixel_entropy(images.floats()).mean().item()
-    return {"excess": seen["nats_per_image"] - floor, "floor": floor, **seen}
+    """The bound's excess over the pixels' entropy, nats an image: mean over noise draws, and standard errors."""
+    floor = pixel_entropy(images.floats())
+    nats, kl = vae.bounds(model, images, range(100, 100 + draws), CHUNK)
+    excess = nats - floor
+    return {
+        "excess": excess.mean().item(),
+        "standard_error_of_the_images": (excess.mean(0).std() / len(images) ** 0.5).item(),
+        "standard_error_of_the_noise": (excess.mean(1).std() / draws**0.5).item() if draws > 1 else 0.0,
+        "floor": floor.mean().item(),
+        "kl": kl.mean().item(),
+        "draws": draws,
+        "images": len(images),
+    }
 
 
 @torch.no_grad()
@@ -194,11 +203,15 @@ def bits(model, train_set, images):
 
 @torch.no_grad()
 def nearest(model, train_set, images, n=64):
-    """Root mean square distance, in grey levels, to the nearest training crop: of samples, and of other numbers."""
-    samples = model.generate(n, torch.Generator().manual_seed(6))
+    """Root mean square distance, in grey levels, to the nearest training crop.
+
+    Of samples; of numbers that training did not see; and of these as the model repaints them, as blurred as samples.
+    """
+    samples, others = model.generate(n, torch.Generator().manual_seed(6)), images.floats(slice(n))
     rows = train_set.pixels.flatten(1)
     found, where = {}, None
-    for name, x in (("samples", samples.flatten(1)), ("others", images.floats(slice(n)).flatten(1))):
+    for name, x in (("samples", samples), ("others", others), ("repainted", told(model, images[:n])[0])):
+        x = x.flatten(1)
         exact: Any = dict(compute_mode="donot_use_mm_for_euclid_dist")
         far = [torch.cdist(x, part.float() / 255, **exact) for part in rows.split(500)]
         least, place = torch.cat(far, 1).min(1)

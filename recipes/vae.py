@@ -116,9 +116,9 @@ def bounds(model, images, seeds, chunk=1000):
     return torch.stack(rows).unbind(1)
 
 
-def score(model, images, draws=10, chunk=1000):
+def score(model, images, draws=10):
     """The bound of the set: the mean over noise draws with its standard error, and the parts."""
-    nats, kl = bounds(model, images, range(100, 100 + draws), chunk)
+    nats, kl = bounds(model, images, range(100, 100 + draws))
     means = nats.mean(1)
     return {
         "nats_per_image": means.mean().item(),

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+import softattn
 from softattn.draw import DRAW
 from softattn.housenumbers import bits_per_dimension, fitted_log_scale, logistic_nats, pixel_entropy
 from softattn.images import Images
+from softattn.svhn import embedded_house_numbers, windows
 from softattn.vae import VAE, bernoulli_nats
 
 
@@ -172,6 +174,25 @@ def test_both_ways_agree_in_colour():
     assert torch.allclose(plain.nll_bound, fused.nll_bound, atol=1e-9)
 
 
+# -- the weights -------------------------------------------------------------------------------------------------------
+
+
+def test_the_weights_reproduce_a_stored_figure():
+    """In float64, so that the order of sums does not matter; the number is of painted houses, which they never saw."""
+    model = softattn.load("draw-svhn").double()
+    x = windows(embedded_house_numbers(10, "test").pixels).double() / 255
+    with torch.no_grad():
+        excess = (model(x, seeded(1)).nll_bound - pixel_entropy(x)).mean().item()
+    assert excess == pytest.approx(409.02981, abs=1e-3)
+
+
+def test_the_weights_say_what_they_are():
+    card = softattn.load("draw-svhn").card
+    assert card["non_commercial"] and card["bytes"] <= 10_000_000
+    shown = card.get("held_out", card["chosen"])
+    assert card["metric"]["value"] == shown["excess"] and bool(card["missing"]) == ("held_out" not in card)
+
+
 # -- the recipe --------------------------------------------------------------------------------------------------------
 
 
@@ -231,7 +252,10 @@ def test_a_run_goes_on_to_the_bit_and_its_curve_is_the_excess(street, tmp_path, 
     model.steps = row[1]
     seen = recipe.scored(model, whole.valid, 1)
     assert row[3] == pytest.approx(seen["excess"]) and seen["excess"] > 0
-    assert seen["nats_per_image"] - seen["excess"] == pytest.approx(pixel_entropy(whole.valid.floats()).mean().item())
+    x = whole.valid.floats()
+    nats = model(x, seeded(100)).nll_bound - pixel_entropy(x)
+    assert seen["excess"] == pytest.approx(nats.mean().item(), rel=1e-4)
+    assert seen["standard_error_of_the_images"] == pytest.approx(nats.std().item() / len(x) ** 0.5, rel=1e-3)
 
 
 def test_bits_and_nearest_are_what_they_say(street):
@@ -241,7 +265,7 @@ def test_bits_and_nearest_are_what_they_say(street):
         found = recipe.bits(model, made, made[:4])
         assert 7 < found["of_the_mean_picture"] < 9 and found["bits_per_dimension"] > 7  # noise has no structure
     near, samples, where = recipe.nearest(DRAW((3, 54, 54), 2, 8, 3, 4, 4), made, made[:4], 4)
-    assert near["others"] == [0.0] * 4 and samples.shape == (4, 3, 54, 54)
+    assert near["others"] == [0.0] * 4 and len(near["repainted"]) == 4 and samples.shape == (4, 3, 54, 54)
     rows = made.floats().flatten(1)
     for k in range(4):
         far = (255 * (samples[k].flatten() - rows).square().mean(1).sqrt()).min()
