@@ -616,3 +616,24 @@ def test_without_a_worker_it_works_in_slices(page):
     hand = prime("synthesis-free", "printed")
     (mine,) = sample_lines(softattn.load("synthesis-free"), ["ink"], [3], 1.0, [hand], noise=page_noise)
     assert len(said(demo)["places"]) == len(mine.strokes)
+
+
+@pytest.mark.browser
+def test_another_digit_is_painted_as_in_python(page):
+    film = {"title": "one", "frames": [[0] * 784], "write": None, "read": None, "kl": None}
+    card = page_card("draw-mnist")
+    demo = opened(page, HEAD + demo_html("draw", films=[film], rows=28, columns=28, net=card, seed=3))
+    page.emulate_media(reduced_motion="reduce")
+    assert page.asked == ["page.html"] and page.evaluate("document.documentElement.scrollWidth") <= 390
+    demo.get_by_role("button", name="Another digit").click()
+    page.wait_for_selector("[data-state=done]")
+    z = page_noise(3, 64 * 50)[:, 2:].reshape(64, 1, 100).float()
+    with torch.no_grad():
+        mine = softattn.load("draw-mnist").decode(z)
+    seen = said(demo)
+    assert (seen["step"], seen["steps"], seen["title"]) == (64, 64, "painted here, seed 3")
+    assert seen["ink"] == pytest.approx(mine.canvases[-1].sigmoid().sum().item(), abs=1)
+    assert torch.allclose(tensor(seen["write"]), mine.write_boxes[-1, 0].double(), atol=2e-2)
+    demo.get_by_role("button", name="Another digit").click()
+    page.wait_for_function("document.querySelector('.softattn-demo').dataset.numbers.includes('seed 4')")
+    assert page.faults == [] and float(demo.get_attribute("data-rate")) > 0

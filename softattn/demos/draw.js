@@ -1,14 +1,16 @@
 // Pictures in the making, canvas by canvas: what stands after each step, where it wrote (solid box) and looked (dashed box).
 // State: films [{title, frames: T rows of rows * columns numbers 0..255 (probability of ink), write and read: T boxes
-// [centre x, centre y, width, height] in pixels from 0, or null, kl: T nats or null}], rows, columns; film and step (from 1), if given.
+// [centre x, centre y, width, height] in pixels from 0, or null, kl: T nats or null}], rows, columns; film and step (from 1), if given;
+// net, the card of weights that paint another digit here, and seed.
 
 import { button, clip, colour, make, menu, numbers, share, slider, still, sum, themed } from "./kit.js";
+import { Machine, fetchWeights } from "./machine.js";
 
 const MARGIN = 2;
 
 export default {
   render({ model, el }) {
-    const films = model.get("films"), rows = model.get("rows"), columns = model.get("columns");
+    const films = [...model.get("films")], net = model.get("net"), rows = model.get("rows"), columns = model.get("columns");
     const film = () => films[state.film], last = () => film().frames.length;
     const state = { film: model.get("film") ?? 0, step: 1 };
     state.step = clip(model.get("step") ?? last(), 1, last());
@@ -33,13 +35,16 @@ export default {
     const writes = legend("solid var(--sa-orange)", "writes here"), reads = legend("dashed var(--sa-blue)", "looks here");
 
     const controls = make("div", side, { class: "sa-controls" });
-    const chooser = films.length < 2 ? null : menu(controls, "film", films.map((one, k) => [k, one.title]), (k) => {
+    const chooser = films.length < 2 && !net ? null : menu(controls, "film", films.map((one, k) => [k, one.title]), (k) => {
       stop();
       state.film = Number(k);
       state.step = Math.min(state.step, last());
       choose();
     });
     const steps = slider(controls, "step", { min: 1, step: 1 }, (step) => go(step));
+    const live = net ? make("div", side, { class: "sa-row" }) : null;
+    if (net) button(live, "Another digit", () => paint());
+    const heard = make("span", live, { class: "sa-note", role: "status" }, net ? `The network paints it here; its weights, ${(net.bytes / 1e6).toFixed(1)} MB, are fetched once.` : "");
     const buttons = make("div", side, { class: "sa-row" });
     const back = button(buttons, "◀", () => go(state.step - 1), { "aria-label": "previous step" });
     const on = button(buttons, "▶", () => go(state.step + 1), { "aria-label": "next step" });
@@ -150,8 +155,42 @@ export default {
       });
     }
 
+    // A digit that nobody has seen: noise from a seed, through the decoder, step by step.
+    let machine = null, seed = model.get("seed") ?? 1, busy = false;
+    function enter(state, words) {
+      el.dataset.state = state;
+      heard.textContent = words;
+    }
+    async function paint() {
+      if (busy) return;
+      busy = true;
+      stop();
+      try {
+        if (!machine) {
+          enter("loading", "Fetching the weights.");
+          const fresh = new Machine(), bytes = await fetchWeights(net, (part) => { heard.textContent = `Fetching the weights: ${Math.round(100 * part)} %.`; });
+          await fresh.run("load", { card: net, bytes }).done;
+          machine = fresh;
+        }
+        enter("running", "Painting.");
+        const seen = [], { rate } = await machine.run("paint", { net: net.name, seed }, (step) => seen.push(step)).done;
+        films.push({ title: `painted here, seed ${seed}`, frames: seen.map((s) => s.frame), write: seen.map((s) => s.box), read: null, kl: null });
+        make("option", chooser, { value: films.length - 1 }, films[films.length - 1].title);
+        [seed, state.film, state.step] = [seed + 1, films.length - 1, 1];
+        choose();
+        el.dataset.rate = Math.round(rate);
+        enter("done", `${seen.length} steps, computed at ${Math.round(rate)} a second.`);
+        play.click();
+      } catch (error) {
+        enter("failed", `It cannot paint: ${error.message}.`);
+        console.warn(error);
+      }
+      busy = false;
+    }
+
     const unwatch = themed(show);
     choose();
+    if (net) el.dataset.state = "idle";
     return () => { stop(); unwatch(); };
   },
 };

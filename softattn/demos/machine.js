@@ -1,6 +1,6 @@
 // Where the networks of net.js work, and how their weights come: in a worker where there is one, in slices of 8 ms where not.
 
-import { CLASSES, readSafetensors, writeLine } from "./net.js";
+import { CLASSES, normal, readSafetensors, sigmoid, writeLine } from "./net.js";
 
 const nets = new Map();
 
@@ -17,6 +17,15 @@ export const JOBS = {
         yield point && { line, ...point };
       }
       if (follow) hand ??= { text, offsets };
+    }
+  },
+  // DRAW from noise: {frame: 0..255 for each pixel, box} for each step.
+  *paint({ net, seed }) {
+    const painter = nets.get(net), next = normal(seed);
+    painter.begin();
+    for (let t = 0; t < painter.steps; t += 1) {
+      const box = painter.paint(Float32Array.from({ length: painter.latent }, next));
+      yield { frame: Uint8Array.from(painter.canvas, (v) => Math.round(255 * sigmoid(v))), box };
     }
   },
   *translate({ net, ...text }) { yield* nets.get(net).translate(text); },

@@ -445,7 +445,7 @@ export class DRAW {
   }
 }
 
-// Standard normal numbers from a seed: softattn.in_the_page.page_normal has the same.
+// Standard normal numbers from a seed: the last two columns of softattn.in_the_page.page_noise, row by row.
 export function normal(seed) {
   const pairs = penNoise(seed), kept = [];
   return () => {
