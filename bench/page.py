@@ -6,8 +6,8 @@
 The demo of `synthesis` is opened as a reader opens it, with its weights beside it, and its button is pressed. A round
 is one line. "points" is what the demo says of itself (its data-rate): steps of the network by the time that they took
 in the worker. "first ink" runs from the press to the first stroke that is drawn, the weights being there. "pause" is
-the longest time in which the page's own thread did not come round, while a line was written. PyTorch's rate is of the same
-line, one thread. Run it alone: it needs two cores, one for the page and one for the worker.
+the longest time in which the page's own thread did not come round, while a line was written. PyTorch's rate is of the
+same line, one thread. Run it alone: it needs two cores, one for the page and one for the worker.
 """
 
 import functools
