@@ -1,0 +1,398 @@
+"""Train the reader: bidirectional LSTMs with CTC on IAM-OnDB, and the small readers that the chapter sets side by side.
+
+    python -m recipes.reading --minutes 90        train; the state is saved on the way, and taken up when called again
+    python -m recipes.reading --cool 3000         from that state: so many updates in which the rate falls to 0
+    python -m recipes.reading --land              score val1 with the average so far, write weights and card
+    python -m recipes.reading --finish            the same, and score the test lines: once, at the very end
+    python -m recipes.reading --score             score the weights that ship on val1: best path, beam, spelling
+    python -m recipes.reading --free ...          on the embedded writer alone: `reading-free`
+    python -m recipes.reading --words             train the chapter's small readers: `words-content`, ...
+
+Protocol: trained on train and val2, chosen on val1, tested once on what is there of the test forms, on which the reader
+never trains (the writers of this book do, as their paper's did). It begins on short texts of the embedded writer until
+a character costs ENOUGH nats; whole lines from the start stay at 100 % for long. Then each epoch holds all lines of the
+corpus and EMBEDDED new ones of the embedded writer: some with rare signs, some with runs of one letter and rows of
+dots, some in hands whose dots and bars wait for the word's end. Every line gets another slant, size, width and tilt each
+time, and some of its points are dropped. The state lies outside the repository (--state).
+"""
+
+import collections
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import softattn
+from recipes._run import WEIGHTS, Run, commit, machine, options, train
+from recipes.synthesis import rare_text
+from softattn.decoding import edit_distance
+from softattn.hub import save_weights
+from softattn.iam import load_iam
+from softattn.pen import PRINTABLE, EmbeddedWriter, embedded_text
+from softattn.reading import (
+    HandwritingReader,
+    WordReader,
+    batches,
+    codes_of,
+    ctc_batch,
+    made_words,
+    read_lines,
+    word_batch,
+    word_loss,
+)
+from softattn.strokes import Strokes
+from softattn.trace import pen_tokens
+
+SHORT, ENOUGH = 4000, 1.2  # short texts to begin with, until a character costs so many nats
+EMBEDDED = 1200  # lines of the embedded writer per epoch beside the corpus
+ROWS = 24
+RATE, WARMUP = 2e-3, 100
+
+
+def embedded_line(rng, short):
+    """A text of the embedded writer: one or two words; or a line, among others of rare signs and of runs."""
+    text = embedded_text(rng)
+    if short:
+        words = text.split()
+        begin = int(rng.integers(len(words)))
+        text = " ".join(words[begin : begin + 1 + int(rng.integers(2))])
+    kind = rng.random()
+    if kind < (0.1 if short else 0.3):
+        text = rare_text(rng)[: 8 if short else 32].strip() or "Q"
+    elif kind < (0.15 if short else 0.45):  # runs of one letter, rows of dots
+        common = rng.random() < 0.5
+        sign = PRINTABLE[rng.integers(len(PRINTABLE) - 1)] if common else rng.choice(list(".esol-1iE"))
+        run = str(sign) * int(rng.integers(2, 6))
+        words = text.split()
+        place = int(rng.integers(len(words) + 1))
+        words = [*words[:place], run, *words[place:]]
+        text = " ".join(words[:2] if short else words)
+        if rng.random() < 0.3:
+            text = text.replace(" " + run, run)
+    # four hands in ten put dots and bars on when the word is done
+    hand = {"late": float(rng.uniform(0.6, 1.0))} if rng.random() < 0.4 else {}
+    return EmbeddedWriter(rng, **hand).write(text)
+
+
+def changed(line, rng):
+    """The line in another slant, width and tilt, some points dropped; and how many times its size it is read."""
+    offsets = line.offsets.double().numpy()
+    ends, xy = offsets[:, 2], offsets[:, :2].cumsum(0)
+    if rng.random() < 0.5:
+        keep = rng.random(len(xy)) > rng.uniform(0, 0.4)
+        keep |= ends > 0
+        keep[0] = True
+        keep[1:] |= ends[:-1] > 0
+        xy, ends = xy[keep], ends[keep]
+    turn, slant = rng.normal(0, 0.03), rng.normal(0, 0.15)
+    wide, high = np.exp(rng.normal(0, 0.12, 2))
+    tilt = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
+    xy = xy @ np.array([[wide, 0], [slant * high, high]]) @ tilt
+    steps = np.diff(xy, axis=0, prepend=xy[:1])
+    return Strokes(np.concatenate([steps, ends[:, None]], 1), line.text), float(np.exp(rng.normal(0, 0.08)))
+
+
+def usable(lines):
+    """Lines whose text the reader can write, and in which nothing is crossed out (#)."""
+    return [line for line in lines if line.text and not set(line.text) - set(PRINTABLE) and "#" not in line.text]
+
+
+class ReaderRun(Run):
+    """CTC on lines that look a little different each time."""
+
+    SETTINGS = {"lr": RATE, "betas": (0.9, 0.99), "weight_decay": 0.0}
+    KEEP, CLIP = 0.998, 1.0
+
+    def __init__(self, config, args, corpus=(), val1=()):
+        super().__init__(HandwritingReader, config, args, dropout=args.dropout)
+        self.corpus, self.val1, self.top = corpus, val1, args.rate
+        self.embedded = args.embedded
+        self.facts |= dict(short=True, lately=99.0)
+        self.short_texts, self.until = [], math.inf
+
+    def plan(self, cool):
+        """With `cool`: so many updates from now on, in which the rate falls to 0."""
+        self.cool = cool
+        if cool:
+            self.until = self.facts.setdefault("cooling_since", self.facts["updates"]) + cool
+
+    def over(self):
+        return self.facts["updates"] >= self.until
+
+    def rate(self):
+        left = 1.0 if self.until == math.inf else max(0.005, (self.until - self.facts["updates"]) / self.cool)
+        return self.top * min(1, (self.facts["updates"] + 1) / WARMUP) * left
+
+    def prepare(self):
+        """The epoch's lines, and batches of lines of about one length, which only seed and epoch decide."""
+        seed, facts = self.seeded().initial_seed(), self.facts
+        rng, begin = np.random.default_rng(seed), time.monotonic()
+        short = facts["short"] = facts["short"] and facts["lately"] > ENOUGH
+        if short and not self.short_texts:
+            count = SHORT if self.embedded == EMBEDDED else self.embedded
+            self.short_texts = [embedded_line(np.random.default_rng([facts["seed"], i]), True) for i in range(count)]
+        count = self.embedded if self.corpus else 4 * self.embedded
+        fresh = [] if short else [embedded_line(np.random.default_rng([seed, i]), False) for i in range(count)]
+        self.lines = self.short_texts if short else fresh + list(self.corpus)
+        size = [len(line.text) * math.exp(rng.normal(0, 0.1)) for line in self.lines]
+        order, rows = np.argsort(size), 32 if short else ROWS
+        self.batches = [order[i : i + rows] for i in range(0, len(order), rows)]
+        rng.shuffle(self.batches)
+        took = time.monotonic() - begin
+        print(
+            f"epoch {facts['epoch']}: {len(self.lines)} lines in {len(self.batches)} batches, {took:.0f} s", flush=True
+        )
+        return len(self.batches)
+
+    def batch(self, k):
+        """Tokens (T, B, I), lengths (B,), codes: of lines whose ink is long enough for their text."""
+        rng = np.random.default_rng([self.generator.initial_seed(), 7, k])
+        xs, texts = [], []
+        for i in self.batches[k]:
+            line, scale = changed(self.lines[i], rng)
+            x = pen_tokens(line, self.model.group, self.model.spacing, scale).x
+            codes = codes_of(line.text, self.model.alphabet)
+            if len(x) >= len(codes) + int((codes[1:] == codes[:-1]).sum()):
+                xs.append(x)
+                texts.append(codes)
+        return nn.utils.rnn.pad_sequence(xs), torch.tensor([len(x) for x in xs]), texts
+
+    def step(self, k):
+        """One update on one batch; nats a character."""
+        x, lengths, texts = self.batch(k)
+        self.shake(self.args.noise, self.args.adaptive, 1.0)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=not self.args.float32):
+            log_p = self.model(x.to(self.device), lengths.to(self.device))
+        sizes = torch.tensor([len(codes) for codes in texts])
+        loss = F.ctc_loss(log_p, torch.cat(texts), lengths, sizes, reduction="sum") / sizes.sum()
+        self.update(loss, self.rate(), int(lengths.sum()))
+        facts, value = self.facts, min(loss.item(), 10.0)
+        facts["lately"] = value if facts["lately"] > 50 else 0.98 * facts["lately"] + 0.02 * value
+        return loss.item()
+
+    def look(self, mean):
+        """Error and nats on a part of val1."""
+        facts, found = self.facts, figures(self.averaged(), self.val1)
+        facts["curve"].append([facts["updates"], mean, found["error"], found["nats"], facts["seconds"] / 60])
+        return (
+            f"update {facts['updates']}  epoch {facts['epoch']}  {mean:.3f} nats/character  val1 part: error "
+            f"{100 * found['error']:.1f} %, {found['nats']:.3f} nats/character  rate {self.rate():.1e}  "
+            f"{facts['seconds'] / 60:.1f} min"
+        )
+
+
+def figures(model, lines, **how):
+    """Error rate of characters, with its standard error over lines, and nats a character."""
+    read = read_lines(model, lines, **how)
+    wrong = torch.tensor([edit_distance(got.text, line.text) for got, line in zip(read, lines, strict=True)]).double()
+    sizes = torch.tensor([len(line.text) for line in lines]).double()
+    rate, nats = (wrong.sum() / sizes.sum()).item(), 0.0
+    for rows, log_p, lengths, _ in batches(model, lines):
+        cost = ctc_batch(log_p, lengths, [codes_of(lines[i].text, model.alphabet) for i in rows])
+        nats += cost[cost.isfinite()].sum().item()
+    spread = ((wrong - rate * sizes).std() * math.sqrt(len(lines)) / sizes.sum()).item()
+    exact = (wrong == 0).double().mean().item()
+    return dict(lines=len(lines), error=rate, standard_error=spread, nats=nats / sizes.sum().item(), exact=exact)
+
+
+def mistakes(model, lines):
+    """The pairs most often confused (true, read, how often), and what kind of lines the ten worst are."""
+    pairs, rates = collections.Counter(), []
+    for got, line in zip(read_lines(model, lines), lines, strict=True):
+        pairs.update(pair for pair in aligned(line.text, got.text) if pair[0] != pair[1])
+        rates.append(edit_distance(got.text, line.text) / len(line.text))
+    worst = sorted(range(len(lines)), key=lambda i: -rates[i])[:10]
+    shown = [[a or "(nothing)", b or "(nothing)", n] for (a, b), n in pairs.most_common(40)]
+    return shown, [{"error": round(rates[i], 2), "kind": kind_of(lines[i])} for i in worst]
+
+
+def aligned(true, read):
+    """Pairs of characters, "" where one has none, of a cheapest alignment."""
+    cost = np.zeros((len(true) + 1, len(read) + 1), int)
+    cost[:, 0], cost[0] = range(len(true) + 1), range(len(read) + 1)
+    for i, a in enumerate(true, 1):
+        for j, b in enumerate(read, 1):
+            cost[i, j] = min(cost[i - 1, j] + 1, cost[i, j - 1] + 1, cost[i - 1, j - 1] + (a != b))
+    i, j, pairs = len(true), len(read), []
+    while i or j:
+        if i and j and cost[i, j] == cost[i - 1, j - 1] + (true[i - 1] != read[j - 1]):
+            i, j = i - 1, j - 1
+            pairs.append((true[i], read[j]))
+        elif i and cost[i, j] == cost[i - 1, j] + 1:
+            i -= 1
+            pairs.append((true[i], ""))
+        else:
+            j -= 1
+            pairs.append(("", read[j]))
+    return pairs[::-1]
+
+
+def kind_of(line):
+    """What sort of line it is, in words, without its text."""
+    letters = [c for c in line.text if c.isalpha()]
+    strokes = float(line.offsets[:, 2].sum()) / len(line.text)
+    tokens = len(pen_tokens(line).x) / len(line.text)
+    words = ["capitals" if letters and sum(c.isupper() for c in letters) > 0.6 * len(letters) else "small letters"]
+    words.append("joined" if strokes < 0.6 else "print" if strokes > 1.1 else "half joined")
+    if len(letters) < 0.6 * len(line.text.replace(" ", "")):
+        words.append("many figures and marks")
+    if tokens < 2.5:
+        words.append("little ink for its text")
+    elif tokens > 6:
+        words.append("much ink for its text")
+    return ", ".join([*words, f"{len(line.text)} characters"])
+
+
+def land(run, args, val1, test=None):
+    """Score the averaged weights as they are stored, and write them with their card."""
+    model, facts = run.averaged(), run.facts
+    half = {k: v.to(torch.bfloat16).float() for k, v in model.state_dict().items()}
+    model.load_state_dict(half)
+    found = figures(model, val1)
+    pairs, worst = mistakes(model, val1)
+    split = "48 lines in hands that it was not trained on" if args.free else "val1, all lines"
+    told: dict[str, Any] = {"val1": found}
+    if test is not None:
+        told["test"] = figures(model, test)
+    card = {
+        "class": "softattn.reading.HandwritingReader",
+        "config": run.config,
+        "summary": f"reads lines of handwriting: {args.layers} bidirectional LSTM layers of {args.hidden}, CTC",
+        "data": "the embedded writer alone" if args.free else "IAM-OnDB, train and val2, and new lines of the embedded "
+        "writer in each epoch; val1 gives the figures; the test lines were never trained on"
+        + ("" if test is not None else ", and are not scored yet: the training is not finished"),
+        "licence": "MIT" if args.free else "trained on IAM-OnDB, for non-commercial research",
+        "non_commercial": not args.free,
+        "command": "python -m recipes.reading (in as many calls as liked), then "
+        + ("--finish" if test is not None else "--land") + (" --free" if args.free else ""),
+        "commit": commit(),
+        "steps": facts["updates"],
+        "points": facts["points"],
+        "minutes": round(facts["seconds"] / 60, 1),
+        "machine": machine(args) + ", beside other work; minutes of processor time",
+        "seed": args.seed,
+        "finished": test is not None,
+        "metric": {"name": "wrong characters, %", "value": round(100 * found["error"], 2), "split": split},
+        "paper": "11.5 % on the test set with LSTMs and CTC (Graves et al. 2009, recalled); 5.9 % (Carbune et al. 2020)",
+        **told,
+        "confusions": pairs,
+        "worst": worst,
+        "curve": {
+            "columns": ["updates", "train nats per character", "part of val1, error", "nats per character", "minutes"],
+            "rows": facts["curve"],
+        },
+    }  # fmt: skip
+    save_weights(args.out, model.state_dict(), card, dtype=torch.bfloat16)
+    print(json.dumps(told, indent=2))
+
+
+def score(args, val1):
+    """The weights that ship, on val1: best path, a beam, and with the character model on every tenth line."""
+    model: Any = softattn.load(args.out.stem)
+    print(json.dumps(figures(model, val1), indent=2))
+    spelling: Any = softattn.load("prediction")
+    for words, how in {
+        "best path": {},
+        "beam 8": {"beam": 8},
+        "and spelling": {"beam": 8, "language": spelling},
+    }.items():
+        print(f"{words:>13}: {100 * figures(model, val1[::10], **how)['error']:.2f} % on every tenth line", flush=True)
+
+
+WORDS = {"content": ("content", False), "location": ("location", False), "joint": ("location", True)}
+
+
+def train_words(args, steps=1600):
+    """The small readers of the chapter: the same lessons for each."""
+    lessons = [word_batch([line]) for line in made_words(2000, 3, 6, 1)]
+    pad = nn.utils.rnn.pad_sequence
+    for name, (attention, ctc) in WORDS.items():
+        torch.manual_seed(args.seed)
+        model, draw, begin = WordReader(attention, ctc), torch.Generator().manual_seed(args.seed), time.process_time()
+        optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+        for k in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = 3e-3 * min(1, (k + 1) / 50) * min(1, 3 * (steps - k) / steps)
+            rows = [lessons[i] for i in torch.randint(len(lessons), (32,), generator=draw).tolist()]
+            xs, lengths, codes, sizes = zip(*rows, strict=True)
+            batch = (
+                pad([x[:, 0] for x in xs]), torch.cat(lengths), pad([c[0] for c in codes], True), torch.cat(sizes)
+            )  # fmt: skip
+            loss = word_loss(model, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+        print(f"{name}: {loss.item():.3f} nats a letter", flush=True)
+        land_words(args, name, model.state_dict(), steps, time.process_time() - begin)
+
+
+def land_words(args, name, state, steps, seconds):
+    """Write one of the small readers."""
+    attention, ctc = WORDS[name]
+    how = {"content": "additive attention", "location": "attention that knows its place"}[attention or ""]
+    card = {
+        "class": "softattn.reading.WordReader",
+        "config": {"attention": attention, "ctc": ctc},
+        "summary": f"reads short words of the embedded writer by {how}{' and CTC' if ctc else ''}",
+        "data": "2000 words of 3 to 6 letters by the embedded writer",
+        "licence": "MIT",
+        "command": "python -m recipes.reading --words",
+        "commit": commit(),
+        "steps": steps,
+        "minutes": round(seconds / 60, 1),
+        "machine": machine(args, products=False),
+        "seed": args.seed,
+    }
+    save_weights(WEIGHTS / f"words-{name}.safetensors", state, card, dtype=torch.bfloat16)
+
+
+def main():
+    parser = options(__doc__, "reading")
+    parser.add_argument("--cool", type=int, help="updates in which the rate falls to 0")
+    parser.add_argument("--land", action="store_true", help="write weights and card of the average so far")
+    parser.add_argument("--finish", action="store_true", help="the same, and score the test lines, once")
+    parser.add_argument("--score", action="store_true", help="score the weights that ship on val1")
+    parser.add_argument("--free", action="store_true", help="train on the embedded writer alone")
+    parser.add_argument("--words", action="store_true", help="train the chapter's small readers")
+    parser.add_argument("--hidden", type=int, default=160)
+    parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--embedded", type=int, default=EMBEDDED, help="lines of the embedded writer per epoch")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.out = args.out or WEIGHTS / f"reading{'-free' if args.free else ''}.safetensors"
+    if args.words:
+        return train_words(args)
+    val1 = [embedded_line(np.random.default_rng([999, i]), False) for i in range(48)]
+    if not args.free:
+        val1 = usable(load_iam(split="val1")[0])
+    if args.score:
+        return score(args, val1)
+    corpus = []
+    for split in () if args.free or args.land or args.finish else ("train", "val2"):
+        part, told = load_iam(split=split, clean=True)
+        print(str(told).splitlines()[0], flush=True)
+        corpus += usable(part)
+    name = f"{'free-' if args.free else ''}layers{args.layers}-hidden{args.hidden}-seed{args.seed}"
+    stable, cooled = args.state / f"{name}.pt", args.state / f"{name}-cooled.pt"
+    path = cooled if args.cool or (args.land or args.finish) and cooled.exists() else stable
+    config = dict(hidden_size=args.hidden, num_layers=args.layers)
+    run = ReaderRun(config, args, corpus, val1 if args.free else val1[::10])
+    run.take_up(path if path.exists() else stable, args.out.stem)
+    if args.land or args.finish:
+        return land(run, args, val1, usable(load_iam(split="test")[0]) if args.finish and not args.free else None)
+    run.plan(args.cool)
+    train(run, path, args.minutes, run.over, save_seconds=args.save_seconds, clock=time.process_time)
+
+
+if __name__ == "__main__":
+    main()
