@@ -12,8 +12,8 @@ Protocol: trained on train and val2, chosen on val1, tested once on what is ther
 never trains (the writers of this book do, as their paper's did). It begins on short texts of the embedded writer until
 a character costs ENOUGH nats; whole lines from the start stay at 100 % for long. Then each epoch holds all lines of the
 corpus and EMBEDDED new ones of the embedded writer: some with rare signs, some with runs of one letter and rows of
-dots, some in hands whose dots and bars wait for the word's end. Every line gets another slant, size, width and tilt each
-time, and some of its points are dropped. The state lies outside the repository (--state).
+dots, some in hands whose dots and bars wait for the word's end. Every line gets another slant, size, width and tilt
+each time, and some of its points are dropped. The state lies outside the repository (--state).
 """
 
 import collections
@@ -135,8 +135,8 @@ class ReaderRun(Run):
         rng, begin = np.random.default_rng(seed), time.monotonic()
         short = facts["short"] = facts["short"] and facts["lately"] > ENOUGH
         if short and not self.short_texts:
-            count = SHORT if self.embedded == EMBEDDED else self.embedded
-            self.short_texts = [embedded_line(np.random.default_rng([facts["seed"], i]), True) for i in range(count)]
+            count, first = min(SHORT, 4 * self.embedded), facts["seed"]
+            self.short_texts = [embedded_line(np.random.default_rng([first, i]), True) for i in range(count)]
         count = self.embedded if self.corpus else 4 * self.embedded
         fresh = [] if short else [embedded_line(np.random.default_rng([seed, i]), False) for i in range(count)]
         self.lines = self.short_texts if short else fresh + list(self.corpus)
@@ -279,7 +279,7 @@ def land(run, args, val1, test=None):
         "seed": args.seed,
         "finished": test is not None,
         "metric": {"name": "wrong characters, %", "value": round(100 * found["error"], 2), "split": split},
-        "paper": "11.5 % on the test set with LSTMs and CTC (Graves et al. 2009, recalled); 5.9 % (Carbune et al. 2020)",
+        "paper": "11.5 % on the test set, LSTMs and CTC (Graves et al. 2009, recalled); 5.9 % (Carbune et al. 2020)",
         **told,
         "confusions": pairs,
         "worst": worst,
@@ -297,12 +297,10 @@ def score(args, val1):
     model: Any = softattn.load(args.out.stem)
     print(json.dumps(figures(model, val1), indent=2))
     spelling: Any = softattn.load("prediction")
-    for words, how in {
-        "best path": {},
-        "beam 8": {"beam": 8},
-        "and spelling": {"beam": 8, "language": spelling},
-    }.items():
-        print(f"{words:>13}: {100 * figures(model, val1[::10], **how)['error']:.2f} % on every tenth line", flush=True)
+    ways = {"best path": {}, "beam 8": {"beam": 8}, "and spelling": {"beam": 8, "language": spelling}}
+    for words, how in ways.items():
+        error = figures(model, val1[::10], **how)["error"]
+        print(f"{words:>13}: {100 * error:.2f} % on every tenth line", flush=True)
 
 
 WORDS = {"content": ("content", False), "location": ("location", False), "joint": ("location", True)}
