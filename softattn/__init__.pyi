@@ -11,6 +11,8 @@ from softattn.glimpse import GlimpseClassifier
 from softattn.handwriting import HandwritingPredictor
 from softattn.page import styles as styles
 from softattn.prediction import PredictionNetwork
+from softattn.reading import HandwritingReader, WordReader
+from softattn.reading import read as read
 from softattn.synthesis import HandwritingSynthesizer
 from softattn.synthesis import write as write
 from softattn.vae import VAE
@@ -25,6 +27,12 @@ _M = TypeVar("_M", bound=nn.Module)
 def load(name_or_path: Literal["synthesis", "synthesis-free"], device: _Device = None) -> HandwritingSynthesizer: ...
 @overload
 def load(name_or_path: Literal["handwriting"], device: _Device = None) -> HandwritingPredictor: ...
+@overload
+def load(name_or_path: Literal["reading", "reading-free"], device: _Device = None) -> HandwritingReader: ...
+@overload
+def load(
+    name_or_path: Literal["words-content", "words-location", "words-joint"], device: _Device = None
+) -> WordReader: ...
 @overload
 def load(name_or_path: Literal["draw-mnist"], device: _Device = None) -> DRAW: ...
 @overload

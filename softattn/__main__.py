@@ -1,4 +1,4 @@
-"""The command line: `softattn write`, `softattn styles`, `softattn weights`, `softattn --version`.
+"""The command line: `softattn write`, `softattn read`, `softattn styles`, `softattn weights`, `softattn --version`.
 
 `--version` and `--help` need nothing but Python; the commands need typer, the extra `cli`.
 """
@@ -68,6 +68,28 @@ def _write(text: str, out: Path | None, prime: Path | None, width: int | None, m
         print(page.to_json())
     else:
         page.save(out, width)
+
+
+def _read(path: Path, model: str, details: bool, **how: Any) -> None:
+    """What `softattn read` does: one line of text for each line of ink."""
+    import json
+
+    from softattn.hub import read_file
+    from softattn.reading import read
+    from softattn.strokes import Strokes
+    from softattn.trace import split_lines
+
+    if path.suffix.lower() != ".json":
+        kind = path.suffix or "nothing"
+        raise ValueError(f"{path}: its name ends in {kind}, expected .json, as `softattn write` makes it")
+    try:
+        ink = Strokes.from_json(read_file(path, 64_000_000))
+    except ValueError as err:
+        raise ValueError(f"{path} is no ink: {err}") from err
+    with redirect_stdout(sys.stderr):  # the terms of the weights must not stand among what was read
+        found = read(split_lines(ink), model=model, **how)
+    for line in found:
+        print(json.dumps(line._asdict()) if details else line.text)
 
 
 @contextmanager
@@ -147,6 +169,21 @@ def main(argv: list[str] | None = None) -> int:
         try:
             _write(text, out, prime, width, model, bias=bias, style=style, seed=seed, columns=columns)
         except (ValueError, TypeError, RuntimeError, OSError) as err:  # TypeError: weights of another kind of model
+            raise fail(err) from err
+
+    @app.command("read")
+    def read_command(
+        path: Path = typer.Argument(help="A JSON file of ink, as `softattn write -o FILE.json` makes it."),  # noqa: B008
+        beam: int = typer.Option(1, min=1, max=1000, help="Beginnings kept in the search; 1 takes the best path."),
+        language: bool = typer.Option(False, "--language", help="Let the book's character model weigh in."),
+        y_up: bool = typer.Option(False, "--y-up", help="The ink's y points up."),
+        details: bool = typer.Option(False, "--details", help="JSON: text, confidence, place of each letter."),
+        model: str = typer.Option("reading", help="The weights; `softattn weights` lists them."),
+    ) -> None:
+        """Read handwriting: its text, a line for each line of ink."""
+        try:
+            _read(path, model, details, beam=beam, language=language, y_up=y_up)
+        except (ValueError, TypeError, RuntimeError, OSError) as err:
             raise fail(err) from err
 
     @app.command("styles")

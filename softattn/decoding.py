@@ -7,6 +7,7 @@ The chapter book/decoding.md builds this module and explains each line.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -77,7 +78,12 @@ def grown(kept: dict, y: list[float], spelling, beam: int) -> dict:
 
 
 # -- Two sums for each beginning --
-def beam_search(log_p: Tensor, alphabet: str, beam: int = 8, spelling=None) -> str:
+def beam_search(
+    log_p: Tensor,
+    alphabet: str,
+    beam: int = 8,
+    spelling: Callable[[list], dict] | None = None,
+) -> str:
     """Find a likely text, adding up the paths of each of its beginnings.
 
     Args:
@@ -137,7 +143,10 @@ class Spelling:
         if new:
             codes = self.index[[p[-1] - 1 for p in new]][None]
             old = [self.known[p[:-1]][1] for p in new]
-            state = [tuple(map(torch.cat, zip(*layer))) for layer in zip(*old)]
+            state = []
+            for layer in zip(*old, strict=True):  # h, c of each
+                h, c = zip(*layer, strict=True)
+                state.append((torch.cat(h), torch.cat(c)))
             self._keep(new, codes, state)
         return {p: self.known[p][0] for p in prefixes}
 

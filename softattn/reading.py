@@ -20,6 +20,7 @@ from softattn.decoding import Spelling, beam_search, spikes
 from softattn.handwriting import evaluating, lines_of
 from softattn.hub import instance, many, real, shaped, whole
 from softattn.pen import PRINTABLE, EmbeddedWriter
+from softattn.prediction import PredictionNetwork
 from softattn.strokes import Strokes
 from softattn.trace import PenTokens, pen_tokens, split_lines
 
@@ -126,8 +127,10 @@ def ctc_posterior(log_p: Tensor, codes: Tensor) -> Tensor:
 def ctc_nats(log_p: Tensor, codes: Tensor) -> Tensor:
     """Nats that a text costs: -log p(text | ink), a scalar.
 
-    Args, Raises, Source: as `ctc_alphas`; its equation 8.
+    Args: log_p: shape (T, O); codes: shape (U,), as in `ctc_alphas`.
     Returns: the nats; infinite where the ink is too short for the text.
+    Raises: TypeError, ValueError for other types, shapes or codes.
+    Source: Graves et al. (2006), equation 8.
     """
     return -torch.logsumexp(ctc_alphas(log_p, codes)[-1, -2:], 0)
 
@@ -162,7 +165,14 @@ class LocationAttention(AdditiveAttention):
         self.where = nn.Conv1d(1, filters, width, padding=half, bias=False)
         self.place = nn.Linear(filters, hidden_size, bias=False)
 
-    def forward(self, query, keys, mask=None, projected=None, seen=None):
+    def forward(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        mask: Tensor | None = None,
+        projected: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Look once.
 
         Args:
@@ -390,7 +400,13 @@ class HandwritingReader(nn.Module):
         """The tokens of a line, as this network reads them."""
         return pen_tokens(line, self.group, self.spacing)
 
-    def read(self, lines: list[Strokes], beam: int = 1, language=None, y_up: bool | None = False) -> list[Reading]:
+    def read(
+        self,
+        lines: list[Strokes],
+        beam: int = 1,
+        language: PredictionNetwork | None = None,
+        y_up: bool | None = False,
+    ) -> list[Reading]:
         """Read lines.
 
         Args:
@@ -478,16 +494,17 @@ def read_lines(model: HandwritingReader, lines, beam=1, language=None, y_up: boo
         )
     if y_up is None:
         ways = [read_lines(model, lines, beam, language, up) for up in (False, True)]
-        return [max(pair, key=lambda r: r.confidence) for pair in zip(*ways)]
+        return [max(pair, key=lambda r: r.confidence) for pair in zip(*ways, strict=True)]
     if y_up:
         turn = torch.tensor([1.0, -1.0, 1.0])
         lines = [Strokes(line.offsets.cpu() * turn) for line in lines]
     found: list = [None] * len(lines)
     for rows, log_p, lengths, points in batches(model, lines):
-        paths = [search(model, y[:n], beam, language) for y, n in zip(log_p.unbind(1), lengths.tolist())]
+        paths = [search(model, log_p[:n, b], beam, language) for b, n in enumerate(lengths.tolist())]
         codes = [torch.tensor([k for k, _ in path]).long() for path in paths]
         nats = ctc_batch(log_p, lengths, codes).tolist()
-        for row, path, cost, point in zip(rows, paths, nats, points):
+        rest = zip(rows, paths, nats, points, strict=True)
+        for row, path, cost, point in rest:
             text = "".join(model.alphabet[k - 1] for k, _ in path)
             sure = math.exp(-cost / (len(path) + 1))
             place = tuple(int(point[t]) for _, t in path)
@@ -514,7 +531,14 @@ def read(
     language: bool = False,
     y_up: bool | None = False,
 ) -> list[Reading]: ...
-def read(ink, *, model="reading", beam=1, language=False, y_up=False):
+def read(
+    ink: Strokes | Iterable[Strokes],
+    *,
+    model: HandwritingReader | str = "reading",
+    beam: int = 1,
+    language: bool = False,
+    y_up: bool | None = False,
+) -> Reading | list[Reading]:
     """Read handwriting.
 
     Args:

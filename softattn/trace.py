@@ -203,7 +203,8 @@ def split_lines(ink: Strokes) -> list[Strokes]:
     xy, stroke = ink_of(ink)
     starts = first_points(stroke)
     cuts, begin = [], 0
-    for start, end in zip(starts[1:], np.append(starts[2:], len(xy))):
+    ends = np.append(starts[1:], len(xy))
+    for start, end in zip(starts[1:], ends[1:], strict=True):
         old, new = xy[begin:start], xy[start:end]
         centre, about = spread(old, stroke[begin:start])
         below = new[:, 1].mean() - centre[1] > 3 * math.sqrt(about[1, 1])
@@ -213,6 +214,6 @@ def split_lines(ink: Strokes) -> list[Strokes]:
             begin = start
     if not cuts:
         return [ink]
-    pieces = zip([0, *cuts], [*cuts, len(xy)])
-    ends = ink.offsets[:, 2]
-    return [Strokes.from_absolute(xy[a:b], ends[a:b].cpu(), source=ink.source) for a, b in pieces]
+    pieces = zip([0, *cuts], [*cuts, len(xy)], strict=True)
+    lifts = ink.offsets[:, 2].cpu()
+    return [Strokes.from_absolute(xy[a:b], lifts[a:b], source=ink.source) for a, b in pieces]

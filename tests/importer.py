@@ -14,6 +14,7 @@ from softattn.handwriting import HandwritingPredictor
 from softattn.lstm import PeepholeLSTM
 from softattn.mixture import StrokeMixture
 from softattn.page import Handwriting
+from softattn.reading import HandwritingReader, Reading
 from softattn.strokes import Strokes
 from softattn.synthesis import HandwritingSynthesizer
 from softattn.window import WindowLSTM
@@ -33,6 +34,8 @@ def hands(path: Path) -> None:
     line: Strokes = softattn.styles()["round"]
     softattn.write("again", prime=line)
     page.save(path)
+    assert_type(softattn.read(page), Reading)
+    assert_type(softattn.read([page, line], beam=8, y_up=None), list[Reading])
     assert_type(Strokes.from_json(page.to_json()), Strokes)
 
 
@@ -41,6 +44,9 @@ def models(path: Path) -> None:
     assert_type(synthesizer, HandwritingSynthesizer)
     assert_type(softattn.load("handwriting", "cpu"), HandwritingPredictor)
     assert_type(softattn.load("draw-mnist"), DRAW)
+    reader = softattn.load("reading")
+    assert_type(reader, HandwritingReader)
+    assert_type(reader.nats([], []), torch.Tensor)
     assert_type(softattn.load(path), nn.Module)
     assert_type(softattn.load(path, cls=Mine), Mine)
     softattn.write("mine", model=synthesizer)

@@ -574,6 +574,7 @@ def _teaching() -> None:
          batch=(lambda: alignment.date_batch(pairs, 2, seeded()), wrong()))  # fmt: skip
     call("alignment.exact_share", alignment.exact_share, model=(model, wrong()), pairs=(pairs, wrong()))
 
+    _reading()
     stroke = np.array([[0.0, 0], [9, 9]])
     call("images.rasterise", images.rasterise, polylines=([stroke], wrong()), thickness=(2.5, real(0, 20, above=True)),
          size=(28, whole(4, 4096)), box=(20.0, real(2.5, 28, none=True, above=True)))  # fmt: skip
@@ -584,6 +585,40 @@ def _teaching() -> None:
     told = images.Images(torch.zeros(3, 1, 4, 4, dtype=torch.uint8), torch.arange(3))
     call("images.cluttered", images.cluttered, images=(told, wrong()), n=(2, whole(1)), generator=(seeded, wrong()),
          size=(6, whole(4, 9999)), distractors=(2, whole(0)), crop=(2, whole(1, 4)), digits=(1, whole(1)))  # fmt: skip
+
+
+def _reading() -> None:
+    """What reads."""
+    from softattn import decoding, reading, trace
+
+    log_p, codes = torch.rand(6, 4).log_softmax(1), torch.tensor([1, 2])
+    for name in ("ctc_alphas", "ctc_nats", "ctc_posterior"):
+        call(f"reading.{name}", getattr(reading, name), log_p=(log_p, tensor()), codes=(codes, tensor()))
+    call("reading.LocationAttention", reading.LocationAttention, query_size=(3, whole(1)), key_size=(4, whole(1)),
+         hidden_size=(5, whole(1)), filters=(2, whole(1)), width=(3, anything()))  # fmt: skip
+    look = reading.LocationAttention(3, 4, 5)
+    call("reading.LocationAttention.forward", look, query=(torch.rand(2, 3), tensor()),
+         keys=(torch.rand(2, 6, 4), tensor()), mask=(torch.ones(2, 6, dtype=torch.bool), tensor()),
+         seen=(torch.rand(2, 6), tensor()))  # fmt: skip
+    call("reading.WordReader", reading.WordReader, attention=("content", anything()), hidden_size=(3, whole(1)))
+    call("reading.HandwritingReader", reading.HandwritingReader, hidden_size=(4, whole(1)), num_layers=(1, whole(1, 9)),
+         alphabet=("abc", one_of("abc")), group=(2, whole(1, 64)), spacing=(0.3, real(0.01, 100)),
+         dropout=(0.0, real(0, 0.999)))  # fmt: skip
+    net, line = reading.HandwritingReader(4, 1, "abc"), _line()
+    call("reading.forward", net, x=(torch.rand(3, 2, 14), tensor()), lengths=(torch.tensor([3, 2]), tensor()))
+    call("reading.HandwritingReader.read", net.read, lines=([line], wrong()), beam=(1, whole(1, 1000)),
+         language=(None, one_of(None)), y_up=(False, anything()))  # fmt: skip
+    call("reading.HandwritingReader.nats", net.nats, lines=([line], wrong()), texts=(["abc"], wrong()))
+    call("reading.read", reading.read, ink=(line, wrong()), model=(net, wrong()), beam=(1, whole(1, 1000)),
+         language=(False, without(anything(), "True")), y_up=(False, anything()))  # fmt: skip
+    call("trace.pen_tokens", trace.pen_tokens, line=(line, wrong()), group=(5, whole(1, 64)),
+         spacing=(0.33, real(0.01, 100)), scale=(1.0, real(0.01, 100)))  # fmt: skip
+    call("trace.split_lines", trace.split_lines, ink=(line, wrong()))
+    call("decoding.best_path", decoding.best_path, log_p=(log_p[:, None], tensor()),
+         lengths=(torch.tensor([6]), tensor()), alphabet=("abc", one_of("abc")))  # fmt: skip
+    call("decoding.beam_search", decoding.beam_search, log_p=(log_p, tensor()), alphabet=("abc", one_of("abc")),
+         beam=(2, whole(1, 10_000)))  # fmt: skip
+    call("decoding.edit_distance", decoding.edit_distance, a=("abc", one_of("", "abc")), b=("ab", one_of("", "abc")))
 
 
 _table()

@@ -400,6 +400,15 @@ NETWORKS = {
     ],
     "glimpse.GlimpseClassifier": [
         (((1, 6, 5), T, 3, H, 4), lambda: (empty(B, 1, 6, 5),)),
+    "reading.LocationAttention": [
+        ((I, H, 4), lambda: (empty(B, I), empty(B, 6, H), None, None, empty(B, 6))),
+    ],
+    "reading.WordReader": [
+        (("location", False, H), lambda: (empty(T, B, 2 * H), empty(B).long(), empty(B, 3).long())),
+        (("content", True, H), lambda: (empty(T, B, 2 * H), empty(B).long(), empty(B, 3).long())),
+    ],
+    "reading.HandwritingReader": [
+        ((H, 2, "abc", 2), lambda: (empty(T, B, 8), empty(B).long())),
     ],
     "draw.DRAW": [
         (((1, 6, 5), T, H, 2, 2, 3), lambda: (empty(B, 1, 6, 5),)),
