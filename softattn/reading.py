@@ -417,8 +417,7 @@ class HandwritingReader(nn.Module):
             y_up: whether y points up in the ink; None tries both.
 
         Returns: a Reading for each.
-        Raises: TypeError, ValueError for what is no line, several lines of
-            ink in one, or more ink than a line has.
+        Raises: TypeError, ValueError for ink that is not one line.
         """
         return read_lines(self, lines, beam, language, y_up)
 
@@ -429,7 +428,7 @@ class HandwritingReader(nn.Module):
 
         Returns: nats, shape (N,), float64; infinite where the ink is too
             short for the text.
-        Raises: TypeError, ValueError for other lines, texts or characters.
+        Raises: TypeError, ValueError for lines or texts that do not fit.
         """
         return score_texts(self, lines, texts)
 

@@ -218,7 +218,8 @@ def test_tokens_know_no_rate(rate):
     for seed in range(4):
         line = line_of(seed=seed)
         x, other = pen_tokens(line).x, pen_tokens(at_rate(line, rate)).x
-        assert x.shape == other.shape and (x - other).abs().mean() < 0.05
+        assert abs(len(x) - len(other)) <= 2  # a stroke's steps are rounded
+        assert len(x) != len(other) or (x - other).abs().mean() < 0.05
 
 
 def test_a_third_of_the_rate_cuts_corners_and_little_else():
@@ -245,7 +246,9 @@ def test_upright_is_centred_level_and_one_high():
     line = line_of("a longer line that climbs", slope=0.1)
     xy, stroke = ink_of(line)
     centre, about = spread(upright(xy, stroke), stroke)
-    assert np.abs(centre).max() < 1e-9 and abs(about[1, 1] - 1) < 0.01 and abs(about[0, 1]) < 0.1 * about[0, 0] ** 0.5
+    before = spread(xy, stroke)[1]
+    assert before[0, 1] / before[0, 0] < -0.08  # it climbs, y points down
+    assert np.abs(centre).max() < 0.1 and abs(about[1, 1] - 1) < 0.05 and abs(about[0, 1] / about[0, 0]) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -448,18 +451,11 @@ def test_the_reader_refuses(small, call, words):
 
 def test_more_ink_than_a_line_has(small):
     rng = np.random.default_rng(0)
-    walk = np.concatenate([np.zeros((1, 2)), rng.normal(0, 40, (9_999, 2))])
-    ink = Strokes(np.concatenate([walk, np.eye(1, 10_000, 9_999).T], 1))
-    tokens = len(small.tokens(ink).x)
-    if tokens > 4000:
-        with pytest.raises(ValueError, match="tokens of ink in one line"):
-            small.read([ink])
-    else:
-        assert small.read([ink])[0].confidence < 1
-    wild = Strokes(np.concatenate([100 * rng.normal(0, 40, (9_999, 2)), np.eye(1, 9_999, 9_998).T], 1) * (
-        np.arange(9_999)[:, None] > 0))  # fmt: skip
+    scrawl = Strokes.from_absolute(rng.uniform(0, 100, (10_000, 2)), np.arange(10_000) == 9_999)
     with pytest.raises(ValueError, match="at most 4,000 are read"):
-        small.read([wild])
+        small.read([scrawl])
+    line = at_rate(line_of("ten thousand points"), 30)
+    assert len(line) > 9_000 and small.read([line])[0].confidence < 1
 
 
 def test_a_text_longer_than_its_ink_is_impossible(small):
