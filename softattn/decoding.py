@@ -42,6 +42,7 @@ def best_path(log_p: Tensor, lengths: Tensor, alphabet: str) -> list[str]:
     Raises: TypeError, ValueError for other types or shapes.
     Source: Graves et al. (2006), section 3.2.
     """
+    instance("best_path", "alphabet", alphabet, str)
     shaped("best_path", "log_p", log_p, "T", "B", 1 + len(alphabet))
     shaped("best_path", "lengths", lengths, log_p.shape[1], dtype=torch.int64)
     best = log_p.argmax(-1)  # (T, B)
@@ -97,6 +98,7 @@ def beam_search(
     Raises: TypeError, ValueError for other types or shapes.
     Source: Graves (2012), "Sequence transduction", prefix search.
     """
+    instance("beam_search", "alphabet", alphabet, str)
     shaped("beam_search", "log_p", log_p, "T", 1 + len(alphabet))
     beam = whole("beam_search", "beam", beam, 1, 10_000)
     kept = {(): (0.0, -math.inf)}
@@ -155,10 +157,14 @@ class Spelling:
 def edit_distance(a: str, b: str) -> int:
     """The fewest insertions, deletions and replacements from a to b.
 
-    Args: a, b: texts, or other sequences.
+    Args: a, b: two texts.
     Returns: a whole number.
+    Raises: TypeError for what is no text.
     Source: Levenshtein (1966); over the true length: the error rate.
     """
+    for text in (a, b):
+        if not isinstance(text, str):
+            raise TypeError(f"edit_distance: {text!r:.60} came, expected a str")
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         last, row[0] = row[0], i

@@ -183,7 +183,9 @@ class LocationAttention(AdditiveAttention):
         Returns: context (B, D); weights (B, T), which sum to 1.
         Raises: ValueError for shapes that do not fit.
         """
-        projected = self.key(keys) if projected is None else projected
+        if projected is None:
+            shaped("LocationAttention", "keys", keys, "B", "T", self.key.in_features)
+            projected = self.key(keys)
         if seen is not None:
             shaped("LocationAttention", "seen", seen, *keys.shape[:2])
             f = self.where(seen[:, None]).transpose(1, 2)  # (B, T, filters)
@@ -197,6 +199,10 @@ def read_both_ways(ahead, back, x, lengths, dropout: float = 0.0) -> Tensor:
 
     `lengths` (B,) keep the padding behind: a line is read alike in any batch.
     """
+    if lengths.device.type == "cpu" and lengths.numel():
+        low, high = int(lengths.min()), int(lengths.max())
+        if low < 1 or high > len(x):
+            raise ValueError(f"lengths go from {low} to {high}, expected 1 to {len(x)}, as many tokens as there are")
     steps = torch.arange(len(x), device=x.device)[:, None]
     turn = torch.where(steps < lengths, lengths - 1 - steps, steps)[..., None]
     for right, left in zip(ahead, back, strict=True):
@@ -230,7 +236,7 @@ class WordReader(nn.Module):
         super().__init__()
         H = whole("WordReader", "hidden_size", hidden_size, 1)
         if attention not in (None, "content", "location"):
-            raise ValueError(f'WordReader: attention is {attention!r}, expected None, "content" or "location"')
+            raise ValueError(f'WordReader: attention is {attention!r:.60}, expected None, "content" or "location"')
         if attention is None and not ctc:
             raise ValueError("WordReader: without CTC and attention nothing is read; choose one of them, or both")
         D, S, A, O = 2 * H, 64, 32, 1 + len(LETTERS)
@@ -245,7 +251,7 @@ class WordReader(nn.Module):
             self.out = nn.Linear(S + D, O)  # 0 is the end
 
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Keys (T, B, D) of tokens x (T, B, 20)."""
+        """Keys (T, B, D) of tokens x (T, B, 20), of `lengths` (B,)."""
         return read_both_ways(self.ahead, self.back, x, lengths)
 
     def forward(
@@ -256,7 +262,8 @@ class WordReader(nn.Module):
         Args:
             h: keys, (T, B, D); lengths: (B,).
             target: the true codes, (B, U), told after each guess; None
-                writes from its own, until all have ended or `longest`.
+                writes from its own, until all have ended.
+            longest: letters after which it stops.
 
         Returns: scores (B, U, O); weights of the looks (B, U, T).
         Raises: ValueError for a reader without attention.
@@ -389,8 +396,8 @@ class HandwritingReader(nn.Module):
         name = "HandwritingReader"
         shaped(name, "x", x, "T", "B", 2 * self.group + 4)
         shaped(name, "lengths", lengths, x.shape[1], dtype=torch.int64)
-        if x.numel() == 0 or not x.is_floating_point():
-            raise ValueError(f"{name}: x is {x.dtype} of {tuple(x.shape)}, expected numbers, one token at least")
+        if x.numel() == 0:
+            raise ValueError(f"{name}: x has shape {tuple(x.shape)}, expected one token of one line at least")
         drop = self.dropout if self.training else 0.0
         x = x.to(self.output.weight.dtype)
         h = read_both_ways(self.ahead, self.back, x, lengths, drop)
@@ -487,6 +494,7 @@ def read_lines(model: HandwritingReader, lines, beam=1, language=None, y_up: boo
     """What HandwritingReader.read returns."""
     lines = lines_of(lines, "read")
     beam = whole("read", "beam", beam, 1, 1000)
+    instance("read", "language", language, PredictionNetwork, type(None))
     if not lines or not (y_up is None or isinstance(y_up, bool)):
         raise ValueError(
             f"read: {len(lines)} lines, y_up {y_up!r}; expected one line at least, and True, False or None"
@@ -494,16 +502,16 @@ def read_lines(model: HandwritingReader, lines, beam=1, language=None, y_up: boo
     if y_up is None:
         ways = [read_lines(model, lines, beam, language, up) for up in (False, True)]
         return [max(pair, key=lambda r: r.confidence) for pair in zip(*ways, strict=True)]
+    turn = torch.tensor([1.0, -1.0, 1.0])
     if y_up:
-        turn = torch.tensor([1.0, -1.0, 1.0])
         lines = [Strokes(line.offsets.cpu() * turn) for line in lines]
     found: list = [None] * len(lines)
     for rows, log_p, lengths, points in batches(model, lines):
         paths = [search(model, log_p[:n, b], beam, language) for b, n in enumerate(lengths.tolist())]
         codes = [torch.tensor([k for k, _ in path]).long() for path in paths]
         nats = ctc_batch(log_p, lengths, codes).tolist()
-        rest = zip(rows, paths, nats, points, strict=True)
-        for row, path, cost, point in rest:
+        for k, row in enumerate(rows):
+            path, cost, point = paths[k], nats[k], points[k]
             text = "".join(model.alphabet[k - 1] for k, _ in path)
             sure = math.exp(-cost / (len(path) + 1))
             place = tuple(int(point[t]) for _, t in path)

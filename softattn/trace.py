@@ -201,19 +201,25 @@ def split_lines(ink: Strokes) -> list[Strokes]:
     """
     instance("split_lines", "ink", ink, Strokes)
     xy, stroke = ink_of(ink)
-    starts = first_points(stroke)
-    cuts, begin = [], 0
-    ends = np.append(starts[1:], len(xy))
-    for start, end in zip(starts[1:], ends[1:], strict=True):
-        old, new = xy[begin:start], xy[start:end]
-        centre, about = spread(old, stroke[begin:start])
-        below = new[:, 1].mean() - centre[1] > 3 * math.sqrt(about[1, 1])
-        left, right = old[:, 0].min(), old[:, 0].max()
-        if below and right - new[0, 0] > 0.5 * (right - left) > 0:
+    cuts = [0]
+    for start in first_points(stroke)[1:]:
+        old, centre, high = _part(xy, stroke, cuts[-1], start)
+        below = xy[start:, 1][stroke[start:] == stroke[start]].mean() - centre
+        back, wide = old[:, 0].max() - xy[start, 0], np.ptp(old[:, 0])
+        if below > 3 * high and back > 0.5 * max(wide, 1.2 * below):
             cuts.append(start)
-            begin = start
-    if not cuts:
+    for k in range(len(cuts) - 1, 0, -1):  # a mark above?
+        new = xy[cuts[k] : [*cuts, len(xy)][k + 1], 1]
+        if new.min() < _part(xy, stroke, cuts[k - 1], cuts[k])[1]:
+            del cuts[k]
+    if len(cuts) == 1:
         return [ink]
-    pieces = zip([0, *cuts], [*cuts, len(xy)], strict=True)
+    pieces = zip(cuts, [*cuts[1:], len(xy)], strict=True)
     lifts = ink.offsets[:, 2].cpu()
     return [Strokes.from_absolute(xy[a:b], lifts[a:b], source=ink.source) for a, b in pieces]
+
+
+def _part(xy, stroke, a: int, b: int) -> tuple:
+    """Points a to b, how high their ink stands, and how tall it is."""
+    centre, about = spread(xy[a:b], stroke[a:b])
+    return xy[a:b], centre[1], math.sqrt(about[1, 1])

@@ -244,3 +244,46 @@ def test_weights_of_another_kind_are_an_error_of_one_line(capsys, monkeypatch):
     status, out, err = run(capsys, "write", "Ink", "--model", "handwriting")
     assert status == 1 and out == ""
     assert err.splitlines() == ["softattn: write: model is a Linear, expected a HandwritingSynthesizer"]
+
+
+# -- softattn read -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_reader(monkeypatch):
+    from softattn import hub
+    from softattn.reading import HandwritingReader
+
+    torch.manual_seed(3)
+    reader = HandwritingReader(6, 1).eval()
+    monkeypatch.setattr(hub, "load", lambda name, *_, **__: print("The weights are for tests alone.") or reader)
+    return reader
+
+
+def test_reading_gives_a_line_of_text_for_each_line_of_ink(capsys, tmp_path, small_reader):
+    from softattn.pen import EmbeddedWriter
+
+    lines = [EmbeddedWriter(k).write("some ink") for k in range(2)]
+    places = [line.to_absolute() + torch.tensor([0.0, 900.0 * k, 0.0]) for k, line in enumerate(lines)]
+    Strokes.from_absolute(torch.cat(places)).save(tmp_path / "me.json")
+    status, out, err = run(capsys, "read", tmp_path / "me.json")
+    assert status == 0 and out.count("\n") == 2 and "for tests alone" in err
+    status, out, _ = run(capsys, "read", tmp_path / "me.json", "--details")
+    told = [json.loads(row) for row in out.splitlines()]
+    assert status == 0 and [set(row) for row in told] == [{"text", "confidence", "place"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("me.txt", "{}", "its name ends in .txt, expected .json"),
+        ("me.json", "[]", "is no ink"),
+        ("me.json", '{"offsets": []}', "no points"),
+        ("me.json", '{"offsets": [[0, 0, NaN]]}', "is no ink"),
+    ],
+)
+def test_what_is_no_ink_takes_one_line(capsys, tmp_path, small_reader, name, text, words):
+    (tmp_path / name).write_text(text)
+    status, out, err = run(capsys, "read", tmp_path / name)
+    assert status == 1 and out == "" and words in err and err.count("\n") == 1
+    assert run(capsys, "read", tmp_path / "none.json")[0] == 1

@@ -400,6 +400,7 @@ NETWORKS = {
     ],
     "glimpse.GlimpseClassifier": [
         (((1, 6, 5), T, 3, H, 4), lambda: (empty(B, 1, 6, 5),)),
+    ],
     "reading.LocationAttention": [
         ((I, H, 4), lambda: (empty(B, I), empty(B, 6, H), None, None, empty(B, 6))),
     ],

@@ -8,7 +8,7 @@ import types
 import pytest
 import torch
 
-from recipes import _run, draw, glimpse, handwriting, synthesis, vae
+from recipes import _run, draw, glimpse, handwriting, reading, synthesis, vae
 from softattn.images import binarise, embedded_digits
 
 MEAN, STD = (8.0, 0.0), (40.0, 30.0)
@@ -57,6 +57,14 @@ def synthesizer():
     return run, lambda: run.facts["updates"] >= 5, {}
 
 
+def line_reader():
+    lines = synthesis.embedded_lines(6, 5)
+    run = reading.ReaderRun(dict(hidden_size=6, num_layers=2), options(), lines, lines[:1])
+    run.facts["short"] = False
+    run.plan(None)
+    return run, lambda: run.facts["updates"] >= 5, {}
+
+
 def auto_encoder():
     images = Coins(12)
     run = vae.VAERun(dict(latent=2, hidden=8, layers=1, dropout=0.1), options(), images, images)
@@ -90,12 +98,15 @@ def _small(monkeypatch):
     monkeypatch.setattr(handwriting, "ROWS", 2)
     monkeypatch.setattr(synthesis, "ROWS", 2)
     monkeypatch.setattr(synthesis, "CHUNK", 40)
+    monkeypatch.setattr(reading, "ROWS", 3)
     monkeypatch.setattr(vae.ImageRun, "BATCH", 4)
     monkeypatch.setattr(draw.DrawRun, "BATCH", 4)
     monkeypatch.setattr(vae.ImageRun, "KL_STEPS", 3)
 
 
-@pytest.mark.parametrize("make", [predictor, synthesizer, auto_encoder, writer, reader], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [predictor, synthesizer, line_reader, auto_encoder, writer, reader], ids=lambda make: make.__name__
+)
 def test_stopped_and_called_again_is_the_run_in_one_piece(make, tmp_path):
     whole, over, how = make()
     assert _run.train(whole, tmp_path / "whole.pt", over=over, **how)
@@ -254,3 +265,32 @@ def test_what_the_recipe_is_asked_for():
     assert args.budget == 60 and args.name == "g2"
     with pytest.raises(SystemExit):
         glimpse.parse(["--reinforce"])
+
+
+def test_the_reader_begins_on_short_texts_until_it_has_the_idea():
+    run, *_ = line_reader()
+    run.facts["short"] = True
+    assert run.prepare() == 1 and len(run.lines) == 8
+    assert max(len(line.text.split()) for line in run.lines) <= 3
+    run.facts["lately"] = reading.ENOUGH - 0.1
+    run.prepare()
+    assert len(run.lines) == 8 and run.lines[-6:] == list(run.corpus) and not run.facts["short"]
+    run.facts["lately"] = 5.0  # it does not go back
+    run.prepare()
+    assert not run.facts["short"]
+
+
+def test_a_changed_line_keeps_its_strokes_and_its_text():
+    import numpy as np
+
+    for seed in range(20):
+        line = reading.embedded_line(np.random.default_rng([3, seed]), seed % 2 == 0)
+        other, scale = reading.changed(line, np.random.default_rng(seed))
+        assert other.text == line.text and 0.5 < scale < 2 and len(other) <= len(line)
+        assert other.offsets[:, 2].sum() == line.offsets[:, 2].sum()
+
+
+def test_mistakes_are_paired():
+    assert reading.aligned("cat", "cut") == [("c", "c"), ("a", "u"), ("t", "t")]
+    assert reading.aligned("ab", "b") == [("a", ""), ("b", "b")]
+    assert reading.aligned("", "x") == [("", "x")]
