@@ -120,10 +120,9 @@ class Spelling:
 
     def __init__(self, network, alphabet: str, weight=0.3, bonus=0.6):
         instance("read", "language", network, PredictionNetwork)
-        if network.input_size != len(ALPHABET) or set(alphabet) - set(ALPHABET):
-            raise ValueError(
-                f"read: language reads {network.input_size} codes, expected the {len(ALPHABET)} of softattn.text"
-            )
+        size, strange = network.input_size, set(alphabet) - set(ALPHABET)
+        if size != len(ALPHABET) or strange:
+            raise ValueError(f"read: language reads {size} codes, expected the {len(ALPHABET)} of softattn.text")
         self.network, self.weight, self.bonus = network, weight, bonus
         self.index = torch.tensor([ALPHABET.index(c) for c in alphabet])
         self.known: dict = {}
@@ -164,7 +163,7 @@ def edit_distance(a: str, b: str) -> int:
     """
     for text in (a, b):
         if not isinstance(text, str):
-            raise TypeError(f"edit_distance: {text!r:.60} came, expected a str")
+            raise TypeError(f"edit_distance: {text!r:.50} came, expected text")
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         last, row[0] = row[0], i

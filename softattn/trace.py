@@ -190,12 +190,17 @@ def _flights(x, point, w: Walk, row, G: int) -> None:
 
 
 # -- One line or several --
+def _part(xy, stroke, a: int, b: int) -> tuple:
+    """Points a to b, how high their ink stands, and how tall it is."""
+    centre, about = spread(xy[a:b], stroke[a:b])
+    return xy[a:b], centre[1], math.sqrt(about[1, 1])
+
+
+# -- One line or several --
 def split_lines(ink: Strokes) -> list[Strokes]:
     """Cut ink into the lines that it was written in.
 
-    Args:
-        ink: strokes, y down, in the order of writing.
-
+    Args: ink: strokes, y down, in the order of writing.
     Returns: one Strokes for each line; the ink itself if it is one line.
     Raises: TypeError if it is no Strokes.
     """
@@ -217,9 +222,3 @@ def split_lines(ink: Strokes) -> list[Strokes]:
     pieces = zip(cuts, [*cuts[1:], len(xy)], strict=True)
     lifts = ink.offsets[:, 2].cpu()
     return [Strokes.from_absolute(xy[a:b], lifts[a:b], source=ink.source) for a, b in pieces]
-
-
-def _part(xy, stroke, a: int, b: int) -> tuple:
-    """Points a to b, how high their ink stands, and how tall it is."""
-    centre, about = spread(xy[a:b], stroke[a:b])
-    return xy[a:b], centre[1], math.sqrt(about[1, 1])
