@@ -11,12 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from softattn.handwriting import evaluating
 from softattn.hub import instance, shaped, whole
-from softattn.prediction import NULL, PredictionNetwork, one_hot
 from softattn.text import ALPHABET
+from softattn.training import in_mode
 
 __all__ = ["beam_search", "best_path", "edit_distance"]
 
@@ -109,6 +108,9 @@ def beam_search(
 
 
 # -- Spelling --
+NULL = -1  # what stands before the first character, as in `prediction`
+
+
 class Spelling:
     """What a network over characters thinks of the next letter.
 
@@ -119,8 +121,9 @@ class Spelling:
     """
 
     def __init__(self, network, alphabet: str, weight=0.3, bonus=0.6):
-        instance("read", "language", network, PredictionNetwork)
-        size, strange = network.input_size, set(alphabet) - set(ALPHABET)
+        instance("read", "language", network, nn.Module)
+        size = getattr(network, "input_size", 0)
+        strange = set(alphabet) - set(ALPHABET)
         if size != len(ALPHABET) or strange:
             raise ValueError(f"read: language reads {size} codes, expected the {len(ALPHABET)} of softattn.text")
         self.network, self.weight, self.bonus = network, weight, bonus
@@ -130,8 +133,10 @@ class Spelling:
         self._keep([()], start, None)
 
     def _keep(self, prefixes, codes, state) -> None:
-        rows = one_hot(codes, len(ALPHABET)).to(self.network.output.weight)
-        with torch.no_grad(), evaluating(self.network):
+        weight = self.network.output.weight
+        letters = torch.arange(len(ALPHABET), device=weight.device)
+        rows = (codes.to(letters)[..., None] == letters).to(weight.dtype)
+        with torch.no_grad(), in_mode(self.network, False):
             logits, after = self.network(rows, state)
         log_p = torch.log_softmax(logits[-1, :, self.index].float(), -1)
         gains = (self.weight * log_p + self.bonus).tolist()
