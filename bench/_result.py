@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.benchmark import Timer
 
 from softattn.hub import atomic_write
 
@@ -141,24 +140,34 @@ def milliseconds(
 ) -> dict[Any, float]:
     """Median milliseconds of step(*run) for each run. The runs take turns, so that a slow minute hits all of them.
 
+    Timed by hand: torch.utils.benchmark warms each call up with two more, and these take a second each.
+
     NaN for what PyTorch cannot run on this processor, as nn.LSTM in bfloat16 without a gradient on some.
     """
-    timers = {
-        name: Timer("step(*run)", globals={"step": step, "run": run}, num_threads=threads) for name, run in runs.items()
-    }
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     times: dict[Any, list[float]] = {name: [] for name in runs}
-    for name, timer in list(timers.items()):
-        try:
-            timer.timeit(calls)  # warm up
-        except RuntimeError as error:
-            if "could not create a primitive" not in str(error):
-                raise
-            times[name].append(math.nan)
-            del timers[name]
-    for _ in range(max(FEWEST, rounds)):
-        for name, timer in timers.items():
-            times[name].append(1000 * timer.timeit(calls).median)
+    try:
+        for turn in range(1 + max(FEWEST, rounds)):
+            for name, run in runs.items():
+                seconds = _seconds(step, run, calls)
+                if turn or math.isnan(seconds):  # the first warms up
+                    times[name].append(1000 * seconds)
+    finally:
+        torch.set_num_threads(before)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _seconds(step: Callable[..., Any], run: tuple, calls: int) -> float:
+    start = time.perf_counter()
+    try:
+        for _ in range(calls):
+            step(*run)
+    except RuntimeError as error:
+        if "could not create a primitive" not in str(error):
+            raise
+        return math.nan
+    return (time.perf_counter() - start) / calls
 
 
 def table(head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
