@@ -360,7 +360,8 @@ def sample_lines(
     with evaluated(model):
         if as_written(model, fused):
             return write_fast(model, jobs, noise)
-        return [sample_line(model, *job, fused, noise) for job in jobs]
+        more = {"fused": fused, "noise": noise}
+        return [sample_line(model, *job, **more) for job in jobs]
 
 
 # -- And is it complete? --

@@ -102,5 +102,5 @@ def with_outputs(made: dict[str, str], root: Path) -> dict[str, str]:
         name = f"{page.name}.ipynb"
         if name in made:
             record = cache.match_cache_notebook(execute.notebook(page.path, root))
-            found[name] = filled(made[name], cache.get_cache_bundle(record.pk).nb, page.name)
+            found[name] = filled(made[name], cache.get_cache_bundle(int(str(record.pk))).nb, page.name)
     return found

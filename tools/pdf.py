@@ -74,11 +74,11 @@ def article(page: Path, pictures: list[str], known: set[str]) -> bs4.Tag:
     for fold in found.find_all("details"):
         fold["open"] = ""
     for node in found.find_all(id=True):
-        node["id"] = anchor(page.stem, node["id"])
+        node["id"] = anchor(page.stem, str(node["id"]))
     for node in found.find_all(["h5", "h4", "h3", "h2", "h1"]):  # a part stands above its chapters
         node.name = f"h{int(node.name[1]) + 1}"
     for link in found.find_all("a", href=True):
-        parts = urlsplit(link["href"])
+        parts = urlsplit(str(link["href"]))
         if parts.scheme or parts.netloc:
             continue
         stem = Path(unquote(parts.path)).stem if parts.path else page.stem
@@ -88,7 +88,7 @@ def article(page: Path, pictures: list[str], known: set[str]) -> bs4.Tag:
             link.unwrap()
     found["id"] = anchor(page.stem)
     found.name = "section"
-    found["class"] = ["bd-article", "chapter"]
+    found["class"] = "bd-article chapter"
     return found
 
 
