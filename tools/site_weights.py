@@ -43,7 +43,7 @@ def copy_weights(html: Path) -> list[Path]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--html", type=Path, default=ROOT / "_build" / "html")
     written = copy_weights(parser.parse_args(argv).html)
     print(f"{len(written)} files of weights, {sum(path.stat().st_size for path in written) / 1e6:.0f} MB")
