@@ -25,7 +25,7 @@ from bench._result import Result, parser
 from softattn import load
 from softattn.in_the_page import page_card, page_noise
 from softattn.pictures import demo_html
-from softattn.synthesis import sample_lines
+from softattn.synthesis import HandwritingSynthesizer, sample_lines
 from tools.site_weights import copy_weights
 
 TEXT, BIAS = "a thin line of ink", 0.75
@@ -86,7 +86,7 @@ def measured(browser, address: str, rounds: int) -> list[float]:
 
 def in_python(name: str, rounds: int) -> float:
     """Points a second of the same line, alone, on one thread."""
-    model, rates = load(name), []
+    model, rates = load(name, cls=HandwritingSynthesizer), []
     torch.set_num_threads(1)
     for _ in range(rounds + 1):  # the first one packs the weights
         start = time.perf_counter()

@@ -260,7 +260,7 @@ SEEDS = 2**62  # the largest seed
 MOST_BIAS = 100.0  # beyond, exp and softmax have nothing left to sharpen
 
 
-def line_jobs(texts, seeds, bias: Any, primes) -> list[tuple]:
+def line_jobs(texts, seeds, bias: Any, primes) -> list[tuple[Any, ...]]:
     """Judge what lines are asked for: (text, seed, bias, prime) for each."""
     who = "sample_lines"
     texts, seeds = many(who, "texts", texts), many(who, "seeds", seeds)

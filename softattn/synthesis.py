@@ -346,8 +346,7 @@ def sample_lines(
 
     Args:
         model: the synthesizer; it is evaluated, and its mode restored.
-        texts: printable ASCII, one line each.
-        seeds: one for each text.
+        texts, seeds: printable ASCII, one line each, and a seed for each.
         bias: Graves' b, from 0; one number, or one for each text.
         primes: lines, with their texts, to go on from; one for each text.
         fused: True writes side by side, False plainly; None decides.
