@@ -91,7 +91,7 @@ class Result:
         self.figures: dict[str, dict[str, Any]] = {}
         self.tables: list[dict[str, Any]] = []
         self.facts = {
-            "command": " ".join(["python -m", f"bench.{by or name}", *sys.argv[1:]]),
+            "command": " ".join(["python -m", f"bench.{by or name}", *sys.argv[1:]]).replace(str(Path.home()), "~"),
             "processor": processor(),
             "threads": threads if isinstance(threads, int) else list(threads),
             "rounds": rounds,
