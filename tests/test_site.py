@@ -445,13 +445,13 @@ def test_a_second_build_of_the_same_sources_does_nothing(tmp_path, monkeypatch, 
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(build_site.subprocess, "run", run)
-    assert build_site.build(tmp_path) == 0 and len(steps) == 2
+    assert build_site.build(tmp_path) == 0 and len(steps) == 3
     assert len(capsys.readouterr().out.splitlines()) <= 12
-    assert build_site.build(tmp_path) == 0 and len(steps) == 2
+    assert build_site.build(tmp_path) == 0 and len(steps) == 3
     assert "nothing has changed" in capsys.readouterr().out
     (tmp_path / "book/one.md").write_text("# Two\n")
-    assert build_site.build(tmp_path) == 0 and len(steps) == 4
-    assert build_site.build(tmp_path, fresh=True) == 0 and len(steps) == 6
+    assert build_site.build(tmp_path) == 0 and len(steps) == 6
+    assert build_site.build(tmp_path, fresh=True) == 0 and len(steps) == 9
 
 
 def test_a_build_that_fails_says_why_and_leaves_no_site(tmp_path, monkeypatch, capsys):

@@ -644,7 +644,8 @@ def test_a_hook_on_the_window_is_called_and_may_change_what_is_seen():
     before = lstm(x, chars)
     hook = lstm.window.register_forward_hook(lambda window, given, out: (0 * out[0], *out[1:]))
     blind = lstm(x, chars)
-    assert (blind.w == 0).all() and (blind.phi[0] == before.phi[0]).all() and (blind.h[2] != before.h[2]).any()
+    assert (blind.w == 0).all() and (blind.h[2] != before.h[2]).any()
+    torch.testing.assert_close(blind.phi[0], before.phi[0], rtol=1e-12, atol=0)  # plain now, fused before
     hook.remove()
     assert torch.equal(lstm(x, chars).h, before.h)
 
@@ -740,8 +741,7 @@ def test_transforms_look_inside():
 
 
 def test_public_names():
-    public = {"SoftWindow", "WindowLSTM", "WindowOutput", "WindowState", "alignment_curve", "alignment_share"}
-    assert set(chapter.__all__) == public | {"window_place"}
+    assert set(chapter.__all__) == {"SoftWindow", "WindowLSTM", "WindowOutput", "WindowState"}
 
 
 # -- errors --
