@@ -627,4 +627,5 @@ def load_svhn(
         raise ValueError(f"load_svhn: format is {told(format)}, expected 1, whole numbers, or 2, cropped digits")
     whole("load_svhn", n=1 if n is None else n)
     folder = _folder("load_svhn", root, "svhn")
-    return (_cropped_digits, _whole_numbers)[format == 1](folder, split, n)
+    read = _whole_numbers if format == 1 else _cropped_digits
+    return read(folder, split, n)
