@@ -95,7 +95,8 @@ def changed(line, rng):
     tilt = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
     xy = xy @ np.array([[wide, 0], [slant * high, high]]) @ tilt
     steps = np.diff(xy, axis=0, prepend=xy[:1])
-    return Strokes(np.concatenate([steps, ends[:, None]], 1), line.text), float(np.exp(rng.normal(0, 0.08)))
+    offsets = torch.from_numpy(np.concatenate([steps, ends[:, None]], 1))
+    return Strokes(offsets, line.text), float(np.exp(rng.normal(0, 0.08)))
 
 
 def usable(lines):

@@ -103,7 +103,7 @@ def beam_search(
     kept = {(): (0.0, -math.inf)}
     for y in log_p.tolist():
         kept = grown(kept, y, spelling, beam)
-    best = max(kept, key=lambda prefix: np.logaddexp(*kept[prefix]))
+    best = max(kept, key=lambda p: np.logaddexp(kept[p][0], kept[p][1]))
     return "".join(alphabet[k - 1] for k in best)
 
 

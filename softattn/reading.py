@@ -584,7 +584,7 @@ def read_checked(ink, model, beam, language, y_up):
             f"read: language is {language!r}, expected True or False; a network of your own goes to reader.read"
         )
     model = load(model) if isinstance(model, str) else model
-    instance("read", "model", model, HandwritingReader)
+    model = instance("read", "model", model, HandwritingReader)
     network = load("prediction") if language else None
     found = read_lines(model, lines, beam, network, y_up)
     return found[0] if single else found
