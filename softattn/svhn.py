@@ -627,5 +627,4 @@ def load_svhn(
         raise ValueError(f"load_svhn: format is {told(format)}, expected 1, whole numbers, or 2, cropped digits")
     whole("load_svhn", n=1 if n is None else n)
     folder = _folder("load_svhn", root, "svhn")
-    read = _whole_numbers if format == 1 else _cropped_digits
-    return read(folder, split, n)
+    return (_whole_numbers, _cropped_digits)[int(format) - 1](folder, split, n)
