@@ -102,8 +102,7 @@ def page_card(name: str) -> dict[str, Any]:
     Args:
         name: of weights that come with the package.
 
-    Returns: name, class, config, bytes, sha256, licence, and what it says of
-        commercial use and of how lines are judged.
+    Returns: its name, class, config, bytes, sha256, licence and terms.
     Raises: ValueError if there are no such weights.
     """
     cards = weights()

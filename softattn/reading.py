@@ -223,8 +223,7 @@ class WordReader(nn.Module):
         hidden_size: H, of each of the two readers.
 
     Raises: TypeError, ValueError for other arguments.
-    Source: Graves et al. (2006); Chorowski et al. (2015); both together:
-        Watanabe et al. (2017).
+    Source: Graves et al. (2006), Chorowski, Watanabe et al. (2015, 2017).
     """
 
     def __init__(
@@ -433,8 +432,7 @@ class HandwritingReader(nn.Module):
 
         Args: lines: strokes, one line each; texts: as many.
 
-        Returns: nats, shape (N,), float64; infinite where the ink is too
-            short for the text.
+        Returns: nats, (N,), float64; infinite if ink is too short for it.
         Raises: TypeError, ValueError for lines or texts that do not fit.
         """
         return score_texts(self, lines, texts)

@@ -16,7 +16,7 @@ from torch import Tensor
 from softattn.hub import instance, real, whole
 from softattn.strokes import Strokes
 
-__all__ = ["pen_tokens", "split_lines"]
+__all__ = ["PenTokens", "pen_tokens", "split_lines"]
 
 
 # -- Measured by its ink --
