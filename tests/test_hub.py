@@ -431,7 +431,7 @@ def test_a_card_without_a_field(saved, field):
         ("class", "softattn.strokes.Strokes", "is not a network"),
         ("class", "softattn.nowhere.Network", "softattn has no module 'nowhere'"),
         ("class", "softattn.prediction.PeepholeLSTM", "softattn.prediction does not export 'PeepholeLSTM'"),
-        ("class", "softattn.prediction.generate", "is not a network"),
+        ("class", "softattn.images.Images", "is not a network"),
         ("config", {"width": 3}, "refuses the config of the card: .*width"),
         ("config", {**CONFIG, "hidden_size": 10**6}, "the card's config says 1000000; no size is above 65,536"),
         ("config", {**CONFIG, "hidden_size": [10**400]}, "no size is above"),
