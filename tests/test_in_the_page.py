@@ -127,7 +127,8 @@ def test_javascript_in_the_chapter_is_that_of_the_demos():
 
 def test_the_kernel_that_is_shown_is_the_one_that_runs(tmp_path):
     """The text of the chapter, assembled here by hand, is the bytes in net.js."""
-    text = re.search(r"^```text\n(.*?)^```", (ROOT / "book" / "in_the_page.md").read_text("utf-8"), re.M | re.S).group(1)
+    page = (ROOT / "book" / "in_the_page.md").read_text("utf-8")
+    text = re.search(r"^```text\n(.*?)^```", page, re.M | re.S).group(1)
     assert assembled(text) == kernel()
 
 
