@@ -4,13 +4,17 @@ document.addEventListener("DOMContentLoaded", () => {
     ".bd-article mjx-container[display=true]";
   const mark = () => {
     for (const block of document.querySelectorAll(wide)) {
-      const held = block.scrollWidth > block.clientWidth + 1 && getComputedStyle(block).overflowX !== "visible";
+      const over = block.scrollWidth > block.clientWidth || block.scrollHeight > block.clientHeight;
+      const held = over && getComputedStyle(block).overflowX !== "visible";
       if (held) block.tabIndex = 0;
       else if (block.tabIndex === 0) block.removeAttribute("tabindex");
     }
   };
   mark();
   addEventListener("resize", mark);
+  document.fonts?.ready.then(mark);
+  const watch = new ResizeObserver(mark);             // what is laid out late has its width late
+  for (const block of document.querySelectorAll(wide)) watch.observe(block);
   document.addEventListener("toggle", mark, true);   // what was folded has no width
   addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(mark));
 
