@@ -1,5 +1,6 @@
 // A canvas that the reader arranges, and the looks of the network of this chapter on it; or the same looks by the reader's own hand.
 import { button, clip, colour, drag, make, menu, numbers, random, share, slider, themed } from "./kit.js";
+import { fetchWeights } from "./machine.js";
 import { Filterbank, GlimpseClassifier, readSafetensors, softmax } from "./net.js";
 
 const DIGIT = 28, SCRAP = 8, ZOOM = 5;
@@ -7,10 +8,29 @@ const DIGIT = 28, SCRAP = 8, ZOOM = 5;
 // Bytes of a text in base64.
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
+// The network's file: in the state, or by its card when the reader asks for it; until then Python's picture stands.
+async function weights(model, el) {
+  const card = model.get("net");
+  if (!card) return bytes(model.get("weights")).buffer;
+  el.dataset.state = "idle";
+  const row = make("div", el, { class: "sa-row" });
+  const asked = new Promise((resolve) => { button(row, "Wake the network", resolve); });
+  const heard = make("span", row, { class: "sa-note", role: "status" }, `Wake it, and drag the digit. Its weights, ${(card.bytes / 1e6).toFixed(1)} MB, are fetched once.`);
+  await asked;
+  el.dataset.state = "loading";
+  try {
+    return await fetchWeights(card, (part) => { heard.textContent = `Fetching the weights: ${Math.round(100 * part)} %.`; });
+  } catch (error) {
+    el.dataset.state = "failed";
+    throw error;
+  } finally { row.remove(); }
+}
+
 export default {
-  render({ model, el }) {
+  async render({ model, el }) {
+    const file = await weights(model, el);
     const config = model.get("config"), [, H, W] = config.image_shape, looks = config.glimpses;
-    const network = new GlimpseClassifier(readSafetensors(bytes(model.get("weights")).buffer), { config });
+    const network = new GlimpseClassifier(readSafetensors(file), { config });
     const bank = new Filterbank(H, W, config.grid);
     const labels = model.get("labels"), digits = bytes(model.get("digits")), scraps = bytes(model.get("scraps"));
     const state = { look: looks, held: 0, playing: false, answer: null, mine: [], you: 0, it: 0, rounds: 0, aim: null };
