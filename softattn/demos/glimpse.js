@@ -13,9 +13,10 @@ async function weights(model, el) {
   const card = model.get("net");
   if (!card) return bytes(model.get("weights")).buffer;
   el.dataset.state = "idle";
+  numbers(el, { awake: false, bytes: card.bytes });
   const row = make("div", el, { class: "sa-row" });
-  const asked = new Promise((resolve) => { button(row, "Wake the network", resolve); });
   const heard = make("span", row, { class: "sa-note", role: "status" }, `Wake it, and drag the digit. Its weights, ${(card.bytes / 1e6).toFixed(1)} MB, are fetched once.`);
+  const asked = new Promise((resolve) => { button(row, "Wake the network", resolve); });
   await asked;
   el.dataset.state = "loading";
   try {
