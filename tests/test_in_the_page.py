@@ -272,22 +272,28 @@ const ask = (name, given, simd) => {
 
 
 @pytest.fixture(scope="module")
-def in_chromium():
+def browser():
     api = pytest.importorskip("playwright.sync_api")
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     with api.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
-        page = browser.new_page()
-        page.goto("about:blank")
-        page.evaluate(
-            """async (text) => {
-              const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-              globalThis.ask = (await import(url)).ask;
-            }""",
-            packed(PROBE + DECODED) + "\nexport { ask };\n",
-        )
-        yield lambda name, given, simd: page.evaluate("([n, g, s]) => ask(n, g, s)", [name, given, simd])
+        yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def in_chromium(browser):
+    page = browser.new_page()
+    page.goto("about:blank")
+    page.evaluate(
+        """async (text) => {
+          const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+          globalThis.ask = (await import(url)).ask;
+        }""",
+        packed(PROBE + DECODED) + "\nexport { ask };\n",
+    )
+    yield lambda name, given, simd: page.evaluate("([n, g, s]) => ask(n, g, s)", [name, given, simd])
+    page.close()
 
 
 def by_node(name, given, simd):
@@ -430,16 +436,6 @@ HEAD = '<!doctype html><html lang="en"><head><link rel="icon" href="data:,"></he
 def writing_demo(**state) -> str:
     nets = [page_card(name) | {"hands": page_hands(name)} for name in ("synthesis-free", "synthesis")]
     return HEAD + demo_html("synthesis", nets=nets, **state) + "</body></html>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    with api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -116,7 +116,8 @@ def table(root: Path) -> str:
             rows.append(f"| **{part}** | | |")
         subtitle = toc.read(chapter.path).metadata.get("softattn", {}).get("subtitle", "")
         time = minutes(chapter.path.read_text(encoding="utf-8")) or ""
-        module = f"[`softattn.{name}`](api-{name}) <br> " if (root / "softattn" / f"{name}.py").exists() else ""
+        # no link: the chapter's first line leads to its API, and a keyboard has enough stops here
+        module = f"`softattn.{name}` <br> " if (root / "softattn" / f"{name}.py").exists() else ""
         # no address yet: the notebook of this site; the links of the build are written from the folder book/
         notebook = f'<a href="../notebooks/{name}.ipynb" download>{name}.ipynb</a>'
         if not here.placeholder:
