@@ -69,7 +69,7 @@ export default {
       const g = canvas.getContext("2d");
       const side = 300, cell = side / size, at = (v) => (v + 0.5) * cell;
       g.clearRect(0, 0, 640, 310);
-      g.strokeStyle = colour(el, "line");
+      [g.strokeStyle, g.lineWidth] = [colour(el, "line"), 1];
       g.strokeRect(5.5, 5.5, side - 1, side - 1);
       g.strokeStyle = colour(el, "blue");
       g.lineWidth = 2.5;

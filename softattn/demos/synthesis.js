@@ -2,7 +2,7 @@
 // State: nets, cards as page_card makes them, with hands {name: {text, offsets}}; text, seed, bias; map, whether all moments are
 // shown; opening {text, offsets, peak, phi: a string per point, per character a sign from 0 to z for the root of its share}.
 
-import { button, clip, colour, inside, make, menu, numbers, share, slider, still, themed } from "./kit.js";
+import { button, clip, drag, colour, inside, make, menu, numbers, share, slider, still, themed } from "./kit.js";
 import { Machine, fetchWeights } from "./machine.js";
 import { PRINTABLE } from "./net.js";
 
@@ -310,14 +310,12 @@ function render({ model, el }) {
     rest();
     if (points.length) seek(points.reduce((best, p, t) => (away(p) < away(points[best]) ? t : best), 0));
   });
-  for (const event of ["click", "pointermove"]) {
-    field.addEventListener(event, (heard) => {
-      if (event === "pointermove" && heard.buttons !== 1) return;
-      const line = points[Math.floor(shown)]?.line, first = points.findIndex((p) => p.line === line);
-      rest();
-      if (first >= 0) seek(clip(first + Math.floor(share(field, heard)[0] * canvas.width), first, points.length - 1));
-    });
-  }
+  const scrub = (heard) => {
+    const line = points[Math.floor(shown)]?.line, first = points.findIndex((p) => p.line === line);
+    rest();
+    if (first >= 0) seek(clip(first + Math.floor(share(field, heard)[0] * canvas.width), first, points.length - 1));
+  };
+  drag(field, { begin: scrub, move: scrub });
   words.addEventListener("keydown", (event) => { if (event.key === "Enter") write(); });
   const unwatch = themed(() => { painted = [-1, 0]; if (points.length) seek(shown, false); });
 
