@@ -310,12 +310,12 @@ function render({ model, el }) {
     rest();
     if (points.length) seek(points.reduce((best, p, t) => (away(p) < away(points[best]) ? t : best), 0));
   });
-  const scrub = (heard) => {
+  const moment = (heard) => {
     const line = points[Math.floor(shown)]?.line, first = points.findIndex((p) => p.line === line);
     rest();
     if (first >= 0) seek(clip(first + Math.floor(share(field, heard)[0] * canvas.width), first, points.length - 1));
   };
-  drag(field, { begin: scrub, move: scrub });
+  drag(field, { begin: moment, move: moment });
   words.addEventListener("keydown", (event) => { if (event.key === "Enter") write(); });
   const unwatch = themed(() => { painted = [-1, 0]; if (points.length) seek(shown, false); });
 
