@@ -2,7 +2,7 @@
 // State: nets, cards as page_card makes them, with hands {name: {text, offsets}}; text, seed, bias; map, whether all moments are
 // shown; opening {text, offsets, peak, phi: a string per point, per character a sign from 0 to z for the root of its share}.
 
-import { button, clip, drag, colour, inside, make, menu, numbers, share, slider, still, themed } from "./kit.js";
+import { button, clip, colour, drag, inside, make, menu, numbers, share, slider, still, themed } from "./kit.js";
 import { Machine, fetchWeights } from "./machine.js";
 import { PRINTABLE } from "./net.js";
 
