@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -238,9 +239,11 @@ def test_published_notebooks_carry_what_their_cells_show(house, bare):
     blocks = [f"```{{code-cell}} python\n{cell}\n```\n" for cell in cells]
     blocks[1] = blocks[1].replace("python\n", "python\n:tags: [remove-input]\n\n")
     (house / "book" / "one.md").write_text(text + "\n".join(blocks), encoding="utf-8")
+    before = dict(os.environ)
     command = ["--remote", str(bare), "--url", "https://github.com/ada/softattn", "--sha", SHA, "--outputs"]
     assert publish.main(command, house) == 0
     book = nbformat.reads(git("show", "notebooks:one.ipynb", cwd=bare), as_version=4)
+    assert dict(os.environ) == before, "the caller's environment comes back"
     outputs = [cell["outputs"] for cell in book["cells"] if cell["cell_type"] == "code"]
     assert outputs[0] == [] and outputs[1] == []  # the installation and the import
     ((figure,), (still,), (hello,), (two,)) = outputs[2:]

@@ -4,8 +4,10 @@ A figure becomes a picture of its own kind, which every viewer shows; a demo, it
 """
 
 import base64
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -77,6 +79,19 @@ def _below(source: str, code: str) -> str:
     return source if source.startswith("#@title") and source.partition("\n")[2] == code else "\0"
 
 
+@contextlib.contextmanager
+def for_everyone() -> Iterator[None]:
+    """The environment in which notebooks come out the same for everyone; the caller's comes back."""
+    before = dict(os.environ)
+    os.environ.pop("SOFTATTN_DATA", None)
+    os.environ |= {"SOFTATTN_DEVICE": "cpu", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def with_outputs(made: dict[str, str], root: Path) -> dict[str, str]:
     """The notebooks with the outputs of their chapters, which are executed where they have changed.
 
@@ -92,10 +107,9 @@ def with_outputs(made: dict[str, str], root: Path) -> dict[str, str]:
     """
     from jupyter_cache import get_cache
 
-    os.environ.pop("SOFTATTN_DATA", None)  # the notebooks are the same for everyone
-    os.environ |= {"SOFTATTN_DEVICE": "cpu", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-    if execute.execute(root):
-        raise OutputError("a chapter does not run; what it said is above")
+    with for_everyone():
+        if execute.execute(root):
+            raise OutputError("a chapter does not run; what it said is above")
     cache = get_cache(root / "_build" / ".jupyter_cache")
     found = dict(made)
     for page in toc.chapters(root):
