@@ -16,7 +16,7 @@ export TQDM_DISABLE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book pdf serve test quick export notebooks corpus address colab student links new count claims cover coverage types bench lock clean
+.PHONY: help setup book pdf serve test quick export notebooks corpus address colab student release links new count claims cover coverage types bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ colab: $(STAMP)  ## run the notebooks in a venv with Colab's old versions
 
 student: $(STAMP)  ## write notebooks without solutions to _build/student
 	$(PY) -m tools.notebooks --student
+
+release: $(STAMP)  ## build sdist, wheel, checksums and bill of materials in _build/release
+	$(PY) -m tools.release
 
 links: $(STAMP)  ## follow the links that leave the site (needs the net)
 	$(PY) -m tools.build_site links

@@ -235,7 +235,7 @@ def test_workflows_are_valid():
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
     done = subprocess.run([*command, *map(str, WORKFLOWS)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [path.stem for path in WORKFLOWS] == ["publish", "test", "weekly"]
+    assert [path.stem for path in WORKFLOWS] == ["publish", "release", "test", "weekly"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -245,7 +245,7 @@ def test_workflows_are_pinned_and_have_least_permissions(path):
     uses = re.findall(r"uses: *(.*)", text)
     assert uses
     for use in uses:
-        assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use), (
+        assert re.fullmatch(r"(actions/[\w-]+|pypa/gh-action-pypi-publish)@[0-9a-f]{40} # v\d+\.\d+\.\d+", use), (
             f"pin by full SHA, version beside: {use}"
         )
     writes = {
@@ -254,7 +254,10 @@ def test_workflows_are_pinned_and_have_least_permissions(path):
         for scope, level in body.get("permissions", {}).items()
         if level == "write"
     }
-    allowed = {"publish": {("pages", "pages"), ("pages", "id-token"), ("notebooks", "contents")}}
+    allowed = {
+        "publish": {("pages", "pages"), ("pages", "id-token"), ("notebooks", "contents")},
+        "release": {("attach", "contents"), ("upload", "id-token")},
+    }
     assert writes == allowed.get(path.stem, set())
     for job, body in flow["jobs"].items():
         assert body["timeout-minutes"] <= 90, job
