@@ -4,7 +4,7 @@
     python -m tools.release --tag v1.2.3    the same, and red unless the tag names the package's version
 
 The wheel may weigh MOST at most, with all weights. The bill of materials (CycloneDX) is made from requirements.lock by
-`cyclonedx-py`, which lives in a virtual environment of its own, .venv-release: nothing of it is needed to use the package.
+`cyclonedx-py`, which lives in a virtual environment of its own, .venv-release: the package needs nothing of it.
 """
 
 import argparse
@@ -36,7 +36,8 @@ def right_tag(tag: str) -> None:
         ReleaseError: with both.
     """
     if tag != f"v{softattn.__version__}":
-        raise ReleaseError(f"the tag is {tag}, the package's version {softattn.__version__}: tag v{softattn.__version__}")
+        version = softattn.__version__
+        raise ReleaseError(f"the tag is {tag}, the package's version {version}: tag v{version}")
 
 
 def parts(wheel: Path) -> dict[str, int]:
