@@ -16,7 +16,7 @@ export TQDM_DISABLE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book pdf serve test quick export notebooks corpus address colab student release links new count claims cover coverage types bench lock clean
+.PHONY: help setup book pdf serve test quick export notebooks corpus address colab classroom marks exercises release links new count claims cover coverage types bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,8 +56,13 @@ address: $(STAMP)  ## set the repository's address everywhere: make address URL=
 colab: $(STAMP)  ## run the notebooks in a venv with Colab's old versions
 	$(PY) -m tools.run_notebooks --colab
 
-student: $(STAMP)  ## write notebooks without solutions to _build/student
-	$(PY) -m tools.notebooks --student
+classroom: $(STAMP)  ## notebooks for students and teacher, and a course for nbgrader: _build/classroom
+	$(PY) -m tools.classroom all $(NAMES)
+
+marks: $(STAMP)  ## mark what students handed in: make marks FOLDER=path
+	@test -n "$(FOLDER)" || { echo "make marks: name the folder with what was handed in: make marks FOLDER=path" >&2; exit 2; }
+	$(PY) -m tools.classroom collect "$(FOLDER)" || true
+	$(PY) -m tools.classroom marks
 
 release: $(STAMP)  ## build sdist, wheel, checksums and bill of materials in _build/release
 	$(PY) -m tools.release
@@ -68,6 +73,9 @@ links: $(STAMP)  ## follow the links that leave the site (needs the net)
 new: $(STAMP)  ## begin a chapter: make new NAME=glimpse PART="IV Draw"
 	@test -n "$(NAME)" || { echo "make new: name the chapter: make new NAME=glimpse" >&2; exit 2; }
 	$(PY) -m tools.new "$(NAME)" --part "$(or $(PART),Toolbox)"
+
+exercises: $(STAMP)  ## kind, level, minutes and hints of each exercise
+	$(PY) -m tools.exercises --table
 
 count: $(STAMP)  ## words, cells, lines and minutes of each chapter
 	$(PY) -m tools.count

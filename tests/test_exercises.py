@@ -18,14 +18,13 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 
 """
 CHAPTERS = [page for page in toc.chapters() if page.path.suffix == ".md" and page.path.exists()]
-KINDS = ("predict", "implement", "break", "measure", "extend")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.name)
 def test_solutions_pass_and_wrong_answers_get_their_message(page, monkeypatch):
     monkeypatch.delenv("SOFTATTN_DATA", raising=False)
-    found = [fault for exercise in exercises.find(page.path) for fault in exercises.faults(exercise)]
+    found = exercises.chapter_faults(page.path)
     assert found == [], "\n".join(found)
 
 
@@ -37,14 +36,60 @@ def test_a_main_chapter_has_an_exercise_of_each_kind(page):
     starts = re.findall(r"\{exercise-start\}[^\n]*\n:label: ([\w-]+)", text)
     kinds = sorted(label.rsplit("-", 1)[-1] for label in starts)
     if page.part.startswith(MAIN):
-        assert kinds == sorted(KINDS)
+        assert kinds == sorted(exercises.KINDS)
     else:  # the engine room and the toolbox ask where there is something to ask
-        assert len(set(kinds)) == len(kinds) and set(kinds) <= set(KINDS)
+        assert len(set(kinds)) == len(kinds) and set(kinds) <= set(exercises.KINDS)
     labels = {exercise.label for exercise in exercises.find(page.path)}
     spared = not page.part.startswith(MAIN) and "implement" not in kinds
     assert spared or any(label.endswith("-implement") for label in labels), "the implement exercise checks itself"
     for label in starts:
         assert f"{{solution-start}} {label}\n" in text, f"exercise {label} has no solution"
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.name)
+def test_each_exercise_says_its_level_and_minutes_and_hints_twice(page):
+    for task in exercises.survey(page.path):
+        assert task.level and 5 <= task.minutes <= 120, f"{task.place}: begin with *Moderate, 15 minutes.*"
+        assert tuple(task.hints) == exercises.HINTS, f"{task.place}: hints {task.hints}"
+        assert task.words >= 3, f"{task.place}: the solution says nothing beside its code"
+
+
+@pytest.mark.parametrize("page", [page for page in CHAPTERS if page.part.startswith(MAIN)], ids=lambda page: page.name)
+def test_a_main_chapter_has_an_exercise_that_draws(page):
+    tasks = exercises.survey(page.path)
+    assert any(task.draws for task in tasks)
+    assert 45 <= sum(task.minutes for task in tasks) <= 240
+
+
+def test_the_table_has_a_row_for_each_exercise(capsys):
+    assert exercises.main(["--table"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    labels = [task.label for page in CHAPTERS for task in exercises.survey(page.path)]
+    assert [row.split()[0] for row in rows[1:] if not row.startswith("  ")] == labels
+    assert rows[0].split() == ["exercise", "level", "minutes", "hints", "check", "draws", "title"]
+
+
+def test_what_a_task_says_of_itself(tmp_path):
+    path = chapter(tmp_path)
+    (task,) = exercises.survey(path)
+    assert (task.level, task.minutes, task.hints, task.checked, task.draws, task.words) == ("", 0, [], True, False, 0)
+    hint = "```{admonition} First hint\n:class: dropdown\nLook.\n```\n\n"
+    text = path.read_text(encoding="utf-8").replace(
+        ":label: try\n````\n", f":label: try\n````\n*Hard, 40 minutes.* Do.\n\n{hint}"
+    )
+    path.write_text(text.replace("answer = 4\n```", "answer = 4\nfigure()\n```\nBecause."), encoding="utf-8")
+    (task,) = exercises.survey(path)
+    assert (task.level, task.minutes, task.hints, task.checked) == ("Hard", 40, ["First hint"], True)
+    assert (task.draws, task.words, task.kind, task.title) == (True, 1, "try", "Try")
+
+
+def test_what_one_answer_changes_no_other_sees_and_the_cells_run_once(tmp_path):
+    ran = tmp_path / "ran.txt"
+    before = cell(f"box = [2]\nopen({str(ran)!r}, 'a').write('x')\n\ndef double(x):\n    return box[0] * x")
+    path = chapter(tmp_path, before=before, wrong='["box[0] = 9; answer = 5", "answer = 18"]', says="twice")
+    ran.write_text("")
+    assert exercises.chapter_faults(path) == []
+    assert ran.read_text() == ("x" if exercises._copies() else "xxxx")
 
 
 def cell(source: str, *tags: str, **more: str) -> str:

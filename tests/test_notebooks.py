@@ -338,16 +338,6 @@ def test_exercises_become_headings_and_solutions_fold(plain):
     assert cells[4]["metadata"] == {"tags": ["solution"], "cellView": "form", "jupyter": {"source_hidden": True}}
 
 
-def test_student_notebooks_have_no_solutions(plain):
-    cells = plain.cells(EXERCISE, student=True)[3:]
-    assert [cell["source"] for cell in cells] == [
-        "### Exercise 1 (Try $x$)\n\nQuestion.",
-        "expected = None",
-        "assert expected",
-        "After.",
-    ]
-
-
 def test_cells_that_the_page_hides_are_folded_and_cells_for_the_page_alone_are_dropped(plain):
     text = "".join(
         f"```{{code-cell}} python\n:tags: [{tag}]\n{source}\n```\n\n"
@@ -484,7 +474,7 @@ def test_all_faults_are_told_at_once_and_nothing_is_written(tmp_path, monkeypatc
         "book/b.md:1",
     ]
     monkeypatch.setattr(notebooks, "ROOT", root)
-    monkeypatch.setattr(notebooks.collect, "__defaults__", (root, None, False))
+    monkeypatch.setattr(notebooks.collect, "__defaults__", (root, None))
     assert notebooks.main([]) == 1
     assert "book/a.md:7" in capsys.readouterr().err
     assert not (root / "notebooks").exists()

@@ -3,9 +3,9 @@
 python -m tools.count                 a table of this book, chapter by chapter; what is over its limit is marked
 python -m tools.count --before PATH   beside the chapters of the same name in another checkout
 
-Words are those of the Markdown, code cells and front matter left out. Lines of a cell are those between its fences,
-options and whole classes left out: a class is one cell, with a limit of its own. Visible lines
-are those of cells whose input the page shows.
+Words are those of the Markdown, code cells, front matter and the hints of exercises, which fold, left out. Lines of a
+cell are those between its fences, options and whole classes left out: a class is one cell, with a limit of its own.
+Visible lines are those of cells whose input the page shows.
 """
 
 import argparse
@@ -24,6 +24,7 @@ LIMITS = {"words": 3000, "cells": 45, "lines": 30, "class_lines": 90, "columns":
 EVERYWHERE = ("lines", "class_lines", "columns", "hidden_columns")  # words and cells are limited in main chapters alone
 
 _CELL = re.compile(r"^(`{3,})\{code-cell\}.*?^\1`*[ \t]*$", re.M | re.S)
+_HINT = re.compile(r"^(`{3,}|:{3,})\{admonition\} (?:First|Second) hint\n.*?^\1[ \t]*$\n?", re.M | re.S)
 _TIME = re.compile(r"\*\*Time\*\*\s+([^.;(]*)")
 _NUMBERS = {"quarter": 15, "half": 30, "three quarters": 45}
 _WORDS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
@@ -54,9 +55,9 @@ class Count(NamedTuple):
 
 
 def prose(text: str) -> str:
-    """A chapter's Markdown without its front matter and code cells."""
+    """A chapter's Markdown without its front matter, code cells and folded hints."""
     lines = text.splitlines()
-    return _CELL.sub("", "\n".join(lines[body_start(lines) :]))
+    return _HINT.sub("", _CELL.sub("", "\n".join(lines[body_start(lines) :])))
 
 
 def minutes(text: str) -> int | None:

@@ -1,6 +1,16 @@
 """Try every exercise of the chapters with the answers that its author gives: none, the solution, wrong ones.
 
 python -m tools.exercises [NAME ...]   all chapters, or those named; exit 1 if a check does not do what it should
+python -m tools.exercises --table      every exercise: kind, level, minutes, hints, check, whether it draws
+
+An exercise begins with its level and the minutes that it takes, and ends with two hints that fold:
+
+    *Moderate, 15 minutes.* Write ...
+
+    ```{admonition} First hint
+    :class: dropdown
+    Where to look.
+    ```
 
 A wrong answer stands in the metadata of the exercise's cell, where no reader sees it:
 
@@ -11,8 +21,9 @@ A wrong answer stands in the metadata of the exercise's cell, where no reader se
     ---
     expected = None
 
-Before an exercise only those cells of the chapter run that define, directly or through others, a name it uses, and
-cells with the tag `needed`. Pictures are not drawn.
+Before the exercises of a chapter those of its cells run, once, that define, directly or through others, a name that
+one of them uses, and cells with the tag `needed`. Each answer is then tried in a copy of the process, so that none sees
+what another has changed. Pictures are not drawn.
 """
 
 import argparse
@@ -22,9 +33,10 @@ import contextlib
 import io
 import linecache
 import os
+import pickle
+import re
 import symtable
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +48,12 @@ from tools.markdown import blocks
 
 SHORTEST = 15  # characters of a message that can help
 NOT_TRIED = "not tried yet"
+KINDS = ("predict", "implement", "break", "measure", "extend")
+LEVELS = ("Easy", "Moderate", "Hard")
+HINTS = ("First hint", "Second hint")
 SKIPPED = {"exercise", "check", "solution", "remove-cell", "book-only"}
+_LEVEL = re.compile(rf"^\*({'|'.join(LEVELS)}), (\d+) minutes\.\*\s")
+_DRAWS = re.compile(r"\b(figure|subplots|show_figure|plot|imshow|bar|scatter|hist)\(")
 
 
 class ExerciseError(Exception):
@@ -47,7 +64,8 @@ class Exercise(NamedTuple):
     """An exercise with its answers, and what comes before it.
 
     place: "book/lstm.md:12", of its {exercise-start}. wrong, says: wrong answers, and pieces of the messages they earn.
-    before: (line, source) of the cells of the chapter that it needs.
+    before: (line, source) of the cells of the chapter that it needs. again: a check with other numbers, that a class's
+    marks are given by ("" if its author gives none); seeds: whether its check may be run with other seeds.
     """
 
     chapter: str
@@ -59,6 +77,27 @@ class Exercise(NamedTuple):
     wrong: list[str]
     says: list[str]
     before: list[tuple[int, str]]
+    again: str = ""
+    seeds: bool = True
+
+
+class Task(NamedTuple):
+    """An exercise as its reader meets it, with a check or without one.
+
+    hints: titles of those that fold; words: how many its solution's text has; level is "" and minutes 0 where not told.
+    """
+
+    chapter: str
+    label: str
+    place: str
+    kind: str
+    title: str
+    level: str
+    minutes: int
+    hints: list[str]
+    checked: bool
+    draws: bool
+    words: int
 
 
 def find(path: Path) -> list[Exercise]:
@@ -73,6 +112,16 @@ def find(path: Path) -> list[Exercise]:
     Raises:
         ExerciseError: if a check has no exercise cell, no solution cell or no wrong answer.
     """
+    return [_exercise(path, label, kept) for label, kept in _gathered(path).items() if "check" in kept]
+
+
+def survey(path: Path) -> list[Task]:
+    """All exercises of a chapter, those without a check too."""
+    return [_task(path, label, kept) for label, kept in _gathered(path).items()]
+
+
+def _gathered(path: Path) -> dict[str, dict[str, list]]:
+    """What stands between {exercise-start} and {solution-end}, by label."""
     text = path.read_text(encoding="utf-8")
     read = myst_to_notebook(text, add_source_map=True)
     lines = text.splitlines()
@@ -88,13 +137,14 @@ def find(path: Path) -> list[Exercise]:
             for block in blocks(body, first):
                 kind, _, edge = block.name.partition("-")
                 if block.kind != "directive" or kind not in ("exercise", "solution"):
-                    continue
-                if edge == "start":
+                    if region and label in cells:
+                        cells[label].setdefault(f"{region} text", []).append(block)
+                elif edge == "start":
                     region = kind
                     label = block.options.get("label", "") if kind == "exercise" else block.arg
                     if kind == "exercise":
                         label = label or f"line {block.line}"
-                        cells[label] = {"line": [block.line], "before": list(earlier)}
+                        cells[label] = {"line": [block.line], "title": [block.arg], "before": list(earlier)}
                 elif edge == "end":
                     region = ""
         elif cell.cell_type == "code":
@@ -107,9 +157,35 @@ def find(path: Path) -> list[Exercise]:
                 if "exercise" in this.tags:
                     kept["wrong"] = _list(cell.metadata.get("wrong"))
                     kept["says"] = _list(cell.metadata.get("says"))
+                    kept["again"] = _list(cell.metadata.get("again"))
+                    kept["seeds"] = [cell.metadata.get("seeds", True)]
             if not SKIPPED & set(this.tags):
                 earlier.append((this.line, this.source, "needed" in this.tags))
-    return [_exercise(path, label, kept) for label, kept in cells.items() if "check" in kept]
+    return cells
+
+
+def _task(path: Path, label: str, kept: dict[str, list]) -> Task:
+    asked = kept.get("exercise text", [])
+    words = next((text for block in asked if (text := "\n".join(block.body).strip())), "")
+    level = _LEVEL.match(words)
+    hints = [
+        block.arg for block in asked if block.name == "admonition" and "dropdown" in block.options.get("class", "")
+    ]
+    code = [source for tag in ("exercise", "check", "solution") for source in kept.get(tag, [])]
+    told = " ".join(line for block in kept.get("solution text", []) for line in block.body)
+    return Task(
+        path.stem,
+        label,
+        f"{path.parent.name}/{path.name}:{kept['line'][0]}",
+        label.rsplit("-", 1)[-1],
+        kept["title"][0],
+        level[1] if level else "",
+        int(level[2]) if level else 0,
+        hints,
+        "check" in kept,
+        any(_DRAWS.search(source) for source in code),
+        len(told.split()),
+    )
 
 
 def _list(value) -> list[str]:
@@ -130,9 +206,12 @@ def _exercise(path: Path, label: str, kept: dict[str, list]) -> Exercise:
     if faults:
         raise ExerciseError("\n".join(f"{place}: exercise {label!r} {fault}" for fault in faults))
     answers = ["\n".join(kept["exercise"]), "\n".join(kept["solution"]), *kept["wrong"]]
-    before = needed([[answer, *kept["check"]] for answer in answers], kept["before"])
+    before = needed([[answer, *kept["check"], *kept["again"]] for answer in answers], kept["before"])
     (own,) = kept["exercise"]
-    return Exercise(path.stem, label, place, own, kept["check"], kept["solution"], kept["wrong"], kept["says"], before)
+    rest = ("\n".join(kept["again"]), kept["seeds"][0] is not False)
+    return Exercise(
+        path.stem, label, place, own, kept["check"], kept["solution"], kept["wrong"], kept["says"], before, *rest
+    )
 
 
 # -- which cells an exercise needs -----------------------------------------------------------------------------------
@@ -260,80 +339,195 @@ def run(source: str, space: dict, name: str) -> None:
     exec(compile(plain, name, "exec"), space)
 
 
-def answered(exercise: Exercise, answer: list[str]) -> tuple[str, Exception | None]:
-    """Run what an exercise needs, an answer and the checks.
+class Outcome(NamedTuple):
+    """What became of an answer: what its checks printed, the exception they raised ("" if none) and its message.
 
-    Args:
-        exercise: the exercise.
-        answer: sources that stand in place of its cell.
-
-    Returns:
-        What the checks printed, and the exception that they raised, or None.
-
-    Raises:
-        ExerciseError: if anything but a check raises.
+    helps: it is one by which a check says what is wrong; broke: what went wrong before a check could judge.
     """
-    space = {"__name__": "__main__"}
-    printed = io.StringIO()
-    steps = [*exercise.before, *((0, source) for source in answer)]
-    with quiet(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
-        for k, (line, source) in enumerate(steps):
+
+    printed: str
+    raised: str = ""
+    message: str = ""
+    helps: bool = False
+    broke: str = ""
+
+
+class Room:
+    """The namespace in which a chapter's exercises are tried: its cells run once, the answers in copies of it."""
+
+    def __init__(self, found: list[Exercise]):
+        cells = {cell for exercise in found for cell in exercise.before}
+        self._cells, self._done, self._space = sorted(cells), 0, {"__name__": "__main__"}
+
+    def answered(self, exercise: Exercise, answer: list[str]) -> Outcome:
+        """Run the cells that stand before an exercise, an answer and the checks.
+
+        Args:
+            exercise: one of those given, not one before the last that was tried.
+            answer: sources that stand in place of its cell.
+
+        Returns:
+            What became of it. What was run here for the answer is forgotten.
+        """
+        if self._prepared(exercise):
+            return _copied(lambda: self._tried(exercise, answer))
+        return Room([exercise])._tried(exercise, answer, whole=True)
+
+    def _prepared(self, exercise: Exercise) -> bool:
+        """Run what stands before the exercise; False where a process cannot be copied."""
+        if not _copies():
+            return False
+        _, _, line = exercise.place.rpartition(":")
+        while self._done < len(self._cells) and self._cells[self._done][0] < int(line):
+            at, source = self._cells[self._done]
+            self._step(exercise, at, source, self._done)
+            self._done += 1
+        return True
+
+    def _step(self, exercise: Exercise, line: int, source: str, k: int) -> None:
+        with quiet(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             try:
-                run(source, space, f"<{exercise.chapter}: cell at line {line}, step {k}>")
+                run(source, self._space, f"<{exercise.chapter}: cell at line {line}, step {k}>")
             except Exception as err:
                 what = f"the cell at line {line}" if line else f"the answer {source.strip()[:60]!r}"
                 raise ExerciseError(
                     f"{exercise.place}: exercise {exercise.label!r}: {what} raised {type(err).__name__}: {err}"
                 ) from err
-        printed.seek(0)
-        printed.truncate()
+
+    def _tried(self, exercise: Exercise, answer: list[str], whole: bool = False) -> Outcome:
         try:
-            for k, source in enumerate(exercise.checks):
-                run(source, space, f"<{exercise.chapter}: check {k} of {exercise.label}>")
-        except Exception as err:
-            return printed.getvalue(), err
-    return printed.getvalue(), None
+            for k, (line, source) in enumerate(self._cells if whole else []):
+                self._step(exercise, line, source, k)
+            for k, source in enumerate(answer):
+                self._step(exercise, 0, source, len(self._cells) + k)
+        except ExerciseError as err:
+            return Outcome("", broke=str(err))
+        printed = io.StringIO()
+        with quiet(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+            try:
+                for k, source in enumerate(exercise.checks):
+                    run(source, self._space, f"<{exercise.chapter}: check {k} of {exercise.label}>")
+            except Exception as err:
+                helps = isinstance(err, (AssertionError, ValueError))
+                return Outcome(printed.getvalue(), type(err).__name__, str(err), helps)
+        return Outcome(printed.getvalue())
 
 
-def faults(exercise: Exercise) -> list[str]:
+def _copies() -> bool:
+    """Whether this process may be copied: on Linux, without a GPU's threads in it."""
+    if sys.platform != "linux":
+        return False
+    import torch
+
+    return not torch.cuda.is_available()
+
+
+def _copied(work) -> Outcome:
+    """Do work in a copy of this process and hand back what became of it."""
+    give, take = os.pipe()[::-1]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(take)
+            data = pickle.dumps(tuple(work()))
+            with os.fdopen(give, "wb") as pipe:
+                pipe.write(data)
+        finally:
+            os._exit(0)
+    os.close(give)
+    with os.fdopen(take, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(child, 0)
+    return Outcome(*pickle.loads(data)) if data else Outcome("", broke="the process that tried the answer died")
+
+
+def answers(exercise: Exercise) -> list[tuple[str, list[str]]]:
+    """(name, sources) of what is tried: nothing, the solution, each wrong answer."""
+    # The solution follows the exercise's cell, as in the notebook; a wrong answer stands in its place.
+    tried = [("", [exercise.exercise]), ("solution", [exercise.exercise, *exercise.solutions])]
+    return tried + [(f"wrong {k}", [wrong]) for k, wrong in enumerate(exercise.wrong)]
+
+
+def faults(exercise: Exercise, room: Room | None = None) -> list[str]:
     """What an exercise's checks do not do as they should: unanswered, with the solution, with each wrong answer."""
-    found = []
+    room, found = room or Room([exercise]), []
 
     def fault(text: str) -> None:
         found.append(f"{exercise.place}: exercise {exercise.label!r}: {text}")
 
     try:
-        printed, raised = answered(exercise, [exercise.exercise])
-        if raised:
-            fault(f"unanswered, the check raises {type(raised).__name__}: {raised}")
-        elif NOT_TRIED not in printed:
-            fault(f"unanswered, the check prints {printed.strip()!r} and not {NOT_TRIED!r}")
-        # The solution follows the exercise's cell, as in the notebook; a wrong answer stands in its place.
-        printed, raised = answered(exercise, [exercise.exercise, *exercise.solutions])
-        if raised:
-            fault(f"the check refuses the solution: {type(raised).__name__}: {raised}")
-        elif NOT_TRIED in printed:
-            fault(f"the check takes the solution for no answer: {printed.strip()!r}")
-        for k, wrong in enumerate(exercise.wrong):
-            printed, raised = answered(exercise, [wrong])
-            which = f"the wrong answer {wrong.strip()[:60]!r}"
-            if raised is None:
-                fault(f"the check lets {which} pass")
-            elif not isinstance(raised, (AssertionError, ValueError)):
-                fault(f"{which} ends in {type(raised).__name__}: {raised}; a check raises a message that helps")
-            elif len(str(raised)) < SHORTEST:
-                fault(f"{which} gets the message {str(raised)!r}, which helps nobody")
-            elif k < len(exercise.says) and exercise.says[k].lower() not in str(raised).lower():
-                fault(f"{which} gets the message {str(raised)!r}, which does not say {exercise.says[k]!r}")
+        for name, sources in answers(exercise):
+            got = room.answered(exercise, sources)
+            if got.broke:
+                found.append(got.broke)
+            elif name == "":
+                if got.raised:
+                    fault(f"unanswered, the check raises {got.raised}: {got.message}")
+                elif NOT_TRIED not in got.printed:
+                    fault(f"unanswered, the check prints {got.printed.strip()!r} and not {NOT_TRIED!r}")
+            elif name == "solution":
+                if got.raised:
+                    fault(f"the check refuses the solution: {got.raised}: {got.message}")
+                elif NOT_TRIED in got.printed:
+                    fault(f"the check takes the solution for no answer: {got.printed.strip()!r}")
+            else:
+                which = f"the wrong answer {sources[0].strip()[:60]!r}"
+                says = [*exercise.says, *[""] * len(exercise.wrong)][int(name.split()[1])]
+                if not got.raised:
+                    fault(f"the check lets {which} pass")
+                elif not got.helps:
+                    fault(f"{which} ends in {got.raised}: {got.message}; a check raises a message that helps")
+                elif len(got.message) < SHORTEST:
+                    fault(f"{which} gets the message {got.message!r}, which helps nobody")
+                elif says.lower() not in got.message.lower():
+                    fault(f"{which} gets the message {got.message!r}, which does not say {says!r}")
     except ExerciseError as err:
         found.append(str(err))
     return found
 
 
+def chapter_faults(path: Path) -> list[str]:
+    """The faults of all exercises of a chapter; its cells run once."""
+    found = find(path)
+    room = Room(found)
+    return [fault for exercise in found for fault in faults(exercise, room)]
+
+
+# -- the table -------------------------------------------------------------------------------------------------------
+
+
+def table() -> str:
+    """Every exercise of the book, one a line, and how many minutes each chapter's take."""
+    rows = [("exercise", "level", "minutes", "hints", "check", "draws", "title")]
+    for page in toc.chapters():
+        if page.path.suffix != ".md" or not page.path.exists():
+            continue
+        tasks = survey(page.path)
+        for one in tasks:
+            marks = (str(len(one.hints)), "yes" if one.checked else "-", "yes" if one.draws else "-")
+            rows.append((one.label, one.level or "?", str(one.minutes or "?"), *marks, one.title))
+        if tasks:
+            rows.append((f"  {page.name}, in all", "", str(sum(one.minutes for one in tasks)), "", "", "", ""))
+    wide = [max(len(row[k]) for row in rows) for k in range(6)]
+    return "\n".join("  ".join(f"{v:{w}}" for v, w in zip(row, [*wide, 0], strict=True)).rstrip() for row in rows)
+
+
+def _spent() -> float:
+    """Seconds of processor time, of this process and of its copies."""
+    now = os.times()
+    return now.user + now.system + now.children_user + now.children_system
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--table", action="store_true", help="try nothing; list the exercises")
     options = parser.parse_args(argv)
+    if options.table:
+        print(table())
+        return 0
     status = 0
     os.environ.pop("SOFTATTN_DATA", None)
     for page in toc.chapters():
@@ -345,12 +539,11 @@ def main(argv: list[str] | None = None) -> int:
             print(err, file=sys.stderr)
             status = 1
             continue
+        room = Room(found)
         for exercise in found:
-            start = time.monotonic()
-            wrong = faults(exercise)
-            print(
-                f"{time.monotonic() - start:5.1f} s  {len(exercise.before):3} cells  {exercise.place} {exercise.label}"
-            )
+            start = _spent()
+            wrong = faults(exercise, room)
+            print(f"{_spent() - start:5.1f} s  {len(exercise.before):3} cells  {exercise.place} {exercise.label}")
             for text in wrong:
                 print(text, file=sys.stderr)
                 status = 1

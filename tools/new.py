@@ -117,7 +117,17 @@ EXERCISE = """
 :label: {name}-{kind}
 ```
 
-{words}
+*Easy, 5 minutes.* {words}
+
+```{{admonition}} First hint
+:class: dropdown
+Where to look.
+```
+
+```{{admonition}} Second hint
+:class: dropdown
+What to do there, all but the last step.
+```
 
 ```{{code-cell}} python
 ---

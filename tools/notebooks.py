@@ -2,7 +2,6 @@
 
 python -m tools.notebooks [NAME ...]            write the notebooks that differ, all of them or those named
 python -m tools.notebooks --check               write nothing; exit 1 if a notebook differs from its chapter
-python -m tools.notebooks --student             without solutions, into _build/student
 python -m tools.notebooks --out DIR --address URL@REF    as a fork or a commit publishes them
 """
 
@@ -11,6 +10,7 @@ import hashlib
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import yaml
@@ -58,20 +58,38 @@ class NotebookError(Exception):
     """Chapters that cannot become notebooks; each line of the message names a file and a line in it."""
 
 
-class Segment:
-    """Lines of a Markdown cell that become one cell: region is "", "exercise" or "solution"."""
+class Region(NamedTuple):
+    """Where a cell stands: kind is "", "exercise" or "solution", label that of the exercise."""
 
-    def __init__(self, region: str, content: list[Block], raw: str):
-        self.region, self.content, self.raw = region, content, raw
+    kind: str = ""
+    label: str = ""
 
 
-def segments(lines: list[str], line: int, region: str, plain: Plain) -> tuple[list[Segment], str]:
+class Segment(NamedTuple):
+    """Lines of a Markdown cell that become one cell."""
+
+    region: Region
+    content: list[Block]
+    raw: str
+
+
+class Piece(NamedTuple):
+    """A cell to be: "code" or "markdown", its source and metadata, what its id is made from, where it stands."""
+
+    kind: str
+    source: str
+    metadata: dict
+    raw: str
+    region: Region = Region()
+
+
+def segments(lines: list[str], line: int, region: Region, plain: Plain) -> tuple[list[Segment], Region]:
     """Cut a Markdown cell where an exercise or a solution begins or ends.
 
     Args:
         lines: the cell's lines.
         line: number of the first in the chapter.
-        region: where the cell begins: "", "exercise" or "solution".
+        region: where the cell begins.
         plain: is told of a beginning without an end and of an end without a beginning.
 
     Returns:
@@ -92,15 +110,16 @@ def segments(lines: list[str], line: int, region: str, plain: Plain) -> tuple[li
         name = block.name if block.kind == "directive" else ""
         if name in ("exercise-start", "solution-start"):
             flush(block.line)
-            if region:
-                plain.fail(block.line, f"{{{name}}} before the {region} above it has its {{{region}-end}}")
-            region, start = name.split("-")[0], block.line
-            pending = [block]
+            if region.kind:
+                plain.fail(block.line, f"{{{name}}} before the {region.kind} above it has its {{{region.kind}-end}}")
+            kind = name.split("-")[0]
+            region = Region(kind, block.options.get("label", "") if kind == "exercise" else block.arg)
+            start, pending = block.line, [block]
         elif name in ("exercise-end", "solution-end"):
             flush(block.line)
-            if name != f"{region}-end":
+            if name != f"{region.kind}-end":
                 plain.fail(block.line, f"{{{name}}} without {{{name.replace('end', 'start')}}}")
-            region, start = "", block.line
+            region, start = Region(), block.line
         else:
             pending.append(block)
     flush(line + len(lines))
@@ -114,16 +133,15 @@ def install_cell(where: Address) -> str:
     return INSTALL.format(line=addresses.install_line(where)).rstrip("\n")
 
 
-def convert(
+def pieces(
     name: str,
     path: Path,
     labels: Labels,
     where: Address,
     references: Bibliography | None = None,
-    student: bool = False,
     book: str = "",
-) -> str | None:
-    """One chapter as the text of a notebook.
+) -> list[Piece]:
+    """The cells of a chapter's notebook, title and installing cell first.
 
     Args:
         name: of the chapter.
@@ -131,11 +149,10 @@ def convert(
         labels: the book's table of labels.
         where: the repository's address.
         references: the book's bibliography.
-        student: leave the solutions out.
         book: the book's title, for the line under the chapter's.
 
     Returns:
-        The notebook as JSON, or None for a chapter without code cells.
+        Its cells; none for a chapter without code cells.
 
     Raises:
         NotebookError: for markup without a plain form, one line for each.
@@ -143,59 +160,59 @@ def convert(
     text = path.read_text(encoding="utf-8")
     source = toc.read(path)  # a ChapterError names the file
     if not source.cells:
-        return None
+        return []
     read = myst_to_notebook(text, add_source_map=True)
     lines = text.splitlines()
     plain = Plain(name, path, labels, where, references)
     plain.faults += [fault for fault in labels.faults if fault.startswith(f"{plain.file}:")]
     for line in source.nested:
         plain.fail(line, "a code-cell inside another directive, list or quote is not run; put it at the margin")
-    cells: list[tuple[str, str, dict, str]] = []  # kind, source, metadata, what its id is made from
-    number, region = 0, ""
+    cells: list[Piece] = []
+    number, region = 0, Region()
     for cell, start in zip(read.cells, read.metadata["source_map"], strict=True):
         if cell.cell_type == "code":
             this = source.cells[number]
             number += 1
             _compiles(this, path, plain)
-            if set(this.tags) & DROPPED or (student and (region == "solution" or "solution" in this.tags)):
+            if set(this.tags) & DROPPED:
                 continue
             if "raises-exception" in this.tags:
                 plain.fail(this.line, "tag raises-exception: catch the error and print its message instead")
-            if "solution" in this.tags and region != "solution":
+            if "solution" in this.tags and region.kind != "solution":
                 plain.fail(this.line, "a cell tagged solution stands outside {solution-start} .. {solution-end}")
             code, metadata = _code(this)
-            cells.append(("code", code, metadata, cell.source))
+            cells.append(Piece("code", code, metadata, cell.source, region))
         elif cell.cell_type == "markdown":
             body = cell.source.split("\n")
             first = next(k for k in range(start - 1, len(lines)) if lines[k : k + len(body)] == body) + 1
             found, region = segments(body, first, region, plain)
             for segment in found:
                 shown = _markdown(plain, segment)
-                if shown.strip() and not (student and segment.region == "solution"):
-                    cells.append(("markdown", shown, {}, segment.raw))
+                if shown.strip():
+                    cells.append(Piece("markdown", shown, {}, segment.raw, segment.region))
         else:
             plain.fail(start, "a raw cell has no place in a notebook")
-    if region:
-        begin = max(n for n, row in enumerate(lines, 1) if f"{{{region}-start}}" in row)
-        plain.fail(begin, f"{{{region}-start}} without {{{region}-end}}")
-    if not cells or cells[0][0] != "markdown" or not cells[0][1].startswith("# "):
+    if region.kind:
+        begin = max(n for n, row in enumerate(lines, 1) if f"{{{region.kind}-start}}" in row)
+        plain.fail(begin, f"{{{region.kind}-start}} without {{{region.kind}-end}}")
+    if not cells or cells[0].kind != "markdown" or not cells[0].source.startswith("# "):
         plain.fail(1, "the chapter does not begin with its title, `# Title`")
     if plain.faults:
         raise NotebookError("\n".join(sorted(dict.fromkeys(plain.faults), key=_by_line)))
     _references(cells, plain)
-    head, _, rest = cells[0][1].partition("\n")
+    head, _, rest = cells[0].source.partition("\n")
     of = book or "the book"
     if not where.placeholder:
         of = f"[{of}]({addresses.site_url(where)}/book/{name}.html)"
     origin = f"*A chapter of {of}. Run its cells in order.*"
-    cells[0] = ("markdown", f"{head}\n\n{origin}\n\n{rest.strip()}".strip(), {}, cells[0][3])
-    cells.insert(1, ("code", install_cell(where), {"cellView": "form"}, "install"))
-    for kind, shown, _, _ in cells:
-        for line, what in leftovers(shown) if kind == "markdown" else []:
-            near = shown.split("\n")[line - 1].strip()
+    cells[0] = cells[0]._replace(source=f"{head}\n\n{origin}\n\n{rest.strip()}".strip())
+    cells.insert(1, Piece("code", install_cell(where), {"cellView": "form"}, "install"))
+    for one in cells:
+        for line, what in leftovers(one.source) if one.kind == "markdown" else []:
+            near = one.source.split("\n")[line - 1].strip()
             place = next((k for k, row in enumerate(lines, 1) if near[:40] and near[:40] in row), 1)
             raise NotebookError(f"{plain.file}:{place}: a raw {what} is left in the notebook: {near[:80]!r}")
-    return _assemble(cells)
+    return cells
 
 
 def _by_line(fault: str) -> tuple[str, int]:
@@ -225,7 +242,7 @@ def _code(cell: toc.Cell) -> tuple[str, dict]:
 
 
 def _markdown(plain: Plain, segment: Segment) -> str:
-    if segment.region != "solution":
+    if segment.region.kind != "solution":
         return plain.render(segment.content)
     head, content = "", list(segment.content)
     if content and content[0].name == "solution-start":
@@ -238,22 +255,22 @@ def _markdown(plain: Plain, segment: Segment) -> str:
     return "\n\n".join(part for part in (head, plain.folded("Show the solution", body) if body else "") if part)
 
 
-def _references(cells: list[tuple[str, str, dict, str]], plain: Plain) -> None:
+def _references(cells: list[Piece], plain: Plain) -> None:
     """Put the list of what the chapter cites where {bibliography} stands, else at its end."""
     listed = "\n".join(f"- {plain.references.line(key)}" for key in sorted(plain.cited)) if plain.references else ""
-    for k, (kind, shown, metadata, raw) in enumerate(cells):
-        if kind == "markdown" and _PLACE in shown:
-            cells[k] = (kind, shown.replace(_PLACE, listed), metadata, raw)
+    for k, one in enumerate(cells):
+        if one.kind == "markdown" and _PLACE in one.source:
+            cells[k] = one._replace(source=one.source.replace(_PLACE, listed))
             return
     if listed:
-        cells.append(("markdown", f"## References\n\n{listed}", {}, "references"))
+        cells.append(Piece("markdown", f"## References\n\n{listed}", {}, "references"))
 
 
-def _assemble(cells: list[tuple[str, str, dict, str]]) -> str:
+def assemble(cells: list[Piece]) -> str:
     """The notebook's JSON; a cell's id comes from its kind, its text in the chapter and its occurrence."""
     seen: dict[str, int] = {}
     made = []
-    for kind, source, metadata, raw in cells:
+    for kind, source, metadata, raw, _ in cells:
         key = f"{kind}\0{raw}"
         seen[key] = seen.get(key, 0) + 1
         identity = hashlib.sha256(f"{key}\0{seen[key]}".encode()).hexdigest()[:12]
@@ -270,17 +287,33 @@ def _assemble(cells: list[tuple[str, str, dict, str]]) -> str:
     return nbformat.writes(book).rstrip("\n") + "\n"
 
 
-def collect(names: list[str], root: Path = ROOT, where: Address | None = None, student: bool = False) -> dict[str, str]:
+def collect(names: list[str], root: Path = ROOT, where: Address | None = None) -> dict[str, str]:
     """The texts of the notebooks of the named chapters, or of all.
 
     Args:
         names: chapters; empty for all of _toc.yml.
         root: the repository.
         where: the address to write into them; the configured one if None.
-        student: without solutions.
 
     Returns:
         "lstm.ipynb" -> its text, in reading order; chapters without code cells have none.
+
+    Raises:
+        NotebookError: with one line for each fault of each chapter; nothing is written.
+    """
+    return {f"{name}.ipynb": assemble(found) for name, found in collect_pieces(names, root, where).items()}
+
+
+def collect_pieces(names: list[str], root: Path = ROOT, where: Address | None = None) -> dict[str, list[Piece]]:
+    """The cells of the notebooks of the named chapters, or of all: "lstm" -> its pieces.
+
+    Args:
+        names: chapters; empty for all of _toc.yml.
+        root: the repository.
+        where: the address to write into them; the configured one if None.
+
+    Returns:
+        The pieces by chapter, in reading order; chapters without code cells have none.
 
     Raises:
         NotebookError: with one line for each fault of each chapter; nothing is written.
@@ -302,15 +335,15 @@ def collect(names: list[str], root: Path = ROOT, where: Address | None = None, s
         raise NotebookError(str(err)) from err
     config = root / "_config.yml"
     title = (yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("title", "") if config.exists() else ""
-    made: dict[str, str] = {}
+    made: dict[str, list[Piece]] = {}
     for page in wanted:
         try:
-            text = convert(page.name, page.path, labels, where, references, student, title)
+            found = pieces(page.name, page.path, labels, where, references, title)
         except (NotebookError, toc.ChapterError) as err:
             faults.append(str(err))
         else:
-            if text is not None:
-                made[f"{page.name}.ipynb"] = text
+            if found:
+                made[page.name] = found
     if faults:
         raise NotebookError("\n".join(faults))
     return made
@@ -353,17 +386,16 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="chapters; all if none is named")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a notebook differs")
-    parser.add_argument("--student", action="store_true", help="without solutions, into _build/student")
     parser.add_argument("--out", type=Path, help="folder to write to")
     parser.add_argument("--address", metavar="URL@REF", help="write this address instead of the configured one")
     options = parser.parse_args(argv)
-    folder = options.out or (ROOT / "_build" / "student" if options.student else ROOT / "notebooks")
+    folder = options.out or ROOT / "notebooks"
     try:
         where = None
         if options.address:
             url, at, ref = options.address.rpartition("@")
             where = addresses.parse(url, ref) if at else addresses.parse(ref)
-        made = collect(options.names, where=where, student=options.student)
+        made = collect(options.names, where=where)
         differing = save(made, folder, complete=not options.names and folder == ROOT / "notebooks", check=options.check)
     except (NotebookError, AddressError, toc.ChapterError) as err:
         print(err, file=sys.stderr)

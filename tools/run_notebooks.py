@@ -90,9 +90,6 @@ def build_wheel(python: Path, work: Path, root: Path = ROOT) -> Path:
 def reader_venv(python: Path, wheel: Path, work: Path) -> Path:
     """A venv that has the wheel, and sees the packages of `python` but not its editable softattn.
 
-    A path named in a .pth file joins sys.path, but .pth files in that path are not read: what an editable install hangs
-    on is left behind.
-
     Args:
         python: the interpreter whose packages serve.
         wheel: of softattn.
@@ -101,13 +98,27 @@ def reader_venv(python: Path, wheel: Path, work: Path) -> Path:
     Returns:
         The venv's interpreter.
     """
-    packages = call([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], cwd=work)
-    call([python, "-m", "venv", "--without-pip", work / "venv"], cwd=work)
-    mine = work / "venv" / "bin" / "python"
-    home = Path(call([mine, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], cwd=work))
-    (home / "pins.pth").write_text(packages + "\n", encoding="utf-8")
+    mine, home = borrowing_venv(python, work / "venv")
     install(python, wheel, home)
     return mine
+
+
+def borrowing_venv(python: Path, venv: Path) -> tuple[Path, Path]:
+    """Make a venv without packages of its own that sees those of `python`, but nothing that is installed editable.
+
+    A path named in a .pth file joins sys.path, but .pth files in that path are not read: what an editable install hangs
+    on is left behind.
+
+    Returns:
+        The venv's interpreter, and the folder of its own packages.
+    """
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = call([python, "-c", where], cwd=venv.parent)
+    call([python, "-m", "venv", "--without-pip", venv], cwd=venv.parent)
+    mine = venv / "bin" / "python"
+    home = Path(call([mine, "-c", where], cwd=venv.parent))
+    (home / "pins.pth").write_text(packages + "\n", encoding="utf-8")
+    return mine, home
 
 
 def install(python: Path, wheel: Path, target: Path) -> None:
