@@ -10,8 +10,9 @@ python -m tools.claims --seed      write tools/claims.txt, which must not be the
 A number is held by its section, from one heading of level 2 to the next, if it or its rounding is a constant in the
 code there (an assertion, a comparison, a size), lies between the bounds of a comparison there, or stands in a result
 (`results(NAME)`) or a card (`load(NAME)`) that the section reads. Percentages count as shares, "twice" as 2, "a third"
-as 1/3. Left alone are the minutes after **Time**, formulas, code, citations, references to sections, equations, slides
-and tables, years, and numbers below 2. The file of accepted numbers may only shrink: a new number needs a cell.
+as 1/3. Left alone are the minutes after **Time** and of exercises, formulas, code, citations, references to sections,
+equations, slides and tables, years, and numbers below 2. The file of accepted numbers may only shrink: a new number
+needs a cell.
 """
 
 import argparse
@@ -204,8 +205,9 @@ def _fine(match: re.Match[str], sentence: str, held: Held) -> bool:
     _, opened, inside = sentence[: match.start()].rpartition("(")
     inside += "0" + sentence[match.end() :].partition(")")[0]
     equations = opened and re.fullmatch(r"(?:[\d,.;\s-]|to|and|or|eqs?\.)*", inside)
-    if equations or "Time " in sentence[: match.start()][-90:]:
-        return True  # the minutes of a chapter; equations of a paper: (7, 8), (10 and 11)
+    level = re.search(r"\b(?:Easy|Moderate|Hard), $", sentence[: match.start()])
+    if equations or level or "Time " in sentence[: match.start()][-90:]:
+        return True  # the minutes of a chapter, of an exercise; equations of a paper: (7, 8), (10 and 11)
     whole = match["digits"] and not match["percent"] and digits == 0
     if (whole and (value < 2 or 1900 <= value < 2100)) or _POINTS_TO.search(sentence[: match.start()]):
         return True

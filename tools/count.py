@@ -3,8 +3,8 @@
 python -m tools.count                 a table of this book, chapter by chapter; what is over its limit is marked
 python -m tools.count --before PATH   beside the chapters of the same name in another checkout
 
-Words are those of the Markdown, code cells, front matter and the hints of exercises, which fold, left out. Lines of a
-cell are those between its fences, options and whole classes left out: a class is one cell, with a limit of its own.
+Words are those of the Markdown, code cells, front matter and what exercises say of their level and
+in hints that fold, left out. Lines of a cell are those between its fences, options and whole classes left out: a class is one cell, with a limit of its own.
 Visible lines are those of cells whose input the page shows.
 """
 
@@ -25,6 +25,7 @@ EVERYWHERE = ("lines", "class_lines", "columns", "hidden_columns")  # words and 
 
 _CELL = re.compile(r"^(`{3,})\{code-cell\}.*?^\1`*[ \t]*$", re.M | re.S)
 _HINT = re.compile(r"^(`{3,}|:{3,})\{admonition\} (?:First|Second) hint\n.*?^\1[ \t]*$\n?", re.M | re.S)
+_LEVEL = re.compile(r"^\*(?:Easy|Moderate|Hard), \d+ minutes\.\* ", re.M)
 _TIME = re.compile(r"\*\*Time\*\*\s+([^.;(]*)")
 _NUMBERS = {"quarter": 15, "half": 30, "three quarters": 45}
 _WORDS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
@@ -55,9 +56,9 @@ class Count(NamedTuple):
 
 
 def prose(text: str) -> str:
-    """A chapter's Markdown without its front matter, code cells and folded hints."""
+    """A chapter's Markdown without its front matter, code cells, folded hints and the levels of exercises."""
     lines = text.splitlines()
-    return _HINT.sub("", _CELL.sub("", "\n".join(lines[body_start(lines) :])))
+    return _LEVEL.sub("", _HINT.sub("", _CELL.sub("", "\n".join(lines[body_start(lines) :]))))
 
 
 def minutes(text: str) -> int | None:

@@ -13,8 +13,8 @@ MODULES = {
     "operator", "random", "softattn", "statistics", "time", "torch", "tqdm", "typing",
 }  # fmt: skip
 FUNCTIONS = {
-    "__import__", "breakpoint", "compile", "delattr", "eval", "exec", "exit", "get_ipython", "globals", "input", "locals",
-    "open", "quit", "setattr", "vars",
+    "__import__", "breakpoint", "compile", "delattr", "eval", "exec", "exit", "get_ipython", "globals", "input",
+    "locals", "open", "quit", "setattr", "vars",
 }  # fmt: skip
 FILES = {"fromfile", "loadtxt", "memmap", "savetxt", "savefig", "tofile", "genfromtxt", "savez", "imsave", "imread"}
 INNER = {"hub", "os", "sys", "subprocess", "importlib", "inspect", "multiprocessing", "distributed", "cpp_extension"}
