@@ -3,9 +3,9 @@
 python -m tools.count                 a table of this book, chapter by chapter; what is over its limit is marked
 python -m tools.count --before PATH   beside the chapters of the same name in another checkout
 
-Words are those of the Markdown, code cells, front matter and what exercises say of their level and
-in hints that fold, left out. Lines of a cell are those between its fences, options and whole classes left out: a class is one cell, with a limit of its own.
-Visible lines are those of cells whose input the page shows.
+Words are those of the Markdown, code cells, front matter and what exercises say of their level and in hints that fold,
+left out. Lines of a cell are those between its fences, options and whole classes left out: a class is one cell, with a
+limit of its own. Visible lines are those of cells whose input the page shows.
 """
 
 import argparse
