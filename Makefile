@@ -16,7 +16,7 @@ export TQDM_DISABLE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book pdf serve test quick export notebooks corpus address colab classroom marks exercises release links new count claims cover coverage types bench lock clean
+.PHONY: help setup book pdf serve test quick export notebooks corpus address colab classroom marks exercises release inventory offline links new count claims cover coverage types bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ marks: $(STAMP)  ## mark what students handed in: make marks FOLDER=path
 
 release: $(STAMP)  ## build sdist, wheel, checksums and bill of materials in _build/release
 	$(PY) -m tools.release
+
+inventory: $(STAMP)  ## print the concept questions: form A, form B and an answer sheet, to _build/inventory (needs Chromium)
+	$(PY) -m tools.questions paper
+
+offline: $(STAMP)  ## zip the built site, the notebooks and all wheels for a room without a network
+	$(PY) -m tools.offline
 
 links: $(STAMP)  ## follow the links that leave the site (needs the net)
 	$(PY) -m tools.build_site links

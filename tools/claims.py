@@ -11,8 +11,8 @@ A number is held by its section, from one heading of level 2 to the next, if it 
 code there (an assertion, a comparison, a size), lies between the bounds of a comparison there, or stands in a result
 (`results(NAME)`) or a card (`load(NAME)`) that the section reads. Percentages count as shares, "twice" as 2, "a third"
 as 1/3. Left alone are the minutes after **Time** and of exercises, formulas, code, citations, references to sections,
-equations, slides and tables, years, and numbers below 2. The file of accepted numbers may only shrink: a new number
-needs a cell.
+equations, slides and tables, years, numbers below 2, and the part Teach, whose numbers are plans. The file of accepted
+numbers may only shrink: a new number needs a cell.
 """
 
 import argparse
@@ -184,6 +184,8 @@ def _spoken(match: re.Match[str]) -> tuple[float, int]:
 
 def claims(page: toc.Chapter, root: Path = toc.ROOT) -> list[Claim]:
     """The numbers of one chapter that no cell of their section holds."""
+    if page.part == toc.TEACH:  # plans for a class; what these pages say of the book is read from it
+        return []
     lines = page.path.read_text(encoding="utf-8").splitlines()
     start = body_start(lines)
     heads = [b.line for b in blocks(lines[start:], start + 1) if b.kind == "heading" and len(b.name) <= 2]

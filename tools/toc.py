@@ -22,6 +22,7 @@ from tools import markdown
 ROOT = Path(__file__).resolve().parent.parent
 TOOLBOX = "Toolbox"  # the part whose modules every chapter may use
 ENGINE = "Engine room"  # so may those of this part: fast ways through what the chapters show; they know tensors only
+TEACH = "Teach"  # the part for teachers: a guide, questions, projects
 HAND_WRITTEN = ("__init__", "__main__", "hub")  # the modules of softattn that no chapter exports
 
 _NESTED = re.compile(r"^\s*(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
