@@ -146,16 +146,7 @@ def test_an_incomplete_question_is_an_error(tmp_path):
 def test_paper_and_page_do_not_tell(inventory):
     for form in "AB":
         text = questions.paper(inventory, form)
-        assert (
-            text.count('<ol class="choices">') == 30
-            and "right"
-            not in re.sub(
-                r"rightly|the right answer|right answer|come out right|right to",
-                "",
-                text.split("<body>")[1].split("</p>", 1)[1].lower(),
-            ).split("class=")[0][:0]
-            + ""
-        )
+        assert text.count('<ol class="choices">') == 30 and 'class="right"' not in text
         for question in inventory.questions:
             assert question.because not in text and question.note not in text and question.cites not in text
             assert questions.inline(question.forms[form].stem) in text
@@ -282,9 +273,8 @@ def alone(tmp_path, inventory):
     body = re.sub(r"(?m)^## (.*)$", r"<h2>\1</h2>", questions.page(inventory))
     page = tmp_path / "book" / "q.html"
     head = '<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Q</title>'
-    page.write_text(
-        f'{head}<link rel="stylesheet" href="../_static/custom.css"></head><body><main class="bd-article"><h1>Q</h1>{body}</main></body></html>'
-    )
+    body = f'<body><main class="bd-article"><h1>Q</h1>{body}</main></body></html>'
+    page.write_text(f'{head}<link rel="stylesheet" href="../_static/custom.css"></head>{body}', encoding="utf-8")
     return page
 
 

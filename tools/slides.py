@@ -141,7 +141,7 @@ def clean(node: Tag, page: str) -> Tag:
         if not _DEMO.match(str(inside.get("id", ""))):
             inside.attrs.pop("id", None)
         inside.attrs.pop("tabindex", None)
-    for image in out.find_all("img"):
+    for image in [*([out] if out.name == "img" else []), *out.find_all("img")]:
         image.attrs.pop("loading", None)
         image["decoding"] = "async"
     for link in out.find_all("a", href=True):
