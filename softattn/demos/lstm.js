@@ -34,11 +34,32 @@ const EQUATIONS = [
   ["h", "h = o · tanh(c)"],
 ];
 
+// Four lives of a cell: what is told to its gates (c, z_i, z_f, z_g, z_o), and no peepholes.
+const PRESETS = {
+  keeps: [[2, -6, 6, 1, 1], "The forget gate is open, the input gate shut: a quarter of a percent is lost in a step."],
+  leaks: [[2, -6, 2, 1, 1], "The forget gate lets 88 % through, step after step: after twenty, a tenth is left."],
+  forgets: [[2, -6, -3, 1, 1], "The forget gate is shut: after a step, next to nothing is left."],
+  counts: [[0, 6, 6, 0.1, 1], "Both gates are open: each step adds g to the cell, and little is lost."],
+};
+
 function render({ model, el }) {
   const state = {}, sliders = {};
   let last = null;
 
-  make("p", el, { class: "sa-note" }, "Move a slider: which equations light up, and does the cell keep its number?");
+  make("p", el, { class: "sa-note" }, "Choose a life, or move a slider: which equations light up, and does the cell keep its number?");
+  const svg = make("svg", el, { viewBox: "0 0 480 170", role: "img" });
+  const zero = make("line", svg, { x1: 50, x2: 470, style: "stroke:var(--sa-line)" });
+  const trace = make("path", svg, { style: "fill:none;stroke:var(--sa-vermillion);stroke-width:3" });
+  const dot = make("circle", svg, { r: 6, style: "fill:var(--sa-vermillion)" });
+  const texts = [24, 162].map((y) => make("text", svg, { x: 44, y, "text-anchor": "end" }));
+  const lives = make("div", el, { class: "sa-row", role: "group", "aria-label": "The cell" });
+  make("span", lives, {}, "The cell");
+  const names = Object.keys(PRESETS).map((name) => button(lives, name, () => {
+    ["c", "z_i", "z_f", "z_g", "z_o"].forEach((key, k) => { state[key] = PRESETS[name][0][k]; });
+    state.p_i = state.p_f = state.p_o = 0;
+    draw();
+  }, { style: "padding:.2em .8em" }));
+  const said = make("p", el, { class: "sa-note", role: "status" });
   const equations = make("div", el, { class: "sa-equations" });
   const lines = {};
   for (const [name, words] of EQUATIONS) {
@@ -59,20 +80,14 @@ function render({ model, el }) {
     draw();
   });
 
-  const controls = make("div", el, { class: "sa-controls" });
+  const controls = make("div", el, { style: "display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.2rem 1rem" });
   for (const [name, words, min, max] of SLIDERS) {
     sliders[name] = slider(controls, words, { min, max, step: 0.1 }, (v) => { state[name] = v; draw(); });
   }
   const start = () => { for (const [name] of SLIDERS) state[name] = Number(model.get(name) ?? 0); };
 
-  const svg = make("svg", el, { viewBox: "0 0 480 200", role: "img" });
-  const zero = make("line", svg, { x1: 50, x2: 470, style: "stroke:var(--sa-line)" });
-  const trace = make("path", svg, { style: "fill:none;stroke:var(--sa-vermillion);stroke-width:3" });
-  const dot = make("circle", svg, { r: 6, style: "fill:var(--sa-vermillion)" });
-  const texts = [26, 186].map((y) => make("text", svg, { x: 44, y, "text-anchor": "end" }));
   make("p", el, { class: "sa-note" },
-    `Lit: the equations that your last move changed. The line: the cell over the next ${STEPS} steps, if nothing else moves; ` +
-    "the dot is the next step.");
+    `The line: the cell over the next ${STEPS} steps, if nothing else moves; the dot is the next one. Lit: what your last move changed.`);
 
   function draw() {
     const now = step(state, state.c);
@@ -92,7 +107,7 @@ function render({ model, el }) {
     while (path.length <= STEPS) path.push(step(state, path[path.length - 1]).c);
     const top = Math.max(1, ...path.map(Math.abs));
     const x = (t) => 50 + (420 * t) / STEPS;
-    const y = (c) => 100 - (80 * c) / top;
+    const y = (c) => 85 - (72 * c) / top;
     trace.setAttribute("d", path.map((c, t) => `${t ? "L" : "M"}${x(t).toFixed(1)} ${y(c).toFixed(1)}`).join(""));
     dot.setAttribute("cx", x(1));
     dot.setAttribute("cy", y(path[1]));
@@ -100,10 +115,16 @@ function render({ model, el }) {
     zero.setAttribute("y2", y(0));
     texts[0].textContent = top.toFixed(1);
     texts[1].textContent = (-top).toFixed(1);
+    const life = Object.keys(PRESETS).find((name) => {
+      const [, ...gates] = PRESETS[name][0], held = ["z_i", "z_f", "z_g", "z_o"].every((key, k) => state[key] === gates[k]);
+      return held && !state.p_i && !state.p_f && !state.p_o;
+    });
+    names.forEach((one) => one.setAttribute("aria-pressed", String(one.textContent === life)));
+    said.textContent = life ? PRESETS[life][1] : `After ${STEPS} steps the cell holds ${path[STEPS].toFixed(2)}.`;
     svg.setAttribute("aria-label",
       `Line of the cell over ${STEPS} steps: from ${path[0].toFixed(2)} to ${path[1].toFixed(2)} after one step ` +
       `and ${path[STEPS].toFixed(2)} at the end.`);
-    numbers(el, { ...now, old_c: state.c, trace: path });
+    numbers(el, { ...now, old_c: state.c, life: life ?? null, trace: path });
   }
 
   start();

@@ -29,6 +29,7 @@ export const JOBS = {
     }
   },
   *translate({ net, ...text }) { yield* nets.get(net).translate(text); },
+  *goOn({ net, ...text }) { yield* nets.get(net).goOn(text); },
 };
 
 // Run a generator in slices; `tell` gets {some} of what it yields, then {done, rate} or {fault}. What is returned stops it.
@@ -158,4 +159,19 @@ export async function fetchWeights(card, heard = () => {}) {
   })();
   kept[card.name].catch(() => delete kept[card.name]);
   return kept[card.name];
+}
+
+// What a demo asks when it needs the network of a card: a promise of its Machine. The weights are fetched the first time; `heard`
+// gets the share of them that is here.
+export function lender(card, heard) {
+  let lent = null;
+  return () => {
+    lent ??= (async () => {
+      const machine = new Machine(), bytes = await fetchWeights(card, heard);
+      await machine.run("load", { card, bytes }).done;
+      return machine;
+    })();
+    lent.catch(() => { lent = null; });
+    return lent;
+  };
 }

@@ -226,7 +226,9 @@ export class PredictionNetwork {
     this.size = tensors[`${prefix}layers.0.weight_x`].shape[0];
   }
 
-  begin() { this.layers.forEach((layer) => layer.begin()); }
+  begin(state = []) { this.layers.forEach((layer, n) => layer.begin(...(state[n] ?? []))); }
+
+  state() { return this.layers.map(({ h, c }) => [h.slice(), c.slice()]); }
 
   step(x) {
     this.layers.forEach((layer, n) => layer.step(x, ...(n ? [this.layers[n - 1].h] : [])));
@@ -296,6 +298,44 @@ export class HandwritingPredictor extends Pen {
 // What can be written; the place of a character is its code.
 export const PRINTABLE = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ ";
 const VOCABULARY = PRINTABLE.length + 1;      // with a code for what is none of them
+
+// ---- Text: softattn.prediction over the signs of softattn.text ----
+
+export const ALPHABET = `\n ${PRINTABLE.slice(0, -1)}`;
+
+export class TextPredictor extends PredictionNetwork {
+  constructor(tensors) {
+    super(tensors);
+    this.read = [];      // of each sign so far, the empty beginning first: its code, what is expected after it, and the state
+  }
+
+  next(code) {
+    const x = new Float32Array(this.size);
+    if (code >= 0) x[code] = 1;
+    this.read.push({ code, logits: this.step(x).slice(), state: this.state() });
+    return this.read[this.read.length - 1];
+  }
+
+  // Read codes, then write `count` more, drawn as softattn.prediction.sample does, the dice from a seed: {code, logits} for each,
+  // what is expected after it; the first stands for the empty beginning. What the last text began with is not read again.
+  *goOn({ codes, temperature = 1, seed = 0, count = 0 }) {
+    const { read } = this, wanted = [-1, ...codes], dice = random(seed);
+    let n = 0;
+    while (n < wanted.length && read[n]?.code === wanted[n]) n += 1;
+    read.length = n;
+    this.begin(read[n - 1]?.state);
+    for (let t = 0; t < wanted.length + count; t += 1) {
+      const { code, logits } = read[t] ?? this.next(t < wanted.length ? wanted[t] : drawSign(read[t - 1].logits, temperature, dice()));
+      yield { code, logits };
+    }
+  }
+}
+
+// A code by its share of the logits at a temperature, from one uniform number.
+function drawSign(logits, temperature, u) {
+  const shares = softmax(Array.from(logits, (v) => v / temperature)), code = shares.findIndex((share) => (u -= share) < 0);
+  return code < 0 ? shares.length - 1 : code;
+}
 
 export class Synthesizer extends Pen {
   constructor(tensors, card) {
@@ -480,7 +520,8 @@ export class GlimpseClassifier {
 
 // ---- Dates: two GRUs read, a third writes and looks back; Bahdanau et al. (2015) ----
 
-const DATE_LETTERS = `_ ,;${PRINTABLE.slice(0, 62)}`, DATE_SIGNS = ".-;0123456789";
+export const DATE_LETTERS = `_ ,;${PRINTABLE.slice(0, 62)}`;
+const DATE_SIGNS = ".-;0123456789";
 
 export class DateTranslator {
   constructor(tensors) {
@@ -528,6 +569,6 @@ export class DateTranslator {
 // Which class a card names.
 export const CLASSES = {
   "softattn.synthesis.HandwritingSynthesizer": Synthesizer, "softattn.handwriting.HandwritingPredictor": HandwritingPredictor,
-  "softattn.prediction.PredictionNetwork": class extends PredictionNetwork { constructor(tensors) { super(tensors); } },
+  "softattn.prediction.PredictionNetwork": TextPredictor,
   "softattn.draw.DRAW": DRAW, "softattn.glimpse.GlimpseClassifier": GlimpseClassifier, "softattn.alignment.DateTranslator": DateTranslator,
 };
