@@ -1,10 +1,8 @@
 """Alignment: additive attention against loops, dates against an independent reader of them, the shipped translators."""
 
 import datetime
-import json
 import math
 import re
-import shutil
 
 import pytest
 import torch
@@ -463,52 +461,3 @@ def test_the_recipe_runs(tmp_path):
     assert recipe.main(["fixed", "--steps", "2", "--pool", "20", "--batch", "4", "--out", str(out)]) == 0
     model = load(out)
     assert model.attend is None and model.card["steps"] == 2 and len(model.card["exact_by_length"]) == 6
-
-
-# -- the demos ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def page():
-    api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags.split())
-        page = browser.new_page(viewport={"width": 390, "height": 844})
-        yield page
-        browser.close()
-
-
-def numbers(page, name):
-    return json.loads(page.locator(f".softattn-demo[data-demo={name}]").get_attribute("data-numbers"))
-
-
-@pytest.mark.browser
-@pytest.mark.slow
-def test_the_alignment_lights_up_what_python_weighs(page):
-    from softattn.pictures import demo_html
-
-    model = load("dates")
-    items = []
-    for text in ("the 3rd of May, 2009", "Thu <b>"):
-        if "<" in text:
-            items.append({"source": text, "output": "x", "weights": [[1 / 7] * 7]})
-            continue
-        (written,), weights = model.translate([text])
-        items.append({"source": text, "output": written, "weights": weights[0, : len(written)].tolist()})
-    page.set_content(demo_html("alignment", items=items, sign=5))
-    page.wait_for_selector(".softattn-demo[data-state=live]")
-    for t in (0, 6, 9):
-        page.get_by_label("output sign").fill(str(t))
-        at = numbers(page, "alignment")
-        assert at["sign"] == t and at["weights"] == pytest.approx(items[0]["weights"][t], rel=1e-6)
-        assert at["best"] == max(range(len(items[0]["source"])), key=lambda u: items[0]["weights"][t][u])
-    signs = page.locator(".softattn-demo div[style*=pointer] span")
-    signs.nth(3).hover()
-    assert numbers(page, "alignment")["sign"] == 3
-    page.get_by_label("date").select_option("1")
-    assert (
-        page.locator(".softattn-demo b >> nth=0").text_content() == "1: x"
-        and page.locator("div[role=img] b").count() == 0
-    )

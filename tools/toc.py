@@ -228,7 +228,8 @@ def weights(name: str, root: Path = ROOT) -> list[str]:
 
 def results(name: str, root: Path = ROOT) -> list[str]:
     """Names of the benchmarks whose stored figures a chapter reads: `bench/results/NAME.json`."""
-    return sorted(r for r in _called(name, root, "results") if (root / "bench" / "results" / f"{r}.json").exists())
+    called = _called(name, root, "results", "show_measured")
+    return sorted(r for r in called if (root / "bench" / "results" / f"{r}.json").exists())
 
 
 def dependencies(name: str, root: Path = ROOT) -> list[str]:

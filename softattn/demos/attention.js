@@ -20,7 +20,7 @@ function render({ model, el }) {
   const steps = model.get("steps"), place = model.get("place"), digit = model.get("digit"), size = model.get("size");
   const state = { x: model.get("x"), y: model.get("y"), stage: 0, answer: null, learned: false };
 
-  make("p", el, { class: "sa-note" }, "Drag the window over the scene, find the digit with a whole bar below it, and press its number.");
+  make("p", el, { class: "sa-note" }, "Drag the window over the scene, find the digit with a whole bar below it, and press its number. (What the network weighs is stored, from stages of its training.)");
   const canvas = make("canvas", el, { role: "img", width: W * 8, height: H * 8,
     style: "cursor:crosshair;image-rendering:pixelated;border-radius:6px" });
   const guess = make("div", el, { class: "sa-row", role: "group", "aria-label": "Which digit is underlined?" });
