@@ -164,9 +164,7 @@ def test_the_network_reads_what_is_typed_and_goes_on(page):
     box = demo.get_by_label("your text")
     box.fill("A pen<b> writes é")
     page.wait_for_function("document.querySelector('.softattn-demo').dataset.state === 'done'")
-    page.wait_for_function(
-        "JSON.parse(document.querySelector('.softattn-demo').dataset.numbers).written.length === 90"
-    )
+    page.wait_for_function("JSON.parse(document.querySelector('.softattn-demo').dataset.numbers).written.length === 90")
     seen, text = said(demo), "A pen<b> writes "
     assert seen["text"] == text and "no sign for é" in demo.get_by_role("status").inner_text()
     assert seen["bits"][: len(text)] == pytest.approx(bits(text), abs=2e-3)
@@ -391,7 +389,7 @@ def test_hills_are_dragged_and_dots_added(page, finger):
     page.touchscreen.tap(*place) if finger else page.mouse.click(*place)
     seen = agree()
     assert len(seen["points"]) == 21 and seen["points"][-1] == pytest.approx([1.6, -0.3], abs=0.03)
-    demo.get_by_role("button", name="Dot in its middle").click()
+    demo.get_by_role("button", name="Add a dot").click()
     assert agree()["points"][-1] == pytest.approx(seen["mu"][1], abs=1e-3)
     demo.get_by_role("button", name="Take dots back").click()
     assert len(agree()["points"]) == 20
@@ -526,7 +524,7 @@ def test_two_balls_roll_as_pytorch_rolls_them(page):
     assert agree()["clip"] is None and len(agree()["sgd"]) < 5 and len(agree()["adam"]) == 101
     assert "SGD is lost" in demo.get_by_role("status").inner_text()
     demo.get_by_label("on", exact=True).select_option("ravine")
-    for name, keys in (("learning rate", 4), ("momentum of SGD", 9), ("start, across", 5), ("start, up", 5)):
+    for name, keys in (("learning rate", 4), ("SGD momentum", 9), ("start, across", 5), ("start, up", 5)):
         demo.get_by_role("slider", name=name).focus()
         for _ in range(keys):
             page.keyboard.press("ArrowRight")

@@ -60,7 +60,7 @@ function render({ model, el }) {
   const field = make("div", sheet, { style: "position:relative;border:1px solid var(--sa-line)" });
   const canvas = make("canvas", field, { role: "img", style: "display:block;width:100%;height:100%;position:absolute;image-rendering:pixelated;cursor:pointer" });
   const ring = make("div", field, { "aria-hidden": "true", style: "position:absolute;left:-2px;right:-2px;border:2px solid var(--sa-blue);border-radius:3px;pointer-events:none" });
-  const place = slider(el, "sign", { min: 0, step: 1 }, (t) => { sign = t; draw(); });
+  const place = slider(el, "sign", { min: 0, step: 1 }, (t) => { sign = t; draw(); follow(); });
   const said = make("p", el, { class: "sa-note", role: "status" });
   const verdict = make("p", el, { role: "status", style: "margin:.3rem 0" });
   const heard = make("p", el, { class: "sa-note" }, `Its weights, ${(net.bytes / 1e6).toFixed(1)} MB, are fetched once, when you press Translate. Licence: ${net.licence}.`);
@@ -101,6 +101,7 @@ function render({ model, el }) {
           sign = weights.length - 1;
           if (still()) return step();
           draw();
+          follow();
           timer = setTimeout(step, Math.min(90, 1800 / seen.length));
           return null;
         }
@@ -173,6 +174,12 @@ function render({ model, el }) {
     said.textContent = told;
     canvas.setAttribute("aria-label", `${source} became ${output}: a row for each sign, dark where a letter was read. ${told}`);
     numbers(el, { source, output, weights, sign, best, row: weigh });
+  }
+
+  // A long list is wider than a phone: the letter that is read most comes into view.
+  function follow() {
+    const { best } = JSON.parse(el.dataset.numbers);
+    room.scrollLeft = (best + 0.5) / source.length * room.scrollWidth - room.clientWidth / 2;
   }
 
   const aim = (event) => {

@@ -16,10 +16,10 @@ function step({ z_i, z_f, z_g, z_o, p_i, p_f, p_o }, before) {
 
 const SLIDERS = [
   ["c", "old cell c", -3, 3],
-  ["z_i", "to the input gate, z_i", -6, 6],
-  ["z_f", "to the forget gate, z_f", -6, 6],
-  ["z_g", "to the new value, z_g", -6, 6],
-  ["z_o", "to the output gate, z_o", -6, 6],
+  ["z_i", "input gate, z_i", -6, 6],
+  ["z_f", "forget gate, z_f", -6, 6],
+  ["z_g", "new value, z_g", -6, 6],
+  ["z_o", "output gate, z_o", -6, 6],
   ["p_i", "peephole p_i", -2, 2],
   ["p_f", "peephole p_f", -2, 2],
   ["p_o", "peephole p_o", -2, 2],
@@ -47,18 +47,17 @@ function render({ model, el }) {
   let last = null;
 
   make("p", el, { class: "sa-note" }, "Choose a life, or move a slider: which equations light up, and does the cell keep its number?");
-  const svg = make("svg", el, { viewBox: "0 0 480 170", role: "img" });
+  const svg = make("svg", el, { viewBox: "0 0 480 150", role: "img" });
   const zero = make("line", svg, { x1: 50, x2: 470, style: "stroke:var(--sa-line)" });
   const trace = make("path", svg, { style: "fill:none;stroke:var(--sa-vermillion);stroke-width:3" });
   const dot = make("circle", svg, { r: 6, style: "fill:var(--sa-vermillion)" });
-  const texts = [24, 162].map((y) => make("text", svg, { x: 44, y, "text-anchor": "end" }));
-  const lives = make("div", el, { class: "sa-row", role: "group", "aria-label": "The cell" });
-  make("span", lives, {}, "The cell");
+  const texts = [24, 142].map((y) => make("text", svg, { x: 44, y, "text-anchor": "end" }));
+  const lives = make("div", el, { class: "sa-row", role: "group", "aria-label": "A life for the cell", style: "gap:.4rem .5rem" });
   const names = Object.keys(PRESETS).map((name) => button(lives, name, () => {
     ["c", "z_i", "z_f", "z_g", "z_o"].forEach((key, k) => { state[key] = PRESETS[name][0][k]; });
     state.p_i = state.p_f = state.p_o = 0;
     draw();
-  }, { style: "padding:.2em .8em" }));
+  }, { style: "padding:.2em .7em" }));
   const said = make("p", el, { class: "sa-note", role: "status" });
   const equations = make("div", el, { class: "sa-equations" });
   const lines = {};
@@ -71,7 +70,7 @@ function render({ model, el }) {
   }
 
   const row = make("div", el, { class: "sa-row" });
-  button(row, "Take the step: c becomes the old c", () => {
+  button(row, "Take the step", () => {
     state.c = step(state, state.c).c;
     draw();
   });
@@ -87,7 +86,7 @@ function render({ model, el }) {
   const start = () => { for (const [name] of SLIDERS) state[name] = Number(model.get(name) ?? 0); };
 
   make("p", el, { class: "sa-note" },
-    `The line: the cell over the next ${STEPS} steps, if nothing else moves; the dot is the next one. Lit: what your last move changed.`);
+    `The line: the cell over the next ${STEPS} steps, if nothing else moves; the dot is the next one, which a step makes the old cell. Lit: what your last move changed.`);
 
   function draw() {
     const now = step(state, state.c);
@@ -107,7 +106,7 @@ function render({ model, el }) {
     while (path.length <= STEPS) path.push(step(state, path[path.length - 1]).c);
     const top = Math.max(1, ...path.map(Math.abs));
     const x = (t) => 50 + (420 * t) / STEPS;
-    const y = (c) => 85 - (72 * c) / top;
+    const y = (c) => 75 - (64 * c) / top;
     trace.setAttribute("d", path.map((c, t) => `${t ? "L" : "M"}${x(t).toFixed(1)} ${y(c).toFixed(1)}`).join(""));
     dot.setAttribute("cx", x(1));
     dot.setAttribute("cy", y(path[1]));

@@ -78,11 +78,11 @@ export default {
     const lines = make("div", box, { class: "sa-equations", role: "status" });
     const yours = make("div", lines), single = make("div", lines), answers = make("div", lines), peak = make("div", lines);
 
-    const head = make("div", box, { class: "sa-row" });
+    const head = make("div", box, { class: "sa-row", style: "gap:.35rem .6rem" });
     const unitMenu = menu(head, "Unit", Object.keys(units).map((name) => [name, name]), (name) => { unit = name; draw(); });
     unitMenu.value = unit;
     const hillMenu = menu(head, "Hill", [["A", "A"], ["B", "B"]], (name) => { chosen = name === "A" ? 0 : 1; draw(); });
-    button(head, "Dot in its middle", () => add(m.mu[chosen]));
+    button(head, "Add a dot", () => add(m.mu[chosen]));
     const back = button(head, "Take dots back", () => {
       points = [...first];
       draw();
@@ -254,14 +254,14 @@ export default {
       const natsOne = sum(points.map(([x, y]) => logGaussian(x, y, one.mu, one.sigma, one.rho) + shift));
       const heights = used.mu.map(([x, y]) => Math.exp(judge(x, y, used).log + shift));
       const area = { mm: "mm²", inch: "inch²", std: "std²" }[unit];
-      yours.textContent = `your two hills: ${nats.toFixed(1)} nats for ${points.length} points, a loss of ${(-nats).toFixed(1)}`;
-      single.textContent = `the best single hill: ${natsOne.toFixed(1)} nats; difference: ${(nats - natsOne).toFixed(1)}, in every unit`;
-      answers.textContent = `hill A answers for ${sum(shares).toFixed(1)} of the points, B for ${(points.length - sum(shares)).toFixed(1)}`;
-      peak.textContent = `density at the centres: A ${heights[0].toPrecision(3)}, B ${heights[1].toPrecision(3)} per ${area}`;
+      yours.textContent = `your hills: ${nats.toFixed(1)} nats for ${points.length} dots, loss ${(-nats).toFixed(1)}`;
+      single.textContent = `best single hill: ${natsOne.toFixed(1)}; ${(nats - natsOne).toFixed(1)} apart in every unit`;
+      answers.textContent = `A answers for ${sum(shares).toFixed(1)} of the dots, B for ${(points.length - sum(shares)).toFixed(1)}`;
+      peak.textContent = `densest: A ${heights[0].toPrecision(3)}, B ${heights[1].toPrecision(3)} per ${area}`;
       back.disabled = points.length === first.length;
       for (const update of sliders) update();
       canvas.setAttribute("aria-label",
-        `Density of two hills, A at ${m.mu[0].map((v) => v.toFixed(2)).join(", ")} and B at ${m.mu[1].map((v) => v.toFixed(2)).join(", ")} mm, over ${points.length} points. ${answers.textContent}.`);
+        `Density of two hills, A at ${m.mu[0].map((v) => v.toFixed(2)).join(", ")} and B at ${m.mu[1].map((v) => v.toFixed(2)).join(", ")} mm, over ${points.length} dots. ${answers.textContent}.`);
       paint(used, showDraws ? drawn : [], shares);
       numbers(el, {
         pi: used.pi, mu: used.mu, sigma: used.sigma, rho: used.rho, bias, unit, scale, nats, nats_one: natsOne, heights,

@@ -129,14 +129,14 @@ export default {
     function draw() {
       const N = state.text.length, own = [...state.text].map((c) => ALPHABET.indexOf(c));
       const codes = [...own, ...rows.slice(N + 1).map((one) => one.code)];
-      state.mark = Math.min(state.mark, Math.min(codes.length, rows.length - 1));
+      const mark = Math.min(state.mark, codes.length, rows.length - 1);          // what is not read yet has no expectation
       const bits = codes.map((code, k) => surprise(k, code));
-      codes.forEach((code, k) => letter(k, ALPHABET[code], bits[k], k >= N, k === state.mark));
-      if (state.mark === codes.length) letter(codes.length, "▁", null, true, true);
-      const keep = codes.length + (state.mark === codes.length);
+      codes.forEach((code, k) => letter(k, ALPHABET[code], bits[k], k >= N, k === mark));
+      if (mark === codes.length) letter(codes.length, "▁", null, true, true);
+      const keep = codes.length + (mark === codes.length);
       for (const old of letters.splice(keep)) old.remove();
 
-      const p = softmax(Array.from(rows[state.mark].logits, (v) => v / state.temperature)), truth = codes[state.mark] ?? -1;
+      const p = softmax(Array.from(rows[mark].logits, (v) => v / state.temperature)), truth = codes[mark] ?? -1;
       const order = p.map((_, i) => i).sort((a, b) => p[b] - p[a] || a - b);
       bars.forEach(({ name, bar, value }, i) => {
         const code = order[i];
@@ -151,12 +151,12 @@ export default {
       chart.setAttribute("aria-label", `Likeliest next letters: ${best}`);
 
       place.input.max = Math.max(1, Math.min(codes.length, rows.length - 1));
-      place.show(state.mark);
+      place.show(mark);
       heat.show(state.temperature, state.temperature.toFixed(1));
       dice.textContent = `seed ${state.seed}`;
       const known = bits.slice(0, N).filter((b) => b !== null), mean = known.length ? sum(known) / known.length : 0;
       const entropy = -sum(p.map((v) => (v > 0 ? v * Math.log2(v) : 0)));
-      const one = truth < 0 ? "" : `“${named(ALPHABET[truth])}” at the mark: ${bits[state.mark].toFixed(2)} bits. `;
+      const one = truth < 0 ? "" : `“${named(ALPHABET[truth])}” at the mark: ${bits[mark].toFixed(2)} bits. `;
       const whole = known.length ? `Your ${N} letters: ${mean.toFixed(2)} bits each` : "Nothing typed yet";
       const odd = [...new Set(words.value)].filter((c) => !ALPHABET.includes(c)).slice(0, 5).join(" ");
       said.textContent = `${one}${whole}; held-out pages of this book: ${model.get("bits").toFixed(2)}.${odd ? ` It has no sign for ${odd}: left out.` : ""}`;
@@ -164,7 +164,7 @@ export default {
         heard.textContent = awake ? `Orange: bits of surprise. Blue: what the network wrote${el.dataset.rate ? `, at ${Number(el.dataset.rate).toLocaleString("en")} letters a second` : ""}.`
           : `Orange: bits of surprise. Type, or press Go on: the network, ${megabytes}, is fetched once. Licence: ${net.licence}.`;
       }
-      numbers(el, { text: state.text, mark: state.mark, temperature: state.temperature, seed: state.seed, entropy, bits, mean, probabilities: p,
+      numbers(el, { text: state.text, mark, temperature: state.temperature, seed: state.seed, entropy, bits, mean, probabilities: p,
         written: codes.slice(N).map((code) => ALPHABET[code]).join("") });
     }
 

@@ -47,6 +47,8 @@ function adam(rate) {
   });
 }
 
+const short = (v) => (v < 1e-3 && v > 0 ? v.toExponential(1) : v.toPrecision(3));
+
 function rgb(el, name) {
   const text = colour(el, name).replace("#", ""), full = text.length === 3 ? [...text].map((c) => c + c).join("") : text;
   return [0, 2, 4].map((i) => parseInt(full.slice(i, i + 2), 16));
@@ -85,7 +87,7 @@ export default {
     const set = (change) => (v) => { halt(); change(v); draw(); };
     const steps = slider(controls, "step", { min: 0, max: STEPS, step: 1 }, set((t) => { state.step = t; }));
     const rate = slider(controls, "learning rate", { min: -3, max: 0, step: 0.05 }, set((v) => { state.rate = 10 ** v; }));
-    const momentum = slider(controls, "momentum of SGD", { min: 0, max: 0.95, step: 0.05 }, set((v) => { state.momentum = v; }));
+    const momentum = slider(controls, "SGD momentum", { min: 0, max: 0.95, step: 0.05 }, set((v) => { state.momentum = v; }));
     const bound = slider(controls, "longest gradient", { min: -1, max: OFF, step: 0.05 }, set((v) => { state.clip = v > 1.001 ? null : 10 ** v; }));
     const across = slider(controls, "start, across", { min: 0, max: 1, step: 0.01 }, set((v) => { const [a, b] = box(); place[0] = a + v * (b - a); }));
     const along = slider(controls, "start, up", { min: 0, max: 1, step: 0.01 }, set((v) => { const [, , a, b] = box(); place[1] = a + v * (b - a); }));
@@ -177,7 +179,7 @@ export default {
         const out = path.slice(0, state.step + 1).findIndex(([a, b]) => a < x0 || a > x1 || b < y0 || b > y1);
         const gone = path.length - 1 < state.step;
         return gone ? `${name} is lost: no number after step ${path.length - 1}` : out >= 0 && (x < x0 || x > x1 || y < y0 || y > y1)
-          ? `${name} left the map at step ${out}, loss ${losses[k][there].toPrecision(3)}` : `${name}: loss ${losses[k][there].toPrecision(3)}`;
+          ? `${name} left the map at step ${out}, loss ${short(losses[k][there])}` : `${name}: loss ${short(losses[k][there])}`;
       });
       said.textContent = `After ${state.step} steps. ${told.join(". ")}.`;
       canvas.setAttribute("aria-label", `${surface.words}, seen from above, bluest where the loss is low; two paths from ${place.map((v) => v.toFixed(2)).join(", ")}. ${said.textContent}`);
