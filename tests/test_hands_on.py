@@ -271,7 +271,7 @@ def test_the_readers_own_date_is_translated(page):
         text.fill(typed)
         text.press("Enter")
         assert told in demo.inner_text() and demo.get_attribute("data-state") == "done"
-    demo.get_by_label("or").select_option("4 June 1987")
+    demo.locator("select").select_option("4 June 1987")
     page.wait_for_function("JSON.parse(document.querySelector('.softattn-demo').dataset.numbers).source[0] === '4'")
     page.wait_for_selector("[data-state=done]")
     assert said(demo)["output"] == "1987-06-04" and page.locator("b", has_text="x").count() == 0
@@ -341,7 +341,7 @@ def test_a_bell_is_dragged(page, finger):
     slider = demo.get_by_role("slider", name="κ of A")
     slider.focus()
     page.keyboard.press("ArrowRight")
-    assert said(demo)["kappa"][0] == pytest.approx(seen["kappa"][0], abs=0.16) != seen["kappa"][0]
+    assert 0.04 < said(demo)["kappa"][0] - seen["kappa"][0] < 0.16
 
 
 def mixture_of(seen) -> StrokeMixture:
@@ -375,14 +375,14 @@ def test_hills_are_dragged_and_dots_added(page, finger):
     dragged(page, canvas, at(1, 0.5), at(0.4, 0.9), finger)
     seen = agree()
     assert seen["mu"][0] == pytest.approx([0.4, 0.9], abs=0.03) and seen["mu"][1] == [-1, 0.5]
-    dragged(page, canvas, at(-0.7, 0.5), at(-1.0 + 0.4, 0.9), finger)  # the round hill: one axis out and up
+    dragged(page, canvas, at(-0.7, 0.5), at(-0.4, 0.7), finger)  # the round hill: one axis out and up
     seen = agree()
-    assert max(seen["sigma"][1]) < 0.6 and seen["rho"][1] > 0.2 and seen["mu"][1] == [-1, 0.5]
+    assert max(seen["sigma"][1]) < 0.65 and seen["rho"][1] > 0.2 and seen["mu"][1] == [-1, 0.5]
     axis = torch.linalg.eigh(
         double([[seen["sigma"][1][0] ** 2, 0], [0, seen["sigma"][1][1] ** 2]])
         + seen["rho"][1] * math.prod(seen["sigma"][1]) * double([[0, 1], [1, 0]])
     )
-    assert axis.eigenvalues[1].sqrt().item() == pytest.approx(math.hypot(0.4, 0.4), abs=0.03)
+    assert axis.eigenvalues[1].sqrt().item() == pytest.approx(math.hypot(0.6, 0.2), abs=0.03)
     assert axis.eigenvalues[0].sqrt().item() == pytest.approx(0.3, abs=0.02)
     box, (u, v) = canvas.bounding_box(), at(1.6, -0.3)
     place = box["x"] + u * box["width"], box["y"] + v * box["height"]
@@ -523,14 +523,14 @@ def test_two_balls_roll_as_pytorch_rolls_them(page):
     page.keyboard.press("End")
     assert agree()["clip"] is None and len(agree()["sgd"]) < 5 and len(agree()["adam"]) == 101
     assert "SGD is lost" in demo.get_by_role("status").inner_text()
-    demo.get_by_label("on", exact=True).select_option("ravine")
+    demo.locator("select").select_option("ravine")
     for name, keys in (("learning rate", 4), ("SGD momentum", 9), ("start, across", 5), ("start, up", 5)):
         demo.get_by_role("slider", name=name).focus()
         for _ in range(keys):
             page.keyboard.press("ArrowRight")
         seen = agree()
     assert seen["momentum"] == pytest.approx(0.45) and seen["surface"] == "ravine"
-    demo.get_by_label("on", exact=True).select_option("valleys")
+    demo.locator("select").select_option("valleys")
     canvas = demo.locator("canvas")
     for finger in (False, True):
         dragged(page, canvas, [0.6, 0.6], [0.85, 0.2 + 0.1 * finger], finger)
