@@ -370,10 +370,10 @@ def writing_pad(text: str = "some other hand") -> Any:
     import anywidget
     import traitlets
 
-    file = resources.files("softattn") / "demos" / "pad.js"
+    from softattn.pictures import demo_source
 
     class Pad(anywidget.AnyWidget):
-        _esm = file.read_text("utf-8")
+        _esm = demo_source("pad")
         text = traitlets.Unicode("").tag(sync=True)
         trace = traitlets.List([]).tag(sync=True)
 

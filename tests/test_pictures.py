@@ -238,7 +238,7 @@ DEMOS = sorted(path.stem for path in (Path(pictures.__file__).parent / "demos").
 
 
 def test_helpers_are_no_demos():
-    for name in ("kit", "net", "../kit", "kit.js", ""):
+    for name in ("kit", "ink", "net", "../kit", "kit.js", ""):
         with pytest.raises(ValueError, match="^show: there is no demo"):
             demo_source(name)
 

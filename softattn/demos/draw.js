@@ -1,12 +1,13 @@
 // Pictures in the making, canvas by canvas: what stands after each step, where it wrote (solid box) and looked (dashed box).
 // State: films [{title, frames: T rows of rows * columns numbers 0..255 (probability of ink), write and read: T boxes
 // [centre x, centre y, width, height] in pixels from 0, or null, kl: T nats or null}], rows, columns; film and step (from 1), if given;
-// net, the card of weights that paint another digit here, and seed.
+// net, the card of weights that paint another digit here, and seed; example, offsets of a digit: then there is a pad for the reader's own.
 
+import { Pad, onPad, rasterise } from "./ink.js";
 import { button, clip, colour, make, menu, numbers, share, slider, still, sum, themed } from "./kit.js";
 import { Machine, fetchWeights } from "./machine.js";
 
-const MARGIN = 2;
+const MARGIN = 2, SIDE = 320;      // pixels around a picture; units of the pad
 
 export default {
   render({ model, el }) {
@@ -15,11 +16,15 @@ export default {
     const state = { film: model.get("film") ?? 0, step: 1 };
     state.step = clip(model.get("step") ?? last(), 1, last());
 
-    const box = make("div", el);
-    make("p", box, { class: "sa-note" }, "Press Play, or step through the picture in the making.");
+    const box = make("div", el), example = model.get("example"), pair = "display: grid; grid-template-columns: 1fr 1fr; gap: 0.6rem; max-width: 40rem; margin: 0 auto";
+    const told = example ? "Draw a digit on the left, press Paint mine: the network looks at it, and paints it again. Or watch how others came about."
+      : "Press Play, or step through the picture in the making.";
+    make("p", box, { class: "sa-note" }, told);
+    const sheets = example ? make("div", box, { style: pair }) : null;
+    const pad = example ? new Pad(sheets, { wide: SIDE, high: SIDE, words: "Draw a digit", thick: 20, heard: (what) => drawn(what) }) : null;
     const frame = make("div", box, { style: "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: 0.6rem 1.4rem; align-items: start" });
     const zoom = Math.max(4, Math.floor(800 / (Math.max(rows, columns) + 2 * MARGIN)));    // device pixels for each pixel
-    const canvas = make("canvas", frame, { role: "img", width: (columns + 2 * MARGIN) * zoom, height: (rows + 2 * MARGIN) * zoom });
+    const canvas = make("canvas", sheets ?? frame, { role: "img", width: (columns + 2 * MARGIN) * zoom, height: (rows + 2 * MARGIN) * zoom });
     Object.assign(canvas.style, { width: "100%", maxWidth: "26rem", justifySelf: "center", display: "block" });
     const small = make("canvas");
     [small.width, small.height] = [columns, rows];
@@ -43,8 +48,14 @@ export default {
     });
     const steps = slider(controls, "step", { min: 1, step: 1 }, (step) => go(step));
     const live = net ? make("div", side, { class: "sa-row" }) : null;
-    if (net) button(live, "Another digit", () => paint());
-    const heard = make("span", live, { class: "sa-note", role: "status" }, net ? `The network paints it here; its weights, ${(net.bytes / 1e6).toFixed(1)} MB, are fetched once.` : "");
+    if (pad) {
+      button(live, "Paint mine", () => mine());
+      button(live, "Undo", () => pad.undo());
+      button(live, "Clear", () => pad.clear());
+      button(live, "Example", () => pad.play(onPad(example, SIDE, SIDE).strokes));
+    }
+    if (net) button(live, "Another digit", () => another());
+    const heard = make("span", live, { class: "sa-note", role: "status" }, net ? `The network paints here; its weights, ${(net.bytes / 1e6).toFixed(1)} MB, are fetched once.` : "");
     const buttons = make("div", side, { class: "sa-row" });
     const back = button(buttons, "◀", () => go(state.step - 1), { "aria-label": "previous step" });
     const on = button(buttons, "▶", () => go(state.step + 1), { "aria-label": "next step" });
@@ -119,7 +130,7 @@ export default {
     }
 
     function show() {
-      const { frames, kl, write, read, title: name } = film(), t = state.step - 1, T = last(), pixels = frames[t];
+      const { frames, kl, bits, write, read, title: name, given } = film(), t = state.step - 1, T = last(), pixels = frames[t];
       const g = canvas.getContext("2d"), s = small.getContext("2d");
       const image = s.createImageData(columns, rows);
       pixels.forEach((level, p) => image.data.set([level, level, level, 255], 4 * p));
@@ -130,6 +141,7 @@ export default {
       g.drawImage(small, MARGIN * zoom, MARGIN * zoom, columns * zoom, rows * zoom);
       if (write) outline(g, write[t], colour(el, "orange"), false);
       if (read) outline(g, read[t], colour(el, "blue"), true);
+      if (pad) aim(film());
       steps.show(state.step, `${state.step} of ${T}`);
       for (const [end, at] of [[back, t === 0], [on, state.step === T]]) {                  // disabled, a button would lose the focus
         end.setAttribute("aria-disabled", at);
@@ -146,46 +158,87 @@ export default {
       const where = (b) => `${b[2].toFixed(1)} by ${b[3].toFixed(1)} pixels around ${b[0].toFixed(1)}, ${b[1].toFixed(1)}`;
       const parts = [`Ink: ${ink.toFixed(1)} pixels' worth.`];
       if (kl) parts.push(`Told so far: ${told.toFixed(1)} of ${total.toFixed(1)} nats.`);
+      if (bits) parts.push(`With this canvas, its pixels would cost ${bits[t].toFixed(1)} more.`);
       note.textContent = parts.join(" ");
       canvas.setAttribute("aria-label", `${name}: the canvas after step ${state.step} of ${T}.`
         + (write ? ` It wrote ${where(write[t])}.` : "") + (read ? ` It looked at ${where(read[t])}.` : ""));
       numbers(el, {
         film: state.film, title: name, step: state.step, steps: T, ink, kl: kl ? kl[t] : null, kl_so_far: told, kl_total: total,
         write: write ? write[t] : null, read: read ? read[t] : null, playing: timer !== null,
+        ...(given && { given: Array.from(given), bits: bits[t], strokes: pad.strokes }),
       });
     }
 
-    // A digit that nobody has seen: noise from a seed, through the decoder, step by step.
-    let machine = null, seed = model.get("seed") ?? 1, busy = false;
+    // The network at work here, from noise of a seed. What comes later stops what goes on.
+    let ready = null, seed = model.get("seed") ?? 1, work = null, own = null;
     function enter(state, words) {
       el.dataset.state = state;
       heard.textContent = words;
     }
-    async function paint() {
-      if (busy) return;
-      busy = true;
+    async function woken() {
+      enter("loading", "Fetching the weights.");
+      const machine = new Machine(), bytes = await fetchWeights(net, (part) => { heard.textContent = `Fetching the weights: ${Math.round(100 * part)} %.`; });
+      await machine.run("load", { card: net, bytes }).done;
+      return machine;
+    }
+    async function paint(film, args) {
+      work?.stop();
       stop();
+      const now = work = { stop() {} };
       try {
-        if (!machine) {
-          enter("loading", "Fetching the weights.");
-          const fresh = new Machine(), bytes = await fetchWeights(net, (part) => { heard.textContent = `Fetching the weights: ${Math.round(100 * part)} %.`; });
-          await fresh.run("load", { card: net, bytes }).done;
-          machine = fresh;
-        }
+        const machine = await (ready ??= woken());
+        if (work !== now) return;
         enter("running", "Painting.");
-        const seen = [], { rate } = await machine.run("paint", { net: net.name, seed }, (step) => seen.push(step)).done;
-        films.push({ title: `painted here, seed ${seed}`, frames: seen.map((s) => s.frame), write: seen.map((s) => s.box), read: null, kl: null });
-        make("option", chooser, { value: films.length - 1 }, films[films.length - 1].title);
-        [seed, state.film, state.step] = [seed + 1, films.length - 1, 1];
-        choose();
-        el.dataset.rate = Math.round(rate);
-        enter("done", `${seen.length} steps, computed at ${Math.round(rate)} a second.`);
-        play.click();
+        const seen = [], run = machine.run("paint", { net: net.name, ...args }, (step) => seen.push(step));
+        now.stop = () => run.stop();
+        const { rate } = await run.done;
+        if (work === now) premiere({ ...film, seen }, rate);
       } catch (error) {
+        ready = null;
         enter("failed", `It cannot paint: ${error.message}.`);
         console.warn(error);
       }
-      busy = false;
+    }
+    function premiere({ seen, ...film }, rate) {
+      stop();
+      const of = (name) => (seen[0][name] === undefined ? null : seen.map((step) => step[name]));
+      const at = film.given && own !== null ? own : films.length;
+      if (at === films.length) make("option", chooser, { value: at }, film.title);
+      if (film.given) own = at;
+      films[at] = { ...film, frames: of("frame"), write: of("write"), read: of("read"), kl: of("kl"), bits: of("bits") };
+      [state.film, state.step] = [at, 1];
+      choose();
+      el.dataset.rate = Math.round(rate);
+      enter("done", `${seen.length} steps, computed at ${Math.round(rate)} a second.`);
+      play.click();
+    }
+    const another = () => paint({ title: `painted here, seed ${seed}` }, { seed: seed++ });
+
+    // The reader's own digit, in pixels as the network gets it; once it is awake, it paints after each stroke.
+    const grid = pad && make("path", pad.under, { style: "fill:var(--sa-lit)" });
+    const looked = pad && make("rect", pad.under, { fill: "none", "stroke-width": 4, "stroke-dasharray": "12 8", style: "stroke:var(--sa-blue)", visibility: "hidden" });
+    let laid = null;
+    function drawn(what) {
+      looked.setAttribute("visibility", "hidden");
+      if (what === "down") stop();
+      if (what === "down" || what === "move") return;
+      laid = pad.strokes.length ? rasterise(pad.strokes) : null;
+      const lit = laid ? [...laid.ink.keys()].filter((k) => laid.ink[k] > 0.5) : [], side = laid ? 1 / laid.scale : 0;
+      grid.setAttribute("d", lit.map((k) => `M${laid.place(k % columns - 0.5, Math.floor(k / columns) - 0.5)}h${side}v${side}h${-side}z`).join(""));
+      if (what === "up" && ready) mine();
+    }
+    function mine() {
+      if (!laid) return enter(el.dataset.state, "The pad is empty: draw a digit first, or press Example.");
+      const given = laid.ink.map((v) => (v > 0.5 ? 1 : 0));
+      return paint({ title: "yours, painted again", given, laid }, { seed: 1, image: given });
+    }
+    // Where this step looked, on the reader's own drawing.
+    function aim({ laid: there, read }) {
+      if (!there || there !== laid) return looked?.setAttribute("visibility", "hidden");
+      const [cx, cy, wide, high] = read[state.step - 1], [x, y] = laid.place(cx - wide / 2, cy - high / 2);
+      const found = { x, y, width: wide / laid.scale, height: high / laid.scale, visibility: "visible" };
+      for (const [name, value] of Object.entries(found)) looked.setAttribute(name, value);
+      return undefined;
     }
 
     const unwatch = themed(show);

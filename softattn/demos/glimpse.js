@@ -1,6 +1,6 @@
 // A canvas that the reader arranges, and the looks of the network of this chapter on it; or the same looks by the reader's own hand.
 import { button, clip, colour, drag, make, menu, numbers, random, share, slider, themed } from "./kit.js";
-import { fetchWeights } from "./machine.js";
+import { askedWeights } from "./machine.js";
 import { Filterbank, GlimpseClassifier, readSafetensors, softmax } from "./net.js";
 
 const DIGIT = 28, SCRAP = 8, ZOOM = 5;
@@ -8,23 +8,12 @@ const DIGIT = 28, SCRAP = 8, ZOOM = 5;
 // Bytes of a text in base64.
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
-// The network's file: in the state, or by its card when the reader asks for it; until then Python's picture stands.
-async function weights(model, el) {
+// The network's file: in the state, or by its card when the reader asks for it.
+function weights(model, el) {
   const card = model.get("net");
   if (!card) return bytes(model.get("weights")).buffer;
-  el.dataset.state = "idle";
   numbers(el, { awake: false, bytes: card.bytes });
-  const row = make("div", el, { class: "sa-row" });
-  const heard = make("span", row, { class: "sa-note", role: "status" }, `Wake it, and drag the digit. Its weights, ${(card.bytes / 1e6).toFixed(1)} MB, are fetched once.`);
-  const asked = new Promise((resolve) => { button(row, "Wake the network", resolve); });
-  await asked;
-  el.dataset.state = "loading";
-  try {
-    return await fetchWeights(card, (part) => { heard.textContent = `Fetching the weights: ${Math.round(100 * part)} %.`; });
-  } catch (error) {
-    el.dataset.state = "failed";
-    throw error;
-  } finally { row.remove(); }
+  return askedWeights(el, card, `Wake it, and drag the digit. Its weights, ${(card.bytes / 1e6).toFixed(1)} MB, are fetched once.`);
 }
 
 export default {

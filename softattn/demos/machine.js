@@ -1,10 +1,12 @@
 // Where the networks of net.js work, and how their weights come: in a worker where there is one, in slices of 8 ms where not.
 
+import { button, make } from "./kit.js";
 import { CLASSES, normal, readSafetensors, sigmoid, writeLine } from "./net.js";
 
-const nets = new Map();
+export const nets = new Map();
 
 // Generators by name: what one yields, the page hears. `nets` are those that `load` has built, by the names of their weights.
+// A demo adds its own: its text runs in the worker, too.
 export const JOBS = {
   *load({ card, bytes }) { nets.set(card.name, new CLASSES[card.class](readSafetensors(bytes), card)); },
   // Lines below each other, {line, offset, phi, ended} each; `follow`: the first one's hand goes on in those below.
@@ -19,13 +21,27 @@ export const JOBS = {
       if (follow) hand ??= { text, offsets };
     }
   },
-  // DRAW from noise: {frame: 0..255 for each pixel, box} for each step.
-  *paint({ net, seed }) {
-    const painter = nets.get(net), next = normal(seed);
+  // Read a line as a writer would: {seen}, how many characters its window has come to at the end (softattn.synthesis.check_followed).
+  *follow({ net, prime: { text, offsets } }) {
+    const scribe = nets.get(net);
+    let phi = null;
+    scribe.begin(text);
+    for (const offset of offsets) {
+      phi = scribe.step(scribe.normal(offset)).slice(0, text.length);
+      yield;
+    }
+    yield { seen: 1 + phi.indexOf(Math.max(...phi)) };
+  },
+  // DRAW from noise: {frame: 0..255 for each pixel, write} for each step; or of a picture, 0 and 1 (H * W): {frame, write, read, kl,
+  // bits: nats that its pixels would cost if this canvas were the last}.
+  *paint({ net, seed, image }) {
+    const painter = nets.get(net), next = normal(seed), noise = () => Float32Array.from({ length: painter.latent }, next);
+    const cost = (v, k) => Math.max(v, 0) - v * image[k] + Math.log1p(Math.exp(-Math.abs(v)));
     painter.begin();
     for (let t = 0; t < painter.steps; t += 1) {
-      const box = painter.paint(Float32Array.from({ length: painter.latent }, next));
-      yield { frame: Uint8Array.from(painter.canvas, (v) => Math.round(255 * sigmoid(v))), box };
+      const { z, box: read, kl } = image ? painter.look(image, noise()) : { z: noise() }, write = painter.paint(z);
+      const frame = Uint8Array.from(painter.canvas, (v) => Math.round(255 * sigmoid(v)));
+      yield image ? { frame, write, read, kl, bits: painter.canvas.reduce((all, v, k) => all + cost(v, k), 0) } : { frame, write };
     }
   },
   *translate({ net, ...text }) { yield* nets.get(net).translate(text); },
@@ -68,7 +84,12 @@ if (typeof WorkerGlobalScope !== "undefined") {
   const running = new Map();
   self.onmessage = ({ data: { id, name, args, stop } }) => {
     if (stop) running.get(id)?.();
-    else running.set(id, inSlices(() => JOBS[name](args), (said) => self.postMessage({ id, ...said })));
+    else {
+      running.set(id, inSlices(() => JOBS[name](args), (said) => {
+        if (said.done || said.fault) running.delete(id);
+        self.postMessage({ id, ...said });
+      }));
+    }
   };
   self.postMessage({ ready: true });
 }
@@ -77,6 +98,7 @@ if (typeof WorkerGlobalScope !== "undefined") {
 export class Machine {
   constructor() {
     this.heard = new Map();
+    this.count = 0;
     this.ready = new Promise((resolve) => {
       try {
         const worker = new Worker(import.meta.url, { type: "module" });
@@ -87,10 +109,11 @@ export class Machine {
   }
 
   run(name, args, heard = () => {}) {
-    const id = this.heard.size, work = { stop() { work.stopped = true; } };
+    const id = this.count += 1, work = { stop() { work.stopped = true; } };
     work.done = new Promise((resolve, reject) => {
       this.heard.set(id, ({ some, fault, done, ...last }) => {
         if (some && !work.stopped) some.forEach(heard);
+        if (fault || done) this.heard.delete(id);
         if (fault) reject(new Error(fault));
         if (done) resolve(last);
       });
@@ -174,4 +197,18 @@ export function lender(card, heard) {
     lent.catch(() => { lent = null; });
     return lent;
   };
+}
+
+// The bytes once the reader has asked for them; until then Python's picture stands, with words and a button below it.
+export async function askedWeights(el, card, words, pressed = "Wake the network") {
+  el.dataset.state = "idle";
+  const row = make("div", el, { class: "sa-row" }), heard = make("span", row, { class: "sa-note", role: "status" }, words);
+  await new Promise((resolve) => { button(row, pressed, resolve); });
+  el.dataset.state = "loading";
+  try {
+    return await fetchWeights(card, (part) => { heard.textContent = `Fetching the weights: ${Math.round(100 * part)} %.`; });
+  } catch (error) {
+    el.dataset.state = "failed";
+    throw error;
+  } finally { row.remove(); }
 }

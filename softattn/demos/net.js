@@ -476,12 +476,13 @@ export class DRAW {
     return this.writer.box(aim);
   }
 
-  // Look at the picture and at what is missing; z from the posterior with this noise (Z,), and the box of the look.
+  // Look at the picture and at what is missing; z from the posterior with this noise (Z,), the box of the look, and z's nats.
   look(image, noise) {
     const aim = bounded(this.said.subarray(0, 5)), error = image.map((v, k) => v - sigmoid(this.canvas[k]));
     const seen = [this.reader.read(image, aim), this.reader.read(error, aim)];
-    const q = this.posterior.times(this.encoder.step(...seen, this.decoder.h));
-    return { z: noise.map((e, k) => q[k] + Math.exp(q[this.latent + k]) * e), box: this.reader.box(aim) };
+    const q = this.posterior.times(this.encoder.step(...seen, this.decoder.h)), mu = q.subarray(0, this.latent), log = q.subarray(this.latent);
+    const kl = mu.reduce((all, m, k) => all + (m * m + Math.exp(2 * log[k]) - 1) / 2 - log[k], 0);      // eq. 10-11
+    return { z: noise.map((e, k) => mu[k] + Math.exp(log[k]) * e), box: this.reader.box(aim), kl };
   }
 }
 

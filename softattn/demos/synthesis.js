@@ -2,47 +2,13 @@
 // State: nets, cards as page_card makes them, with hands {name: {text, offsets}}; text, seed, bias; map, whether all moments are
 // shown; opening {text, offsets, peak, phi: a string per point, per character a sign from 0 to z for the root of its share}.
 
+import { keepPicture, missed, path, plain, wrapped } from "./ink.js";
 import { button, clip, colour, drag, inside, make, menu, numbers, share, slider, still, themed } from "./kit.js";
 import { Machine, fetchWeights } from "./machine.js";
 import { PRINTABLE } from "./net.js";
 
 const COLUMNS = 20, LONGEST = 60, PITCH = 430, WIDE = 172;      // characters a line and in all; raw units between lines, and a character
 const SPEEDS = [25, 100, 200, 400, 1e6];                        // points a second; pens of the corpus make 100
-const PLAIN = { "‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "--", "…": "...", "ß": "ss", "×": "x", "−": "-" };
-
-// Typographic signs and accents become what the pen knows, as in softattn.text.
-const plain = (text) => [...text].map((c) => PLAIN[c] ?? c).join("").normalize("NFKD").replace(/\p{M}/gu, "");
-
-// Words in lines; what is longer than a line is cut.
-function wrapped(text) {
-  const lines = [];
-  for (const word of text.split(/\s+/).filter(Boolean).flatMap((w) => w.match(new RegExp(`.{1,${COLUMNS}}`, "g")))) {
-    const last = lines.length - 1;
-    if (last >= 0 && lines[last].length + 1 + word.length <= COLUMNS) lines[last] += ` ${word}`;
-    else lines.push(word);
-  }
-  return lines;
-}
-
-// points from 0 to `to` as one path; a lone point is a dot
-function path(points, to = points.length - 1) {
-  let d = "";
-  for (let t = 0; t <= to; t += 1) {
-    const { x, y, end, line } = points[t], up = t === 0 || points[t - 1].end || points[t - 1].line !== line;
-    d += up ? `M${x} ${y}${end || t === to ? "h0" : ""}` : `L${x} ${y}`;
-  }
-  return d;
-}
-
-// Which characters the window passed over too lightly, as softattn.synthesis.attended_characters judges.
-function missed(points, text, shares) {
-  const peaks = new Float64Array(text.length);
-  for (const { phi } of points) {
-    const whole = shares ? Math.max(0.1, phi.slice(0, text.length).reduce((a, b) => a + b, 0)) : 1;
-    for (let u = 0; u < text.length; u += 1) peaks[u] = Math.max(peaks[u], phi[u] / whole);
-  }
-  return [...text].filter((_, u) => peaks[u] < 0.5 * Math.max(...peaks));
-}
 
 function render({ model, el }) {
   const nets = model.get("nets"), opening = model.get("opening");
@@ -69,8 +35,8 @@ function render({ model, el }) {
   const go = button(form, "Write", () => write());
   button(form, "New seed", () => { seed.value = chosen.seed = Number(seed.value) + 1; write(); });
   const pause = button(form, "Pause", () => (playing ? rest() : resume()));
-  button(form, "SVG", () => save("svg"));
-  button(form, "PNG", () => save("png"));
+  button(form, "SVG", () => keepPicture(lines.join(" "), "svg", path(points), box));
+  button(form, "PNG", () => keepPicture(lines.join(" "), "png", path(points), box));
   const said = make("p", el, { class: "sa-note", role: "status" });
   const bar = make("progress", el, { max: 1, value: 0, "aria-label": "weights that are here", style: "width:100%", hidden: "" });
   const controls = make("div", el, { style: "display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.3rem .9rem" });
@@ -136,7 +102,7 @@ function render({ model, el }) {
     try {
       await weights(card);
       if (mine.stopped) return null;
-      lines = wrapped(text);
+      lines = wrapped(text, COLUMNS);
       points = [];
       writer = card;
       [shown, finished, playing, before] = [0, false, true, performance.now()];
@@ -277,30 +243,6 @@ function render({ model, el }) {
     const at = Math.floor(shown), { line, phi } = points[at] ?? { line: 0, phi: [] };
     numbers(el, { text: lines.join("\n"), net: writer.name, seed: chosen.seed, bias: chosen.bias, speed: chosen.speed, hand: chosen.hand, point: at, line, phi: [...phi],
       places: points.map((p) => [p.line, p.x, p.y, p.end]) });
-  }
-
-  function save(kind) {
-    const [left, top, right, low] = box, size = [right - left + 80, low - top + 80].map(Math.ceil), copy = make("svg", null, {
-      xmlns: "http://www.w3.org/2000/svg", viewBox: `${Math.floor(left - 40)} ${Math.floor(top - 40)} ${size.join(" ")}`, width: size[0], height: size[1] });
-    make("path", copy, { d: path(points), fill: "none", stroke: "#000", "stroke-width": 9, "stroke-linecap": "round", "stroke-linejoin": "round" });
-    const text = new XMLSerializer().serializeToString(copy), file = new Blob([text], { type: "image/svg+xml" });
-    const hand = (blob) => {
-      const address = URL.createObjectURL(blob);
-      make("a", null, { href: address, download: `${lines.join(" ").replace(/[^\w ]/g, "").trim() || "line"}.${kind}` }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 10_000);
-    };
-    if (kind === "svg") return hand(file);
-    const picture = new Image(), address = URL.createObjectURL(file);
-    picture.onload = () => {
-      const sheet = make("canvas", null, { width: size[0], height: size[1] }), brush = sheet.getContext("2d");
-      brush.fillStyle = "#fff";
-      brush.fillRect(0, 0, ...size);
-      brush.drawImage(picture, 0, 0);
-      sheet.toBlob(hand);
-      URL.revokeObjectURL(address);
-    };
-    picture.src = address;
-    return null;
   }
 
   // ---- hands on
