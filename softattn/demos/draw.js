@@ -5,7 +5,7 @@
 
 import { Pad, onPad, rasterise } from "./ink.js";
 import { button, clip, colour, make, menu, numbers, share, slider, still, sum, themed } from "./kit.js";
-import { Machine, fetchWeights } from "./machine.js";
+import { lender } from "./machine.js";
 
 const MARGIN = 2, SIDE = 320;      // pixels around a picture; units of the pad
 
@@ -170,23 +170,20 @@ export default {
     }
 
     // The network at work here, from noise of a seed. What comes later stops what goes on.
-    let ready = null, seed = model.get("seed") ?? 1, work = null, own = null;
+    let awake = false, seed = model.get("seed") ?? 1, work = null, own = null;
     function enter(state, words) {
       el.dataset.state = state;
       heard.textContent = words;
     }
-    async function woken() {
-      enter("loading", "Fetching the weights.");
-      const machine = new Machine(), bytes = await fetchWeights(net, (part) => { heard.textContent = `Fetching the weights: ${Math.round(100 * part)} %.`; });
-      await machine.run("load", { card: net, bytes }).done;
-      return machine;
-    }
+    const lent = net && lender(net, (part) => { heard.textContent = `Fetching the weights: ${Math.round(100 * part)} %.`; });
     async function paint(film, args) {
       work?.stop();
       stop();
       const now = work = { stop() {} };
       try {
-        const machine = await (ready ??= woken());
+        if (!awake) enter("loading", "Fetching the weights.");
+        const machine = await lent();
+        awake = true;
         if (work !== now) return;
         enter("running", "Painting.");
         const seen = [], run = machine.run("paint", { net: net.name, ...args }, (step) => seen.push(step));
@@ -194,7 +191,6 @@ export default {
         const { rate } = await run.done;
         if (work === now) premiere({ ...film, seen }, rate);
       } catch (error) {
-        ready = null;
         enter("failed", `It cannot paint: ${error.message}.`);
         console.warn(error);
       }
@@ -225,7 +221,7 @@ export default {
       laid = pad.strokes.length ? rasterise(pad.strokes) : null;
       const lit = laid ? [...laid.ink.keys()].filter((k) => laid.ink[k] > 0.5) : [], side = laid ? 1 / laid.scale : 0;
       grid.setAttribute("d", lit.map((k) => `M${laid.place(k % columns - 0.5, Math.floor(k / columns) - 0.5)}h${side}v${side}h${-side}z`).join(""));
-      if (what === "up" && ready) mine();
+      if (what === "up" && awake) mine();
     }
     function mine() {
       if (!laid) return enter(el.dataset.state, "The pad is empty: draw a digit first, or press Example.");
