@@ -249,7 +249,7 @@ def _inlined(name: str, text: str, done: dict[str, str]) -> str:
 
 
 # -- One text, whatever it imports --
-HELPERS = ("kit", "net", "machine")  # what demos import, and no demos
+HELPERS = ("kit", "ink", "net", "machine")  # what demos import, no demos
 
 
 def packed(text: str, name: str = "script") -> str:
