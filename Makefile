@@ -16,7 +16,7 @@ export TQDM_DISABLE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book pdf serve test quick export notebooks corpus address colab classroom marks exercises release inventory offline links new count claims cover coverage types bench lock clean
+.PHONY: help setup book pdf serve test quick export notebooks corpus address colab classroom marks exercises release inventory offline links new count claims cover scores mutants coverage types bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,14 @@ claims: $(STAMP)  ## numbers in prose that no cell beside them holds
 
 cover: $(STAMP)  ## draw the README's picture: the first one of a chapter
 	$(PY) -m tools.cover index book/_static/cover.svg
+
+scores: $(STAMP)  ## write the README's summary of the scoreboard from the cards
+	$(PY) -m tools.scores
+
+mutants: $(STAMP)  ## change each sign, index, constant and operator of the exported formulas: does a test see it? (hours; goes on where it stopped)
+	$(PY) -m tools.mutants $(if $(MINUTES),--minutes $(MINUTES)) $(NAMES)
+	$(PY) -m tools.mutants --write
+	$(PY) -m tools.mutants --check
 
 types: $(STAMP)  ## check the types of package, tools, recipes and benchmarks
 	$(PY) -m basedpyright --level error

@@ -621,7 +621,21 @@ def _reading() -> None:
     call("decoding.edit_distance", decoding.edit_distance, a=("abc", one_of("", "abc")), b=("ab", one_of("", "abc")))
 
 
+def _looking_back() -> None:
+    """The scoreboard and the museum."""
+    from softattn import museum, scoreboard
+
+    pair = Kind(lambda _: {**SCALARS, "(1, 2)": (1.0, 2.0), "(1,)": (1.0,), "(0, 1)": (0.0, 1.0)},
+                lambda v: isinstance(v, list | tuple) and list(v) == [1, 2])  # fmt: skip
+    call("scoreboard.lattice_bits", scoreboard.lattice_bits, nats=(-600.0, real()), points=(300.0, real(1e-9)),
+         std=((40.0, 37.0), pair))  # fmt: skip
+    call("scoreboard.rescaled_nats", scoreboard.rescaled_nats, nats=(-600.0, real()), points=(300.0, real(1e-9)),
+         std=((40.0, 37.0), pair), new_std=((4.0, 3.0), pair))  # fmt: skip
+    call("museum.broken", museum.broken, name=("mean", one_of("mean")))
+
+
 _table()
+_looking_back()
 _pens()
 _pictures()
 _writing()

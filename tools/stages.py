@@ -43,6 +43,7 @@ STYLE = [
     Stage("notebooks", "-m tools.notebooks --check", beside="style"),
     Stage("order of imports", "-m tools.toc --check", beside="style"),
     Stage("claims", "-m tools.claims --check", beside="style"),
+    Stage("scores", "-m tools.scores --check", beside="style"),
     Stage("address", "-m tools.address --check", beside="style"),
     Stage("ruff check", "-m ruff check .", beside="style"),
     Stage("ruff format", "-m ruff format --check .", beside="style"),
