@@ -8,11 +8,11 @@ import sys
 
 import pytest
 import torch
-from softattn.museum import FAULTS, Fault, broken, faulty_text
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from softattn import museum
 from softattn.lstm import PeepholeLSTM
+from softattn.museum import FAULTS, Fault, broken, faulty_text
 
 
 class Counter(TorchDispatchMode):
