@@ -117,6 +117,13 @@ class ReaderRun(Run):
         self.facts |= dict(short=True, lately=99.0)
         self.short_texts, self.until = [], math.inf
 
+    def start_from(self, name):
+        """Begin with weights that ship; what was spent on them stays in the books."""
+        super().start_from(name)
+        card = softattn.load(name).card
+        kept = {key: card[key] for key in ("steps", "points", "minutes")}
+        self.facts["before"] = {**kept, "rows": card["curve"]["rows"]}
+
     def plan(self, cool):
         """With `cool`: so many updates from now on, in which the rate falls to 0."""
         self.cool = cool
@@ -258,6 +265,8 @@ def land(run, args, val1, test=None):
     found = figures(model, val1)
     pairs, worst = mistakes(model, val1)
     split = "48 lines in hands that it was not trained on" if args.free else "val1, all lines"
+    before = facts.get("before", {"steps": 0, "points": 0, "minutes": 0.0, "rows": []})
+    rows = [[row[0] + before["steps"], *row[1:-1], row[-1] + before["minutes"]] for row in facts["curve"]]
     told: dict[str, Any] = {"val1": found}
     if test is not None:
         told["test"] = figures(model, test)
@@ -273,9 +282,9 @@ def land(run, args, val1, test=None):
         "command": "python -m recipes.reading (in as many calls as liked), then "
         + ("--finish" if test is not None else "--land") + (" --free" if args.free else ""),
         "commit": commit(),
-        "steps": facts["updates"],
-        "points": facts["points"],
-        "minutes": round(facts["seconds"] / 60, 1),
+        "steps": before["steps"] + facts["updates"],
+        "points": before["points"] + facts["points"],
+        "minutes": round(before["minutes"] + facts["seconds"] / 60, 1),
         "machine": machine(args) + ", beside other work; minutes of processor time",
         "seed": args.seed,
         "finished": test is not None,
@@ -286,7 +295,7 @@ def land(run, args, val1, test=None):
         "worst": worst,
         "curve": {
             "columns": ["updates", "train nats per character", "part of val1, error", "nats per character", "minutes"],
-            "rows": facts["curve"],
+            "rows": before["rows"] + rows,
         },
     }  # fmt: skip
     save_weights(args.out, model.state_dict(), card, dtype=torch.bfloat16)
