@@ -10,6 +10,8 @@ import { PRINTABLE } from "./net.js";
 const COLUMNS = 20, LONGEST = 60, PITCH = 430, WIDE = 172;      // characters a line and in all; raw units between lines, and a character
 const SPEEDS = [25, 100, 200, 400, 1e6];                        // points a second; pens of the corpus make 100
 
+const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16));
+
 function render({ model, el }) {
   const nets = model.get("nets"), opening = model.get("opening");
   const chosen = { net: nets[0], hand: "", seed: model.get("seed") ?? 7, bias: model.get("bias") ?? 0.75, speed: 2 };
@@ -144,7 +146,7 @@ function render({ model, el }) {
     seek(Math.min(Math.max(wanted, shown), Math.max(points.length - 1, 0)), false);
     if (finished && shown >= points.length - 1) {
       playing = false;
-      settle();
+      setTimeout(() => { if (finished && !playing) settle(); });      // what is said of the line has a task of its own
     } else requestAnimationFrame(frame);
   }
 
@@ -200,18 +202,20 @@ function render({ model, el }) {
     names.replaceChildren(...[...lines[line]].map((c) => make("span", null, { style: "height:.62rem;white-space:pre" }, c)));
   }
 
-  // A column for each point of this line, a row for each character, the last one on top.
+  // A column for each point of this line, a row for each character, the last one on top: pixels, since thousands of small
+  // rectangles at once would hold the page up.
   function paint(line, from, mine) {
-    const brush = canvas.getContext("2d"), high = lines[line].length;
-    brush.fillStyle = colour(el, "blue") || "#0072B2";
-    for (let t = from; t < mine.length; t += 1) {
-      const whole = Math.max(0.1, mine[t].phi.reduce((a, b) => a + b, 0));
+    const high = lines[line].length, wide = mine.length - from;
+    painted = [line, mine.length];
+    if (wide < 1 || map.style.display === "none") return;
+    const brush = canvas.getContext("2d"), image = brush.createImageData(wide, high), ink = rgb(colour(el, "blue") || "#0072b2");
+    for (let t = 0; t < wide; t += 1) {
+      const { phi } = mine[from + t], whole = Math.max(0.1, phi.reduce((a, b) => a + b, 0));
       for (let u = 0; u < high; u += 1) {
-        brush.globalAlpha = clip(Math.sqrt(mine[t].phi[u] / whole), 0, 1);
-        if (brush.globalAlpha > 0.03) brush.fillRect(t, high - 1 - u, 1, 1);
+        image.data.set([...ink, 255 * clip(Math.sqrt(phi[u] / whole), 0, 1)], 4 * ((high - 1 - u) * wide + t));
       }
     }
-    painted = [line, mine.length];
+    brush.putImageData(image, from, 0);
   }
 
   function seek(t, exactly = true) {
