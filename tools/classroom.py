@@ -469,7 +469,8 @@ def nbgrader(python: Path, course: Path, *command: str) -> str:
     Raises:
         ClassroomError: with its last lines, if it fails.
     """
-    env = run_notebooks.environment() | {"NBGRADER_QUIET": "1", "JUPYTER_CONFIG_DIR": str(course / ".jupyter")}
+    env = run_notebooks.environment() | {"JUPYTER_CONFIG_DIR": str(course / ".jupyter")}
+    env["PATH"] = f"{python.parent}{os.pathsep}{env.get('PATH', '')}"  # it calls alembic by name
     done = subprocess.run(
         [str(python), "-m", "nbgrader", *command], cwd=course, env=env, capture_output=True, text=True
     )
