@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "book" / "course.md").read_text(encoding="utf-8")
 MEETINGS = course.meetings(TEXT)
 WORDS = ["Aim", "Before", "Board", "Demo", "Ask", "In class", "At home", "Traps", "Minutes"]
-MAIN = [page.name for page in toc.chapters() if page.part.startswith(count.MAIN)]
+MAIN = [page.name for page in toc.chapters() if page.part.startswith(("I ", "II ", "III ", "IV "))]
 
 
 def test_there_are_twelve_meetings_with_all_their_words():
