@@ -30,6 +30,15 @@ def test_a_meeting_has_ninety_minutes_and_two_questions(number, title, said):
     assert len(questions) == 2 and all(question.rstrip().endswith("?") for question in questions)
 
 
+@pytest.mark.parametrize(("number", "title", "said"), MEETINGS, ids=lambda value: str(value)[:12])
+def test_the_exercises_of_a_meeting_fit_into_it(number, title, said):
+    """What the exercises themselves state is no more than the guide plans for them."""
+    planned = sum(int(part.split()[0]) for part in said["Minutes"].split(" | ") if "exercises" in part)
+    tasks = [course.task(label, ROOT) for label in re.findall(r"\{task\}`([\w-]+)`", said["In class"])]
+    stated = [int(found[1]) for task in tasks if (found := re.search(r"\((\d+) minutes\)", task))]
+    assert len(stated) == len(tasks) and sum(stated) <= planned, f"meeting {number}: {stated} in {planned} minutes"
+
+
 def test_the_meetings_go_through_the_book_in_its_order():
     read = [name for _, _, said in MEETINGS for name in course.chapters(said["Before"])]
     assert [name for name in dict.fromkeys(read) if name in MAIN] == [name for name in MAIN if name in read]
