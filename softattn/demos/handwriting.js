@@ -98,6 +98,8 @@ export default {
     const file = await askedWeights(el, card, `Wake it, and write: it shows where it expects your pen. Its weights, ${megabytes} MB, are fetched once. Licence: ${card.licence}.`);
     const machine = new Machine();
     await machine.run("load", { card, bytes: file }).done;
+    const breath = () => new Promise((go) => setTimeout(go));      // between two pieces of work: no frame waits for all of it
+    await breath();
 
     const high = el.clientWidth < 480 ? 300 : 220, columns = WIDE / CELL, field = new Float32Array(columns * high / CELL), total = new Float32Array(field.length);
     const own = { size: el.clientWidth < 480 ? 70 : 45, pace: 2 };      // most who write on a pad are slower than the corpus' pens
@@ -208,6 +210,7 @@ export default {
       if (!state.ahead) {
         ways = [];
         draw();
+        tell();
         return;
       }
       let fresh = [];
@@ -287,8 +290,11 @@ export default {
       brush.stroke();
     }
 
+    const images = [];      // of the pad and of the lens, made once
     function glow(brush, values, most = HIGH) {
-      const { width, height: tall } = brush.canvas, image = brush.createImageData(width, tall), ramp = ["yellow", "orange", "vermillion"].map((name) => channels(colour(el, name)));
+      const { width, height: tall } = brush.canvas, ramp = ["yellow", "orange", "vermillion"].map((name) => channels(colour(el, name)));
+      const image = images[brush.canvas === lens ? 1 : 0] ??= brush.createImageData(width, tall);
+      image.data.fill(0);
       for (let k = 0; k < values.length; k += 1) {
         if (values[k] < LOW) continue;
         const much = clip(Math.log(values[k] / LOW) / Math.log(most / LOW), 0, 1), part = Math.min(1.999, 2 * much), low = ramp[Math.floor(part)], top = ramp[Math.floor(part) + 1];
@@ -362,6 +368,7 @@ export default {
     }
 
     setting();
+    await breath();
     example(false);
     return themed(draw);
   },

@@ -136,16 +136,17 @@ export class Machine {
 const pause = () => new Promise((resolve) => setTimeout(resolve));
 
 async function streamed(address, size, heard) {
-  const answer = await fetch(address), pieces = [];
+  const answer = await fetch(address), bytes = new Uint8Array(size);
   if (!answer.ok) throw new Error(`${address} answers ${answer.status}`);
   let got = 0;
   for (const reader = answer.body.getReader(); ;) {
     const { value, done } = await reader.read();
     if (done) break;
-    pieces.push(value);
+    if (got + value.length <= size) bytes.set(value, got);      // what is too long is told by its length
     heard((got += value.length) / size);
   }
-  return new Blob(pieces).arrayBuffer();
+  if (got !== size) throw new Error(`${address} holds ${got} bytes, its card says ${size}`);
+  return bytes.buffer;
 }
 
 // NAME.js is a list of pieces in base64, each of whole bytes; decoded in small bites.
