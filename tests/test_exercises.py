@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import exercises, toc
+from tools import classroom, exercises, toc
 from tools.count import MAIN
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +24,9 @@ CHAPTERS = [page for page in toc.chapters() if page.path.suffix == ".md" and pag
 @pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.name)
 def test_solutions_pass_and_wrong_answers_get_their_message(page, monkeypatch):
     monkeypatch.delenv("SOFTATTN_DATA", raising=False)
-    found = exercises.chapter_faults(page.path)
+    asked = exercises.find(page.path)
+    room = exercises.Room(asked)
+    found = [fault for one in asked for fault in [*exercises.faults(one, room), *classroom.mark_faults(one, room)]]
     assert found == [], "\n".join(found)
 
 

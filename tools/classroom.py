@@ -273,6 +273,27 @@ def hidden(exercise: Exercise) -> str:
     )
 
 
+def mark_faults(exercise: Exercise, room: exercises.Room) -> list[str]:
+    """What the hidden part of a check does not do as it should: no answer, the solution, wrong ones by other numbers.
+
+    Args:
+        exercise: the exercise.
+        room: of its chapter, where its check has been tried.
+    """
+    found, full = [], exercise._replace(checks=[*exercise.checks, hidden(exercise)])
+    for (name, sources), wanted in zip(exercises.answers(exercise)[:2], ("not tried yet", ""), strict=True):
+        got = room.answered(full, sources)
+        if got.broke or not got.message.startswith(wanted) or bool(got.message) != bool(wanted):
+            found.append(
+                f"{exercise.place}: {exercise.label!r}, {name or 'empty'}, is marked {got.broke or got.message!r}"
+            )
+    other = other_numbers(exercise)
+    for wrong in exercise.wrong if other else []:
+        if not room.answered(exercise._replace(checks=[other]), [wrong]).raised:
+            found.append(f"{exercise.place}: {exercise.label!r}: with other numbers {wrong.strip()[:60]!r} passes")
+    return found
+
+
 def _quoted(source: str) -> str:
     """A piece of code as a string that can still be read."""
     if '"""' in source or "\\" in source or source.endswith('"'):
