@@ -736,12 +736,13 @@ def marks(names: list[str], out: Path, python: Path) -> list[dict]:
                 "marked": "wants a hand" if by_hand else "yes",
             }  # fmt: skip
         )
-    rows.sort(key=lambda row: (row["student"], row["chapter"], list(POINTS).index(row["kind"])))
+    kinds = [*POINTS, *sorted({row["kind"] for row in rows} - {*POINTS})]
+    rows.sort(key=lambda row: (row["student"], row["chapter"], kinds.index(row["kind"])))
     _csv(out / "marks.csv", rows)
     totals = []
     for who, name in sorted({(row["student"], row["chapter"]) for row in rows}):
         mine = [row for row in rows if (row["student"], row["chapter"]) == (who, name)]
-        by_kind = {kind: sum(r["points"] for r in mine if r["kind"] == kind) for kind in POINTS}
+        by_kind = {kind: sum(r["points"] for r in mine if r["kind"] == kind) for kind in kinds}
         open_ = sum(r["marked"] != "yes" for r in mine)
         total = {"points": sum(r["points"] for r in mine), "of": sum(r["of"] for r in mine), "want a hand": open_}
         totals.append({"student": who, "chapter": name, **by_kind, **total})
