@@ -163,7 +163,7 @@ export default {
       for (let ten = -6; ten <= top; ten += 2) {
         make("line", curve, { x1: 46, x2: 632, y1: cy(ten), y2: cy(ten), style: "stroke:var(--sa-line)" });
       }
-      make("text", curve, { x: 40, y: 22, "text-anchor": "end" }, "loss");
+      make("text", curve, { x: 42, y: 24, "text-anchor": "end", style: "font-size:21px" }, "loss");
       tens.forEach((row, k) => make("path", curve, { d: `M${row.map((v, t) => `${cx(t).toFixed(1)} ${cy(v).toFixed(1)}`).join("L")}`,
         style: `fill:none;stroke:var(--sa-${["vermillion", "green"][k]});stroke-width:3;${k ? "stroke-dasharray:9 6" : ""}` }));
       make("line", curve, { x1: cx(state.step), x2: cx(state.step), y1: 4, y2: 106, style: "stroke:var(--sa-text);stroke-width:1.5" });
