@@ -133,7 +133,7 @@ function render({ model, el }) {
   // ---- what is seen
 
   function build(rows) {
-    const U = source.length, high = Math.min(21, 380 / Math.max(rows, 1));
+    const U = source.length, high = Math.min(21, 330 / Math.max(rows, 1));
     sheet.style.width = `max(100%, ${(1.3 + 0.6 * U).toFixed(1)}rem)`;
     room.toggleAttribute("tabindex", U > 30);
     if (U > 30) Object.entries({ tabindex: 0, role: "group", "aria-label": "the letters that are read; it scrolls" }).forEach(([key, value]) => room.setAttribute(key, value));
