@@ -167,7 +167,7 @@ def not_reached() -> list[Score]:
     return [s for s in scoreboard() if s.verdict.startswith("not reached")]
 
 
-# -- Every figure --
+# -- What a row knows --
 def said(value: float | None, error: float | None = None) -> str:
     """A value as people read it, with its standard error if there is one."""
     if value is None:
@@ -180,7 +180,7 @@ def said(value: float | None, error: float | None = None) -> str:
     return f"{text} \N{PLUS-MINUS SIGN} {error:.{places}f}"
 
 
-# -- Every figure --
+# -- What a row knows --
 def table_html(scores: list[Score]) -> str:
     """Rows as an HTML table: one for each figure, notes folded beneath."""
     cells = ["<thead><tr><th>what</th><th>paper</th><th>ours</th><th>verdict</th></tr></thead><tbody>"]
@@ -275,14 +275,18 @@ def headlines() -> list[tuple[str, Score]]:
 
 
 def badge(words: str, score: Score, y: int) -> str:
-    """One row of the summary as SVG, its top at y."""
+    """One row of the summary as SVG, its top at y: two lines."""
     kind = next(k for k in INKS if score.verdict.startswith(k))
-    value = f"{said(score.ours)} here, {said(score.paper)} there"
-    parts = ((words, 0, 190, "#24292f"), (value, 190, 200, "#3d444d"), (score.verdict, 390, 150, INKS[kind]))
+    value = f"{said(score.ours)} here, {said(score.paper)} in the paper"
+    parts = (
+        (words, 0, y, 190, "#24292f"),
+        (score.verdict, 190, y, 150, INKS[kind]),
+        (value, 0, y + 24, 340, "#3d444d"),
+    )
     return "".join(
-        f'<rect x="{x}" y="{y}" width="{w}" height="24" fill="{ink}"/>'
-        f'<text x="{x + w / 2:g}" y="{y + 17}">{escape(text)}</text>'
-        for text, x, w, ink in parts
+        f'<rect x="{x}" y="{top}" width="{w}" height="24" fill="{ink}"/>'
+        f'<text x="{x + w / 2:g}" y="{top + 17}">{escape(text)}</text>'
+        for text, x, top, w, ink in parts
     )
 
 
@@ -290,12 +294,13 @@ def badge(words: str, score: Score, y: int) -> str:
 def summary_svg() -> str:
     """The summary as one SVG picture with its words."""
     rows = headlines()
-    body = "".join(badge(w, s, 28 * k) for k, (w, s) in enumerate(rows))
+    body = "".join(badge(w, s, 54 * k) for k, (w, s) in enumerate(rows))
+    size = f'width="340" height="{54 * len(rows) - 6}"'
     font = 'font-family="Verdana, DejaVu Sans, sans-serif" font-size="12"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="540" role="img" '
-        f'height="{28 * len(rows) - 4}" viewBox="0 0 540 '
-        f'{28 * len(rows) - 4}" aria-label="{escape(summary_words())}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" '
+        f'viewBox="0 0 340 {54 * len(rows) - 6}" '
+        f'aria-label="{escape(summary_words())}">'
         f'<g {font} fill="#fff" text-anchor="middle">{body}</g></svg>\n'
     )
 

@@ -31,7 +31,7 @@ def test_letters_are_read_from_a_paragraph():
     table = letters.table(
         [letters.Letter("T", "steps", "draw"), letters.Letter("T", "time", "a"), letters.Letter("T", "time", "b")]
     )
-    assert table.splitlines()[-1] == "| `T` | time: {doc}`a`, {doc}`b` <br> steps: {doc}`draw` |"
+    assert table.splitlines()[-1] == "| `T` | time: {doc}`a <a>`, {doc}`b <b>` <br> steps: {doc}`draw <draw>` |"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -64,6 +64,13 @@ def test_reparametrised_draws_have_the_mean_the_width_and_the_gradient(device):
 # -- the bound ---------------------------------------------------------------------------------------------------------
 
 
+def test_what_is_drawn_is_mu_plus_sigma_times_the_noise_of_the_generator():
+    mu, log_sigma = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.3, -0.7]])
+    noise = torch.randn(1, 2, generator=torch.Generator().manual_seed(4))
+    z = reparametrise(mu, log_sigma, torch.Generator().manual_seed(4))
+    torch.testing.assert_close(z, mu + log_sigma.exp() * noise)
+
+
 def test_forward_is_its_parts(device):
     model, x = tiny(device), pictures(device=device)
     out = model(x, torch.Generator().manual_seed(4))

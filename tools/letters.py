@@ -62,7 +62,10 @@ def table(found: list[Letter]) -> str:
             if one.letter == letter and one.chapter not in meanings.setdefault(one.words, []):
                 meanings[one.words].append(one.chapter)
         ordered = sorted(meanings.items(), key=lambda pair: -len(pair[1]))
-        told = [f"{words}: " + ", ".join(f"{{doc}}`{name}`" for name in names) for words, names in ordered]
+        told = [
+            f"{words}: " + ", ".join(f"{{doc}}`{name.replace('_', ' ')} <{name}>`" for name in names)
+            for words, names in ordered
+        ]
         rows.append(f"| `{letter}` | {' <br> '.join(told)} |")
     return "\n".join(rows)
 
