@@ -9,12 +9,14 @@ from softattn.alignment import DateTranslator
 from softattn.draw import DRAW
 from softattn.glimpse import GlimpseClassifier
 from softattn.handwriting import HandwritingPredictor
+from softattn.lineage import NTMCell
 from softattn.page import styles as styles
 from softattn.prediction import PredictionNetwork
 from softattn.reading import HandwritingReader, WordReader
 from softattn.reading import read as read
 from softattn.synthesis import HandwritingSynthesizer
 from softattn.synthesis import write as write
+from softattn.transformer import CausalTransformer
 from softattn.vae import VAE
 
 __version__: str
@@ -41,6 +43,10 @@ def load(name_or_path: Literal["glimpse"], device: _Device = None) -> GlimpseCla
 def load(name_or_path: Literal["vae-mnist", "vae-map"], device: _Device = None) -> VAE: ...
 @overload
 def load(name_or_path: Literal["prediction", "prediction-book"], device: _Device = None) -> PredictionNetwork: ...
+@overload
+def load(name_or_path: Literal["ntm-copy"], device: _Device = None) -> NTMCell: ...
+@overload
+def load(name_or_path: Literal["transformer-text"], device: _Device = None) -> CausalTransformer: ...
 @overload
 def load(name_or_path: Literal["dates", "dates-fixed"], device: _Device = None) -> DateTranslator: ...
 @overload

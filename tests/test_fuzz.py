@@ -587,6 +587,33 @@ def _teaching() -> None:
          size=(6, whole(4, 9999)), distractors=(2, whole(0)), crop=(2, whole(1, 4)), digits=(1, whole(1)))  # fmt: skip
 
 
+def _looking_back() -> None:
+    """Calls of lineage and transformer."""
+    from softattn import lineage, transformer
+
+    q, k, v = (torch.rand(2, n, 4) for n in (3, 5, 5))
+    mask = torch.ones(2, 3, 5, dtype=torch.bool)
+    for function in (lineage.dot_product_weights, lineage.dot_product_attention):
+        value = {} if function is lineage.dot_product_weights else {"value": (v, tensor()), "fused": (True, flag())}
+        call(f"lineage.{function.__name__}", function, query=(q, tensor()), key=(k, tensor()),
+             mask=(mask, tensor()), **value)  # fmt: skip
+    one = torch.ones(2, 1)
+    call("lineage.ntm_address", lineage.ntm_address, memory=(k, tensor()), before=(torch.rand(2, 5), tensor()),
+         key=(torch.rand(2, 4), tensor()), beta=(one, tensor()), g=(one, tensor()),
+         shift=(torch.rand(2, 3), tensor()), gamma=(one, tensor()))  # fmt: skip
+    call("lineage.NTMCell", lineage.NTMCell, input_size=(3, whole(1)), output_size=(2, whole(1)),
+         hidden_size=(4, whole(1)), places=(5, whole(1)), place_size=(3, whole(1)))  # fmt: skip
+    cell = lineage.NTMCell(3, 2, 4, 5, 3)
+    call("lineage.NTMCell.forward", cell, x=(torch.rand(2, 3), tensor()), memory=(lambda: cell.start(2), anything()))
+    call("lineage.NTMCell.start", cell.start, batch=(2, without(whole(0), "10**30")))
+    call("transformer.CausalTransformer", transformer.CausalTransformer, input_size=(3, whole(1)),
+         width=(8, anything()), num_layers=(1, whole(1, 1000)), output_size=(2, whole(1)), heads=(2, anything()),
+         positions=("none", one_of(*transformer.POSITIONS)), dropout=(0.0, real(0, 0.999)))  # fmt: skip
+    net = transformer.CausalTransformer(3, 8, 1, 2, 2)
+    call("transformer.CausalTransformer.forward", net, x=(torch.rand(4, 2, 3), tensor()),
+         state=(lambda: net(torch.rand(4, 2, 3))[1], anything()))  # fmt: skip
+
+
 def _reading() -> None:
     """What reads."""
     from softattn import decoding, reading, trace
@@ -641,6 +668,7 @@ _pictures()
 _writing()
 _files()
 _teaching()
+_looking_back()
 CASES = [(name, argument) for name, each in CALLS.items() for argument in each.kinds]
 
 

@@ -411,6 +411,14 @@ NETWORKS = {
     "reading.HandwritingReader": [
         ((H, 2, "abc", 2), lambda: (empty(T, B, 8), empty(B).long())),
     ],
+    "lineage.NTMCell": [
+        ((I, 3, H, 6, 4), lambda: (empty(B, I),)),
+        ((I, 3, H, 6, 4), lambda: (empty(B, I), (empty(B, 6, 4), empty(B, 6), empty(B, 6)))),
+    ],
+    "transformer.CausalTransformer": [
+        ((I, 8, 2, 7, 2), lambda: (empty(T, B, I),)),
+        ((I, 8, 1, 7, 2, "sinusoids"), lambda: (empty(T, B, I), [(empty(B, 2, 3, 4), empty(B, 2, 3, 4))])),
+    ],
     "draw.DRAW": [
         (((1, 6, 5), T, H, 2, 2, 3), lambda: (empty(B, 1, 6, 5),)),
         (((2, 6, 5), T, H, 2, 2, 2, False), lambda: (empty(B, 2, 6, 5), None, True)),
