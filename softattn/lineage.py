@@ -154,15 +154,15 @@ def dot_product_attention(
     Raises: TypeError, ValueError for types and shapes that do not fit.
     Source: Vaswani et al. (2017), equation 1.
     """
+    opened, some = _check_dot(query, key, value, mask)
     if not fused:
         return dot_product_weights(query, key, mask) @ value
-    mask, some = _check_dot(query, key, value, mask)
-    read = F.scaled_dot_product_attention(query, key, value, mask)
+    read = F.scaled_dot_product_attention(query, key, value, opened)
     return read if some is None else read * some
 
 
 # -- The dot product --
-def _check_dot(query, key, value, mask):
+def _check_dot(query, key, value, mask) -> tuple[Any, Any]:
     """The mask with empty rows opened, and which rows are not empty."""
     name = "dot_product_attention"
     shaped(name, "query", query, "...", "T", "D")
@@ -188,8 +188,10 @@ def _check_dot(query, key, value, mask):
             "expected (..., T, D), (..., U, D), (..., U, E), "
             "(..., T, U), no D and U of 0"
         )
-    some = None if mask is None else mask.any(-1, keepdim=True)
-    return (None if mask is None else mask | ~some), some
+    if mask is None:
+        return None, None
+    some = mask.any(-1, keepdim=True)
+    return mask | ~some, some
 
 
 # -- The dot product --
@@ -255,9 +257,11 @@ def ntm_address(
     like = F.cosine_similarity(memory, key[:, None], -1)  # eq. 6
     content = torch.softmax(beta * like, 1)  # eq. 5
     gated = g * content + (1 - g) * before  # eq. 7
-    moved = torch.stack([s[:, None] * gated.roll(j - half, 1) for j, s in enumerate(shift.unbind(1))])
-    log = moved.sum(0).clamp(min=1e-20).log()  # eq. 8
-    return torch.softmax(gamma * log, 1)  # eq. 9
+    u = torch.arange(memory.shape[1], device=memory.device)
+    j = torch.arange(-half, half + 1, device=memory.device)
+    came_from = (u[:, None] - j) % len(u)  # (U, 2 S + 1)
+    moved = (gated[:, came_from] @ shift[..., None])[..., 0]  # eq. 8
+    return torch.softmax(gamma * moved.clamp(min=1e-20).log(), 1)  # eq. 9
 
 
 # -- The Turing machine's head --
@@ -367,7 +371,8 @@ class NTMCell(nn.Module):
         input_size: I, numbers per input step.
         output_size: O, numbers per output step.
         hidden_size: H, units of the layer.
-        places: U, of the memory.
+        places: U, of the memory. No weight belongs to a place: change
+            `cell.places` for another memory.
         place_size: D, numbers in a place.
 
     Raises: TypeError, ValueError for sizes that are none.
@@ -441,7 +446,7 @@ BITS = 8
 
 
 def copy_lines(batch: int, length: int, generator) -> tuple[Tensor, Tensor]:
-    """Bytes, a mark, silence (2 L + 1, B, BITS + 1); the bytes (L, B, BITS)."""
+    """Bytes, a mark, silence (2 L + 1, B, BITS + 1); bytes (L, B, BITS)."""
     size = (length, batch, BITS)
     said = torch.randint(2, size, generator=generator).float()
     x = torch.zeros(2 * length + 1, batch, BITS + 1)
@@ -460,6 +465,6 @@ def run_ntm(cell: NTMCell, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def copy_bits(y: Tensor, said: Tensor) -> Tensor:
-    """What a copy costs: bits a line, mean over lines; y (2 L + 1, B, BITS)."""
+    """What a copy costs: bits a line, mean of lines; y (2 L + 1, B, BITS)."""
     nats = F.binary_cross_entropy_with_logits(y[-len(said) :], said, reduction="none")
     return nats.sum((0, 2)).mean() / math.log(2)

@@ -26,8 +26,9 @@ __all__ = ["CausalTransformer"]
 POSITIONS = ("none", "sinusoids", "rotations")
 
 
+# -- Positions --
 def angles(place: Tensor, size: int) -> Tensor:
-    """How far each of size // 2 pairs is turned at places (T,): (T, size // 2)."""
+    """How far size // 2 pairs are turned at places (T,): (T, size // 2)."""
     pair = torch.arange(size // 2, device=place.device)
     return place[:, None] * torch.exp(-math.log(10_000) * 2 * pair / size)
 
@@ -126,7 +127,7 @@ class CausalTransformer(nn.Module):
         self.width = E = whole(name, "width", width, 2)
         N = whole(name, "num_layers", num_layers, 1, 1000)
         O = whole(name, "output_size", output_size, 1)
-        heads = whole(name, "heads", heads, 1)
+        self.heads = heads = whole(name, "heads", heads, 1)
         if E % (2 * heads):
             raise ValueError(f"{name}: width {E}, {heads} heads: expected a multiple of twice the heads, to turn pairs")
         if positions not in POSITIONS:
@@ -175,9 +176,9 @@ class CausalTransformer(nn.Module):
         for pair in state:
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
                 raise ValueError(f"{name}: state holds what is no pair (k, v)")
-            heads = self.layers[0].heads
+            U, D = pair[0].shape[-2], self.width // self.heads
             for part in pair:
-                shaped(name, "state", part, x.shape[1], heads, pair[0].shape[-2], self.width // heads)
+                shaped(name, "state", part, x.shape[1], self.heads, U, D)
         return list(state)
 
 

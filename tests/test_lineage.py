@@ -387,7 +387,7 @@ def test_demo_computes_the_same_numbers():
         for look in looks:
             page.locator("select").select_option(look)
             agree()
-            for again in range(2):
+            for _ in range(2):
                 sliders = page.locator("input[type=range]")
                 for k in range(sliders.count()):
                     sliders.nth(k).focus()
@@ -399,7 +399,7 @@ def test_demo_computes_the_same_numbers():
         box = page.locator("svg").bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
         page.mouse.down()
-        page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 60, steps=3)
+        page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 25, steps=3)
         page.mouse.up()
         assert numbers()["query"][0] > 0.5 and numbers()["query"][1] > 0.3
         agree()

@@ -134,7 +134,7 @@ export default {
       const best = w.indexOf(Math.max(...w)), total = sum(w);
       const words = `${LOOKS[name].title} looks by ${LOOKS[name].by}. Most weight: ${w[best].toFixed(2)} on ${letters[best]}, letter ${best + 1}; the weights add up to ${total.toFixed(2)}.` +
         (keeps ? " Dashed: where it looked before." : "");
-      said.textContent = words;
+      said.textContent = words[0].toUpperCase() + words.slice(1);
       svg.setAttribute("aria-label", words);
       numbers(el, { look: name, set: set[name], query, before, weights: w });
     }
