@@ -8,7 +8,7 @@ import types
 import pytest
 import torch
 
-from recipes import _run, draw, glimpse, handwriting, reading, synthesis, vae
+from recipes import _run, draw, glimpse, handwriting, lineage, reading, synthesis, vae
 from softattn.images import binarise, embedded_digits
 
 MEAN, STD = (8.0, 0.0), (40.0, 30.0)
@@ -294,3 +294,43 @@ def test_mistakes_are_paired():
     assert reading.aligned("cat", "cut") == [("c", "c"), ("a", "u"), ("t", "t")]
     assert reading.aligned("ab", "b") == [("a", ""), ("b", "b")]
     assert reading.aligned("", "x") == [("", "x")]
+
+
+# -- budgets of the processor ------------------------------------------------------------------------------------------
+
+
+def copier(budget=10.0):
+    config = dict(input_size=9, output_size=8, hidden_size=6, places=6, place_size=3)
+    return lineage.CopyRun(lineage.NTMCell, config, options(budget=budget))
+
+
+def test_a_budget_ends_a_run_and_steers_its_rate(tmp_path):
+    run = copier()
+    rates, plain = [], []
+    for done in (0.0, 0.01, 0.5, 0.9, 1.0):
+        run.facts["seconds"] = 600 * done
+        rates.append(run.rate() / run.TOP)
+        plain.append(lineage.BudgetRun.rate(run) / run.TOP)
+    assert rates == pytest.approx([0.02, 0.52, 1.0, 0.3, 0.005], abs=1e-3)
+    assert plain == pytest.approx([0.02, 0.52, 0.5, 0.0245, 0.005], abs=1e-3)
+    assert run.over()
+    run.facts["seconds"] = 599.0
+    assert not run.over()
+    assert not _run.train(run, tmp_path / "a.pt", minutes=0.0, over=run.over)
+    again = copier()
+    again.take_up(tmp_path / "a.pt")
+    assert again.facts["updates"] == run.facts["updates"] == 1 and again.facts["seconds"] > 599
+
+
+def test_errors_of_a_copy_are_counted_by_length(monkeypatch):
+    monkeypatch.setattr(lineage, "COPIES", (2, 3))
+    run = copier()
+    rows = lineage.copy_errors(run, run.model)
+    assert [row[0] for row in rows] == [2, 3]
+    assert all(0.2 < share < 0.8 and 8 < bits < 100 for _, bits, share in rows)  # it knows nothing
+
+
+def test_one_writer_of_the_toy():
+    found = lineage.toy_run("dot", "copy", 0, 2)
+    assert found["steps"] == 2 and len(found["errors"]) == len(lineage.LENGTHS)
+    assert all(0.3 < e < 1 for e in found["errors"])
