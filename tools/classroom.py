@@ -176,7 +176,8 @@ def sheet(chapter: Chapter) -> str | None:
         "below are those of it that the exercises need, in its order, and no substitute for it. Answer in the cells "
         "that ask, and run the check under each: it says what is wrong. An answer computes; it opens no files."
     )
-    made = [Piece("markdown", head, {}, "head"), chapter.pieces[1]]
+    made = [Piece("markdown", head, {}, "head")]
+    made.append(_sourced(chapter.pieces[1], **_named(f"{chapter.name}-needs-0", locked=True)))
     cells = sorted({cell for one in chapter.checked.values() for cell in one.before})
     done = 0
     for task in chapter.tasks:
@@ -718,7 +719,7 @@ def marks(names: list[str], out: Path, python: Path) -> list[dict]:
     for name in names or there:
         said = nbgrader(python, course, "autograde", name, "--force")
         for line in said.splitlines():
-            if "WARNING" in line or "ERROR" in line:
+            if "ERROR" in line or "was not run" in line or "missing" in line:
                 print(line)
         nbgrader(python, course, "generate_feedback", name, "--force")
     told = run_notebooks.call([python, "-c", READ_GRADES], cwd=course, env=run_notebooks.environment())
