@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,9 +35,8 @@ def packed(tmp_path, monkeypatch):
     root = tmp_path / "root"
     (root / "_build/html").mkdir(parents=True)
     (root / "_build/html/index.html").write_text("<p>book</p>" * 500)
-    monkeypatch.setattr(
-        offline.notebooks, "collect", lambda names, root, student: {"one.ipynb": "{}\n"} if student else {}
-    )
+    monkeypatch.setattr(offline.classroom, "chapters", lambda names, root: [SimpleNamespace(name="one")])
+    monkeypatch.setattr(offline.classroom, "student", lambda chapter: "{}\n")
     folder = tmp_path / offline.NAME
     tiny(folder / "wheels")
     offline.fill(folder, ["tinypart"], root)

@@ -17,7 +17,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from tools import notebooks
+from tools import classroom
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "softattn-offline"
@@ -152,8 +152,8 @@ def fill(folder: Path, install: list[str], root: Path = ROOT) -> None:
 def student(folder: Path, root: Path = ROOT) -> None:
     """The notebooks without solutions, as `make classroom` gives them to a class."""
     folder.mkdir(parents=True)
-    for name, text in notebooks.collect([], root, student=True).items():
-        (folder / f"{Path(name).stem}.ipynb").write_text(text, encoding="utf-8")
+    for chapter in classroom.chapters([], root):
+        (folder / f"{chapter.name}.ipynb").write_text(classroom.student(chapter), encoding="utf-8")
 
 
 def make(out: Path, root: Path = ROOT) -> Path:
