@@ -141,7 +141,8 @@ def test_a_sheet_has_the_exercises_and_only_the_cells_that_they_need(one):
     text = classroom.sheet(one)
     found = named(text)
     assert list(found) == [
-        "one-needs-0", "one-needs-1", "one-predict", "one-predict-check", "one-implement", "one-implement-check", "one-extend",
+        "one-needs-0", "one-needs-1", "one-predict", "one-predict-check", "one-implement", "one-implement-check",
+        "one-extend",
     ]  # fmt: skip
     assert "def unused" not in text
     assert found["one-needs-1"].metadata.nbgrader.locked and not found["one-needs-1"].metadata.nbgrader.grade
