@@ -27,7 +27,7 @@ LEFT_OUT = ("Exercises", "Further reading")
 LONGEST = 260  # signs of a sentence on a slide; more becomes a note
 ROWS = 9  # of a table
 POINTS = 7  # of a list
-LINES = 5  # formulas on one slide
+MOST = 2  # formulas on one slide
 _DEMO = re.compile(r"^demo-")
 
 
@@ -229,7 +229,7 @@ class _Maker:
             last
             and last.kind == "formula"
             and last.title == (head or self.title)
-            and last.body.count("math") < 2 * LINES
+            and last.body.count('<div class="math') < MOST
         ):
             if sum(len(note) for note in self.notes) < 700:
                 self.slides[-1] = last._replace(

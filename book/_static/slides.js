@@ -21,7 +21,15 @@
 
   const fit = () => {                           // what is too long for the screen gets smaller letters, down to a half
     const slide = slides[now], face = slide.querySelector(".face"), inside = slide.querySelector(".body");
-    if (all || slide.classList.contains("demo")) return;
+    if (all) return;
+    const stage = slide.querySelector(".stage-demo");
+    if (stage) {                                // a demo is drawn smaller, down to 0.6, rather than cut
+      const before = Number(stage.style.zoom) || 1, high = stage.getBoundingClientRect().height / before;
+      const rest = inside.scrollHeight - stage.getBoundingClientRect().height;
+      const zoom = Math.max(0.6, Math.min(1.25, (inside.clientHeight - Math.max(0, Math.min(rest, 90))) / (high || 1)));
+      if (innerWidth > 700 && Math.abs(zoom - before) > 0.02) stage.style.zoom = zoom.toFixed(3);
+      return;
+    }
     let size = 1;
     inside.style.fontSize = "";
     while (size > 0.5 && (face.scrollHeight > face.clientHeight + 1 || inside.scrollWidth > inside.clientWidth + 1)) {
@@ -92,6 +100,8 @@
     if (Math.abs(x) > 50 && Math.abs(x) > 2 * Math.abs(y)) show(now + (x < 0 ? 1 : -1));
   });
 
+  const grown = new ResizeObserver(() => requestAnimationFrame(fit));
+  for (const stage of document.querySelectorAll(".stage-demo")) grown.observe(stage);
   addEventListener("resize", fit);
   addEventListener("hashchange", () => show((Number(location.hash.slice(1)) || 1) - 1));
   addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(fit));
