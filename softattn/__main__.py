@@ -1,12 +1,13 @@
-"""The command line: `softattn write`, `softattn read`, `softattn styles`, `softattn weights`, `softattn --version`.
+"""The command line: `softattn write`, `read`, `ink`, `styles`, `weights`, `--version`.
 
-`--version` and `--help` need nothing but Python; the commands need typer, the extra `cli`.
+`--version` and `--help` need nothing but Python; the commands need typer, the extra `cli`. What a command does is a
+function of the book: `softattn.write`, `softattn.read`, `softattn.ink.load_ink` and `save_ink`.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import re
 import signal
 import sys
 import threading
@@ -19,75 +20,157 @@ from softattn import __version__
 
 ABOUT = "Soft attention, from the pen to the picture: the modules that the book's chapters export."
 WITHOUT_TYPER = "the commands need typer, which is not installed here (the extra `cli`): pip install typer"
-LONG = 3  # lines from which on writing shows a progress bar
+LONG = 3  # lines from which on writing shows a progress bar, at a terminal
+TEXT_BYTES = 2_000_000
+DASH = 'a text that begins with "-" stands after "--": softattn write -o a.svg -- "-5 degrees"'
 
 
-def _read_prime(path: Path) -> Any:
-    """Read a priming line: a JSON file with `text` and `offsets`, as `softattn write -o FILE.json` writes it."""
+def _text_of(text: str | None, file: Path | None) -> str:
+    """What to write: the argument, a file, or standard input for "-"."""
+    if (text is None) == (file is None):
+        both = "both a text and a file" if text is not None else "no text"
+        raise ValueError(f"{both}: give a text, or -f FILE, or - to read standard input")
+    if file is None and text != "-":
+        return str(text)
     from softattn.hub import read_file
-    from softattn.strokes import Strokes
+    from softattn.ink import decoded
+
+    if file is None or str(file) == "-":
+        data = sys.stdin.buffer.read(TEXT_BYTES + 1)
+        if len(data) > TEXT_BYTES:
+            raise ValueError(f"standard input holds more than {TEXT_BYTES:,} bytes of text")
+    else:
+        if not file.exists():
+            raise ValueError(f"there is no file {file} to read the text from")
+        data = read_file(file, TEXT_BYTES)
+    return decoded(data).rstrip("\r\n")
+
+
+def _read_prime(path: Path, text: str | None, number: int | None) -> Any:
+    """Read a priming line: ink of any kind that softattn.ink reads, one of its lines."""
+    from softattn.ink import load_ink
 
     try:
-        line = Strokes.from_json(read_file(path, 64_000_000))
-        return dataclasses.replace(line, source=str(path))
+        lines, told = load_ink(path, text)
     except ValueError as err:
-        raise ValueError(f"{path} is not a line to prime with: {err}") from err
+        why = str(err).partition("is no ink: ")[2] or str(err)
+        raise ValueError(f"{path} is not a line to prime with: {why}") from err
+    line = _one_of(lines, number, path)
+    if not line.text.strip():
+        raise ValueError(f"{path} is not a line to prime with: its text is missing; give it with --prime-text")
+    if number is None and len(lines) > 1:
+        told += f"; line {lines.index(line) + 1} of {len(lines)} is taken, {line.text!r}: --line chooses"
+    print(f"prime: {told}", file=sys.stderr)
+    return line
 
 
-def _write(text: str, out: Path | None, prime: Path | None, width: int | None, model: str, **how: Any) -> None:
+def _one_of(lines: list, number: int | None, path: Path) -> Any:
+    """A line by its number, from 1 on; without one, that with the longest text."""
+    if number is None:
+        return max(lines, key=lambda line: len(line.text))
+    if number > len(lines):
+        raise ValueError(f"{path} holds {len(lines)} lines, there is no line {number}")
+    return lines[number - 1]
+
+
+def _layout(out: Path | None, layout: dict[str, Any], look: dict[str, Any]) -> Any:
+    """Judge a file's ending, folder, lengths, colour and pixels before anything is written; the lengths."""
+    from softattn import ink, paper
+
+    if layout["margin"] is None:
+        layout["margin"] = 10.0 if layout["paper"] else 3.0
+    form = paper.format_of(**layout)
+    if out is None:
+        return form
+    kinds = (*ink._TEXTS, *paper.PAPER_KINDS)
+    kind = paper.check_target("softattn", out, kinds).suffix.lower()
+    if kind in paper.PAPER_KINDS:
+        import numpy as np
+
+        wide, tall = form.paper or (10.0, 10.0)
+        paper._encoded(kind, [paper.Sheet(wide, tall, (np.zeros((1, 2)),))], *_options(kind, look))
+    return form
+
+
+def _options(kind: str, look: dict[str, Any]) -> tuple[dict, dict, dict]:
+    """How ink looks, what a picture asks, what a plotter asks."""
+    how = {name: look[name] for name in ("pen", "color", "smooth", "swell")}
+    more = {name: look[name] for name in ("transparent", "dpi", "width")}
+    plotter = {name: look[name] for name in ("feed", "up", "down", "bed")} if kind in (".gcode", ".nc") else {}
+    return how, more, plotter
+
+
+def _save(out: Path, ink: Any, layout: dict[str, Any], look: dict[str, Any]) -> None:
+    """Write a file of ink; lines that were squeezed are told, and several files are named."""
+    import warnings
+
+    from softattn.ink import save_ink
+    from softattn.paper import PAPER_KINDS
+
+    kind, how = out.suffix.lower(), {}
+    if kind in PAPER_KINDS:
+        for part in (layout, *_options(kind, look)):
+            how |= part
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        files = save_ink(out, ink, **how)
+    for one in told:
+        print("softattn: " + " ".join(str(one.message).split()), file=sys.stderr)
+    if len(files) > 1:
+        print(f"{len(files)} sheets: {files[0].name} to {files[-1].name}", file=sys.stderr)
+
+
+def _write(
+    text: str | None, file: Path | None, out: Path | None, prime: tuple, layout: dict, look: dict, **how: Any
+) -> None:
     """What `softattn write` does: check all that can be checked, write, save, report."""
-    kind = out.suffix.lower() if out else ".json"
-    if kind not in (".svg", ".png", ".json"):
-        raise ValueError(f"{out}: the picture's kind is {kind or 'missing'}, expected .svg, .png or .json")
-    if out:
-        from softattn.hub import writable_target
-
-        writable_target(out)  # found out now, not after all is written
-    if kind == ".png":
-        try:
-            import matplotlib  # noqa: F401
-        except ImportError:
-            raise ValueError(
-                "png needs Matplotlib (the extra `book`): pip install matplotlib; svg needs nothing"
-            ) from None
-    from softattn.page import wrap
+    words = _text_of(text, file)
+    form = _layout(out, layout, look)
+    from softattn.page import WIDTH, wrap
     from softattn.synthesis import write
 
-    line = None if prime is None else _read_prime(prime)
+    if how["columns"] is None:
+        how["columns"] = max(8, form.columns(WIDTH))
+    path, said, number = prime
+    if path is None and (said is not None or number is not None):
+        raise ValueError("--prime-text and --line belong to --prime FILE")
+    line = None if path is None else _read_prime(path, said, number)
+    shown = sys.stderr.isatty() and len(wrap(words, max(8, how["columns"]))) > LONG
     with redirect_stdout(sys.stderr):  # the terms of the weights must not stand in the JSON
-        page: Any = write(
-            text,
-            prime=line,
-            model=model,
-            progress=len(wrap(text, max(8, how["columns"]))) > LONG,
-            **how,
-        )
-    again = f", {page.redraws} lines drawn again" if page.redraws else ""
-    print(f"seed {page.seed}{again.replace('1 lines', '1 line') if page.redraws == 1 else again}", file=sys.stderr)
+        page: Any = write(words, prime=line, progress=shown, **how)
+    again = {0: "", 1: ", 1 line drawn again"}.get(page.redraws, f", {page.redraws} lines drawn again")
+    print(f"seed {page.seed}{again}", file=sys.stderr)
     if out is None:
         print(page.to_json())
     else:
-        page.save(out, width)
+        _save(out, page, layout, look)
 
 
-def _read(path: Path, model: str, details: bool, **how: Any) -> None:
+def _ink(path: Path, out: Path | None, check: bool, number: int | None, layout: dict, look: dict, **how: Any) -> None:
+    """What `softattn ink` does: read, tell, write."""
+    _layout(None if check else out, layout, look)
+    from softattn.ink import load_ink
+
+    lines, told = load_ink(path, **how)
+    print(told, file=sys.stdout if check or out is None else sys.stderr)
+    if check or out is None:
+        for k, line in enumerate(lines):
+            print(f"line {k + 1}: {line.text!r}, {len(line)} points, {int(line.offsets[:, 2].sum())} strokes")
+        return
+    some = [_one_of(lines, number, path)] if number is not None else lines
+    _save(out, some[0] if len(some) == 1 else some, layout, look)
+
+
+def _read(path: Path, model: str, details: bool, y_up: bool, **how: Any) -> None:
     """What `softattn read` does: one line of text for each line of ink."""
     import json
 
-    from softattn.hub import read_file
+    from softattn.ink import load_ink
     from softattn.reading import read
-    from softattn.strokes import Strokes
-    from softattn.trace import split_lines
 
-    if path.suffix.lower() != ".json":
-        kind = path.suffix or "nothing"
-        raise ValueError(f"{path}: its name ends in {kind}, expected .json, as `softattn write` makes it")
-    try:
-        ink = Strokes.from_json(read_file(path, 64_000_000))
-    except ValueError as err:
-        raise ValueError(f"{path} is no ink: {err}") from err
+    lines = load_ink(path, y_up=True if y_up else None).lines
     with redirect_stdout(sys.stderr):  # the terms of the weights must not stand among what was read
-        found = read(split_lines(ink), model=model, **how)
+        found = read(lines, model=model, **how)
     for line in found:
         print(json.dumps(line._asdict()) if details else line.text)
 
@@ -103,6 +186,12 @@ def _terminated() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _dashed(arguments: list[str]) -> bool:
+    """Whether an argument looks like a text that begins with a dash."""
+    known = re.compile(r"-|-[of]|--|--[a-z][a-z-]*(=.*)?", re.S)
+    return "--" not in arguments and any(a.startswith("-") and not known.fullmatch(a) for a in arguments)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -130,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.print_help()
         return 0
 
-    app = typer.Typer(help=ABOUT, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+    app = typer.Typer(help=ABOUT, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -147,43 +236,126 @@ def main(argv: list[str] | None = None) -> int:
     ) -> None:
         pass
 
+    # Options that several commands share.
+    size = typer.Option("7mm", help="Height of a tall letter, an l, above its line: 7mm, 0.3in, 20pt.")
+    paper = typer.Option(None, help="A4, A5, letter, or 100mmx150mm; without it, as large as the ink.")
+    margin = typer.Option(None, help="On each side; 10mm on a paper, 3mm without.")
+    line_height = typer.Option(None, help="From line to line; twice the size if not said.")
+    align = typer.Option("left", help="left, centre or right.")
+    pen = typer.Option("0.5mm", help="Width of the pen.")
+    color = typer.Option("black", "--ink", help='Colour of the ink: blue, "#0066cc".')
+    smooth = typer.Option(True, "--smooth/--straight", help="Curves through the points, or straight lines.")
+    swell = typer.Option(0.0, help="0 to 2: how much wider slow ink is than fast ink.")
+    transparent = typer.Option(False, "--transparent", help="No white paper behind the ink of a .png.")
+    dpi = typer.Option(300.0, help="Dots per inch of a .png.")
+    width = typer.Option(None, min=16, max=20_000, help="Pixels across, of .svg and .png, instead of millimetres.")
+    feed = typer.Option(1500.0, help="G-code: speed on the paper, mm a minute.")
+    up = typer.Option("G0 Z5", "--pen-up", help="G-code: what lifts the pen.")
+    down = typer.Option("G1 Z0 F500", "--pen-down", help="G-code: what lowers it.")
+    bed = typer.Option(None, help="G-code: the plotter's bed, A4 or 300x200; ink beyond it is an error.")
+    kinds = ".svg, .png, .pdf, .gcode, .json, .inkml or .csv"
+
+    def parts(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The lengths of a layout, and how ink looks."""
+        layout = ("size", "paper", "margin", "line_height", "align")
+        look = ("pen", "color", "smooth", "swell", "transparent", "dpi", "width", "feed", "up", "down", "bed")
+        return {name: given[name] for name in layout}, {name: given[name] for name in look}
+
     @app.command("write")
     def write_command(
-        text: str = typer.Argument(help="What to write: printable ASCII and line breaks."),
+        text: str | None = typer.Argument(
+            None, help="What to write; - reads standard input; after -- it may begin so."
+        ),
+        file: Path | None = typer.Option(None, "-f", "--file", help="Read the text from a file."),  # noqa: B008
         out: Path | None = typer.Option(  # noqa: B008
-            None, "-o", "--out", help="File to write: .svg, .png or .json. Without it, JSON goes to standard output."
+            None, "-o", "--out", help=f"File to write: {kinds}. Without it, JSON goes to standard output."
         ),
         bias: float = typer.Option(0.75, help="0 is as varied as the training data; more is neater."),
         style: str | None = typer.Option(None, help="A hand that comes along; `softattn styles` lists them."),
         prime: Path | None = typer.Option(  # noqa: B008
-            None, help="A JSON file with a line in the hand to write in."
+            None, help="Ink in the hand to write in: JSON, InkML, SVG, .npy, UNIPEN or CSV, with its text beside it."
         ),
+        prime_text: str | None = typer.Option(None, help="What the priming ink says."),
+        line: int | None = typer.Option(None, min=1, help="Which line of the priming ink, from 1 on."),
         seed: int | None = typer.Option(None, help="The same seed writes the same; without it, one is drawn and told."),
-        width: int | None = typer.Option(
-            None, min=16, max=20_000, help="Width of the picture, in pixels; without it, letters have always one size."
+        columns: int | None = typer.Option(None, help="Characters per line, at least 8; as the paper has room, or 48."),
+        model: str = typer.Option(
+            "synthesis", help="The weights: a name of `softattn weights`, or a .safetensors file."
         ),
-        columns: int = typer.Option(48, help="Characters per line, at least 8; longer texts are wrapped."),
-        model: str = typer.Option("synthesis", help="The weights; `softattn weights` lists them."),
+        size: str = size,
+        paper: str | None = paper,
+        margin: str | None = margin,
+        line_height: str | None = line_height,
+        align: str = align,
+        pen: str = pen,
+        color: str = color,
+        smooth: bool = smooth,
+        swell: float = swell,
+        transparent: bool = transparent,
+        dpi: float = dpi,
+        width: int | None = width,
+        feed: float = feed,
+        up: str = up,
+        down: str = down,
+        bed: str | None = bed,
     ) -> None:
-        """Write a text by hand."""
+        """Write a text by hand: softattn write "Dear Anna," -o a.svg"""
+        layout, look = parts(locals())
+        how = {"bias": bias, "style": style, "seed": seed, "columns": columns, "model": model}
         try:
-            _write(text, out, prime, width, model, bias=bias, style=style, seed=seed, columns=columns)
-        except (ValueError, TypeError, RuntimeError, OSError) as err:  # TypeError: weights of another kind of model
+            _write(text, file, out, (prime, prime_text, line), layout, look, **how)
+        except (ValueError, TypeError, RuntimeError, OSError, ImportError) as err:  # TypeError: weights of another kind
+            raise fail(err) from err
+
+    @app.command("ink")
+    def ink_command(
+        path: Path = typer.Argument(help="Ink: InkML, UNIPEN, SVG, .npy, CSV, or JSON of this book."),  # noqa: B008
+        out: Path | None = typer.Argument(None, help=f"File to write: {kinds}. Without it, only tell."),  # noqa: B008
+        check: bool = typer.Option(False, "--check", help="Only tell what was found."),
+        text: str | None = typer.Option(None, help="What is written; without it, as the file or one beside it says."),
+        line: int | None = typer.Option(None, min=1, help="Write this line alone, from 1 on."),
+        y_up: bool | None = typer.Option(None, "--y-up/--y-down", help="Where y points, if it is not found right."),
+        rate: float | None = typer.Option(None, help="Points a second, if they are not found right."),
+        scale: float | None = typer.Option(None, help="Raw units for a unit of the file, if it is not found right."),
+        level: bool | None = typer.Option(None, "--level/--as-it-is", help="Whether to turn a line that climbs."),
+        size: str = size,
+        paper: str | None = paper,
+        margin: str | None = margin,
+        line_height: str | None = line_height,
+        align: str = align,
+        pen: str = pen,
+        color: str = color,
+        smooth: bool = smooth,
+        swell: float = swell,
+        transparent: bool = transparent,
+        dpi: float = dpi,
+        width: int | None = width,
+        feed: float = feed,
+        up: str = up,
+        down: str = down,
+        bed: str | None = bed,
+    ) -> None:
+        """Read ink of another program, tell what it is, and write it as another kind."""
+        layout, look = parts(locals())
+        how = {"text": text, "y_up": y_up, "rate": rate, "scale": scale, "level": level}
+        try:
+            _ink(path, out, check, line, layout, look, **how)
+        except (ValueError, TypeError, RuntimeError, OSError, ImportError) as err:
             raise fail(err) from err
 
     @app.command("read")
     def read_command(
-        path: Path = typer.Argument(help="A JSON file of ink, as `softattn write -o FILE.json` makes it."),  # noqa: B008
+        path: Path = typer.Argument(help="Ink: JSON, InkML, UNIPEN, SVG, .npy or CSV."),  # noqa: B008
         beam: int = typer.Option(1, min=1, max=1000, help="Beginnings kept in the search; 1 takes the best path."),
         language: bool = typer.Option(False, "--language", help="Let the book's character model weigh in."),
-        y_up: bool = typer.Option(False, "--y-up", help="The ink's y points up."),
+        y_up: bool = typer.Option(False, "--y-up", help="The ink's y points up; without it, found out."),
         details: bool = typer.Option(False, "--details", help="JSON: text, confidence, place of each letter."),
         model: str = typer.Option("reading", help="The weights; `softattn weights` lists them."),
     ) -> None:
         """Read handwriting: its text, a line for each line of ink."""
         try:
-            _read(path, model, details, beam=beam, language=language, y_up=y_up)
-        except (ValueError, TypeError, RuntimeError, OSError) as err:
+            _read(path, model, details, y_up, beam=beam, language=language)
+        except (ValueError, TypeError, RuntimeError, OSError, ImportError) as err:
             raise fail(err) from err
 
     @app.command("styles")
@@ -223,6 +395,8 @@ def main(argv: list[str] | None = None) -> int:
         with _terminated():
             app(arguments, prog_name="softattn", standalone_mode=True)
     except SystemExit as end:
+        if end.code == 2 and arguments[:1] == ["write"] and _dashed(arguments[1:]):
+            print(f"softattn: {DASH}", file=sys.stderr)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
 

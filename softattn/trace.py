@@ -53,6 +53,12 @@ def spread(xy: np.ndarray, stroke: np.ndarray) -> tuple:
 SHY = 10.0  # how many times the height's square hold the slope back
 
 
+def slope_of(about: np.ndarray) -> float:
+    """How fast a line goes down, from the covariance (2, 2) of its ink."""
+    (xx, x_y), (_, yy) = about
+    return float(x_y / max(xx + SHY * yy, 1e-300))
+
+
 def upright(xy: np.ndarray, stroke: np.ndarray) -> np.ndarray:
     """Centre a line, level it, and measure it in heights of its own.
 
@@ -62,9 +68,10 @@ def upright(xy: np.ndarray, stroke: np.ndarray) -> np.ndarray:
 
     Returns: places, shape (P, 2), float64, in heights.
     """
-    centre, ((xx, x_y), (_, yy)) = spread(xy, stroke)
+    centre, about = spread(xy, stroke)
+    (xx, x_y), (_, yy) = about
     xy = xy - centre
-    slope = x_y / max(xx + SHY * yy, 1e-300)
+    slope = slope_of(about)
     xy[:, 1] -= slope * xy[:, 0]
     height = math.sqrt(max(yy - 2 * slope * x_y + slope**2 * xx, 0.0))
     starts = first_points(stroke)

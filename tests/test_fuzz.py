@@ -432,6 +432,30 @@ def _writing() -> None:
     call("page.writing_pad", page.writing_pad, text=("ab", one_of("", "abc")))
 
 
+def _paper(here: Path) -> None:
+    """Calls that set ink on paper and read it from files."""
+    from softattn import ink, paper
+
+    line, length = _line(), anything()  # a length may be a number or a text
+    call("paper.lay_out", paper.lay_out, ink=(line, wrong()), size=(7.0, length), paper=("A5", length),
+         margin=(5.0, length), line_height=(None, length), align=("left", one_of()))  # fmt: skip
+    sheet = paper.lay_out(line)[0]
+    call("paper.Sheet", paper.Sheet, width=(9.0, real(0.1, 1e5)), height=(9.0, real(0.1, 1e5)),
+         strokes=((np.zeros((1, 2)),), wrong()), text=("a", one_of("", "abc")))  # fmt: skip
+    call("paper.smooth_stroke", paper.smooth_stroke, stroke=(np.zeros((3, 2)), tensor()), pieces=(4, whole(1, 64)))
+    look = dict(pen=(0.5, length), color=("black", anything()), smooth=(True, flag()), swell=(0.0, real(0, 2)))
+    call("paper.sheet_svg", paper.sheet_svg, sheet=(sheet, wrong()), **look, width=(64, whole(1, none=True)),
+         background=(None, anything()))  # fmt: skip
+    call("paper.sheet_gcode", paper.sheet_gcode, sheet=(sheet, wrong()), feed=(1500.0, real(1, 1e6)),
+         up=("M5", anything()), down=("M3", anything()), bed=(None, anything()), smooth=(True, flag()))  # fmt: skip
+    call("paper.save_sheets", paper.save_sheets, path=(here / "s.svg", wrong()), sheets=([sheet], wrong()), **look)
+    call("ink.save_ink", ink.save_ink, path=(here / "i.json", wrong()), ink=(line, wrong()))
+    call("ink.load_ink", ink.load_ink, path=(here / "i.json", wrong()), text=(None, one_of(None, "", "abc")),
+         y_up=(None, one_of(None, True)), rate=(None, real(1, 1e5, none=True)),
+         scale=(None, real(1e-6, 1e6, none=True)), level=(None, one_of(None, True)))  # fmt: skip
+    line.save(here / "i.json")
+
+
 def _line() -> Any:
     from softattn.pen import EmbeddedWriter
 
@@ -473,6 +497,7 @@ def _files() -> None:
     call("hub.atomic_write", _written, path=(here / "a.txt", without(one_of("abc"), "'abc'")))
     call("hub.safe_members", lambda archive: list(hub.safe_members(archive)), archive=(_archive, wrong()))
 
+    _paper(here)
     line, elsewhere = _line(), dict(root=(here, anything()))
     call("strokes.save", line.save, path=(here / "a.svg", wrong()), width=(64, whole(1, none=True)),
          color=("black", anything()), pen=(8.0, real(0, above=True)))  # fmt: skip
