@@ -25,6 +25,11 @@ TEXT_BYTES = 2_000_000
 DASH = 'a text that begins with "-" stands after "--": softattn write -o a.svg -- "-5 degrees"'
 
 
+def at_terminal() -> bool:
+    """Whether a person looks at standard error; under a pipe nothing moves."""
+    return sys.stderr.isatty()
+
+
 def _text_of(text: str | None, file: Path | None) -> str:
     """What to write: the argument, a file, or standard input for "-"."""
     if (text is None) == (file is None):
@@ -135,7 +140,7 @@ def _write(
     if path is None and (said is not None or number is not None):
         raise ValueError("--prime-text and --line belong to --prime FILE")
     line = None if path is None else _read_prime(path, said, number)
-    shown = sys.stderr.isatty() and len(wrap(words, max(8, how["columns"]))) > LONG
+    shown = at_terminal() and len(wrap(words, max(8, how["columns"]))) > LONG
     with redirect_stdout(sys.stderr):  # the terms of the weights must not stand in the JSON
         page: Any = write(words, prime=line, progress=shown, **how)
     again = {0: "", 1: ", 1 line drawn again"}.get(page.redraws, f", {page.redraws} lines drawn again")

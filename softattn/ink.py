@@ -23,7 +23,7 @@ from softattn.page import PACE, RATE, WIDTH, set_page
 from softattn.page import resample as ticked
 from softattn.paper import PAPER_KINDS, check_target, lay_out, save_sheets, smooth_stroke
 from softattn.strokes import Strokes, _attribute
-from softattn.trace import first_points, slope_of, split_lines, spread
+from softattn.trace import first_points, slope_of, split_lines, spread, upright
 from softattn.trace import resample as walked
 
 __all__ = ["InkFile", "load_ink", "save_ink"]
@@ -643,15 +643,13 @@ def _pad_strokes(rows: Any, text: Any) -> Raw:
 
 # -- Which way is down? --
 def height_of(xy: np.ndarray, stroke: np.ndarray) -> float:
-    """The standard deviation of a line's ink across its slope."""
-    _, about = spread(xy, stroke)
-    (xx, x_y), (_, yy) = about
-    slope = slope_of(about)
-    square = yy - 2 * slope * x_y + slope**2 * xx
-    return float(np.sqrt(max(square, 0.0)))
+    """What `upright` calls a height, in the unit of xy; 0 for one place."""
+    size = np.ptp(xy, axis=0)
+    axis = int(size[0] <= 1e-9 * size[1])  # a slope leaves x as it is
+    wide = float(np.ptp(upright(xy, stroke)[:, axis]))
+    return float(size[axis]) / wide if wide > 0 else 0.0
 
 
-# -- Which way is down? --
 def fall_and_turn(xy: np.ndarray, stroke: np.ndarray) -> tuple[float, float]:
     """How far strokes end below their start; how they turn to the right.
 
@@ -806,7 +804,7 @@ def _finer(stroke: np.ndarray) -> np.ndarray:
 
 
 # -- The unit --
-WIDTHS = 108.0, 300.0  # raw units a character, of 99 in 100 lines
+WIDTHS = 108.0, 300.0  # raw units a character, of most lines
 HEIGHTS = 41.0, 172.0  # standard deviations of ink, the same
 HEIGHT = 81.0
 

@@ -164,8 +164,21 @@ class Handwriting(Strokes):
             row += len(phi)
         return whole
 
+    @property
+    def lines(self) -> list[Strokes]:
+        """The lines of the page, each with its text; without windows none."""
+        found, row, points = [], 0, self.to_absolute()
+        for phi, place in self.windows:
+            text = "".join(self.text[i] for i in place.tolist())
+            ink = points[row : row + len(phi)]
+            found.append(Strokes.from_absolute(ink, None, text, self.source))
+            row += len(phi)
+        return found
+
     def to_json(self, **notes: Any) -> str:
-        """As that of Strokes, with seed, redraws and other `notes`."""
+        """As that of Strokes, with seed, redraws, lines, other `notes`."""
+        if self.windows:  # how many points each line has, and its text
+            notes["lines"] = [[len(each), each.text] for each in self.lines]
         return super().to_json(seed=self.seed, redraws=self.redraws, **notes)
 
 

@@ -62,14 +62,14 @@ def paper_size(who: str, paper: Any) -> tuple[float, float]:
         known = {name.lower(): size for name, size in PAPERS.items()}
         if paper.strip().lower() in known:
             return known[paper.strip().lower()]
-        paper = tuple(paper.lower().split("x"))
-    if not isinstance(paper, tuple | list) or len(paper) != 2:
+    pair = paper.lower().split("x") if isinstance(paper, str) else paper
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
         names = ", ".join(PAPERS)
         raise ValueError(
             f'{who}: paper is {str(paper)[:40]!r}, expected one of {names}, or width and height as "100mmx150mm"'
         )
-    across = millimetres(who, "the paper's width", paper[0], 10, 5000)
-    return across, millimetres(who, "the paper's height", paper[1], 10, 5000)
+    across = millimetres(who, "the paper's width", pair[0], 10, 5000)
+    return across, millimetres(who, "the paper's height", pair[1], 10, 5000)
 
 
 # -- The baseline --

@@ -1,9 +1,12 @@
 """softattn.__main__: `softattn write` and `softattn styles`, with a small network of random weights."""
 
+import io
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -15,6 +18,8 @@ from softattn import synthesis
 from softattn.__main__ import main
 from softattn.strokes import Strokes
 from softattn.synthesis import HandwritingSynthesizer
+
+WRITES = "softattn.synthesis"  # the module whose `write` the command calls
 
 
 def tiny(name="synthesis"):
@@ -57,29 +62,125 @@ def test_a_seed_that_was_drawn_is_told_and_writes_the_same_again(capsys):
     assert run(capsys, "write", "Ink", "--seed", seed)[1] == out
 
 
-def test_svg_has_the_width_and_the_text(capsys, tmp_path):
+def test_svg_is_in_millimetres_or_has_the_width(capsys, tmp_path):
     path = tmp_path / "a.SVG"
-    status, out, err = run(capsys, "write", "Ink & <pen>", "-o", path, "--seed", 1, "--width", 300)
+    status, out, err = run(capsys, "write", "Ink & <pen>", "-o", path, "--seed", 1)
     root = ET.fromstring(path.read_text())
-    assert status == 0 and out == "" and "seed 1" in err
-    assert root.attrib["width"] == "300" and root.attrib["aria-label"] == "Ink & <pen>"
-    assert list(tmp_path.iterdir()) == [path]
+    assert status == 0 and out == "" and "seed 1" in err and root.attrib["width"].endswith("mm")
+    assert root.attrib["aria-label"] == "Ink & <pen>" and list(tmp_path.iterdir()) == [path]
+    assert run(capsys, "write", "Ink", "-o", path, "--seed", 1, "--width", 300, "--ink", "blue")[0] == 0
+    root = ET.fromstring(path.read_text())
+    assert root.attrib["width"] == "300" and root.find("{*}g").get("stroke") == "blue"
 
 
-def test_png_has_the_width_and_ink_on_white(capsys, tmp_path):
+@pytest.fixture
+def by_the_pen(monkeypatch):
+    """Lines of the embedded writer instead of a network's: letters of a known size."""
+    from softattn.page import bind_page, wrap
+    from softattn.pen import EmbeddedWriter
+
+    seen = {}
+
+    class Line(NamedTuple):
+        strokes: Strokes
+        phi: torch.Tensor
+        reading: None = None
+
+    def write(text, columns=48, seed=None, **how):
+        seen.update(how, text=text, columns=columns)
+        inks = [EmbeddedWriter(k).write(line.strip()) for k, line in enumerate(wrap(text, columns)) if line.strip()]
+        return bind_page(text, columns, [Line(ink, torch.zeros(len(ink), len(ink.text))) for ink in inks], 7, 0)
+
+    monkeypatch.setattr(f"{WRITES}.write", write)
+    return seen
+
+
+def height_of_l(path) -> float:
+    """Height in mm of the first stroke of a picture."""
+    numbers = ET.parse(path).getroot().find(".//{*}path").get("d").partition("M")[2].partition("M")[0]
+    places = [float(v) for v in re.findall(r"-?[\d.]+", numbers)]
+    return max(places[1::2]) - min(places[1::2])
+
+
+def test_letters_have_one_size_whatever_the_text(capsys, tmp_path, by_the_pen):
+    for name, text in (("a.svg", "l"), ("b.svg", "l and a longer text")):
+        assert run(capsys, "write", text, "-o", tmp_path / name, "--straight", "--size", "9mm")[0] == 0
+    one, two = (height_of_l(tmp_path / name) for name in ("a.svg", "b.svg"))
+    assert one == pytest.approx(two, rel=0.1) and 5 < one < 10  # a hand's two letters differ
+    assert run(capsys, "write", "l", "-o", tmp_path / "c.svg", "--straight", "--size", "18mm")[0] == 0
+    assert height_of_l(tmp_path / "c.svg") == pytest.approx(2 * one, rel=0.01)
+
+
+def test_paper_keeps_blank_lines_and_chooses_its_columns(capsys, tmp_path, by_the_pen):
+    text = "Dear Anna,\r\n\r\nthanks a lot for all the ink that came here yesterday.\n\n   Bob"
+    path = tmp_path / "a.pdf"
+    assert run(capsys, "write", text, "-o", path, "--paper", "A6", "--margin", "1cm", "--align", "right")[0] == 0
+    assert 15 <= by_the_pen["columns"] <= 30 and b"/Type /Page" in path.read_bytes()
+    status, _, err = run(capsys, "write", "line\n" * 40, "-o", tmp_path / "b.svg", "--paper", "A6")
+    assert status == 0 and "5 sheets: b-1.svg to b-5.svg" in err and (tmp_path / "b-5.svg").exists()
+
+
+def test_png_is_transparent_on_request_and_its_pixels_are_bounded(capsys, tmp_path, by_the_pen, monkeypatch):
     import matplotlib.image
 
     path = tmp_path / "a.png"
-    assert run(capsys, "write", "Ink", "-o", path, "--seed", 1, "--width", 301)[0] == 0
-    pixels = matplotlib.image.imread(path)[..., :3]
-    drawn = softattn.write("Ink", seed=1, model=tiny()).to_absolute()[:, :2]
-    size = drawn.amax(0) - drawn.amin(0) + 16
-    assert pixels.shape[1] == 301 and abs(pixels.shape[0] - 301 * (size[1] / size[0]).item()) <= 2
-    assert pixels[0, 0].min() > 0.9 and pixels.min() < 0.1
-    dark = pixels.mean(2) < 0.5  # the ink reaches all four sides but for the margin of one pen
-    margin = 16 * 301 / size[0].item() + 2
-    for side in (dark.any(0).argmax(), dark.any(0)[::-1].argmax(), dark.any(1).argmax(), dark.any(1)[::-1].argmax()):
-        assert side <= margin
+    assert run(capsys, "write", "Ink", "-o", path, "--width", 301, "--transparent")[0] == 0
+    pixels = matplotlib.image.imread(path)
+    assert pixels.shape[1] == 301 and pixels[0, 0, 3] == 0 and pixels[..., 3].max() == 1
+    before = path.read_bytes()
+    monkeypatch.setattr(f"{WRITES}.write", lambda *_, **__: pytest.fail("written"))
+    status, _, err = run(capsys, "write", "Ink", "-o", path, "--paper", "A4", "--dpi", "5000")
+    assert status == 1 and "pixels; at most" in err and path.read_bytes() == before
+
+
+def test_gcode_for_a_plotter(capsys, tmp_path, by_the_pen):
+    path = tmp_path / "a.gcode"
+    how = ("--pen-up", "M5", "--pen-down", "M3 S90", "--bed", "300x200", "--feed", "800")
+    assert run(capsys, "write", "plot", "-o", path, *how)[0] == 0
+    assert "M3 S90\nG1 X" in path.read_text() and "F800" in path.read_text()
+    status, _, err = run(capsys, "write", "plot " * 20, "-o", path, "--bed", "50x50")
+    assert status == 1 and "the bed is 50 x 50" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--size", "7 ells"], "size is '7 ells', expected a length"),
+        (["--paper", "A11"], "paper is 'A11', expected one of A3"),
+        (["--paper", "A6", "--size", "60mm"], "do not fit on 105 x 148 mm"),
+        (["--align", "middle"], "expected left, centre or right"),
+        (["--ink", "mauvish"], "'mauvish' is no colour"),
+        (["--pen", "none"], "pen is 'none'"),
+        (["--line", "2"], "--prime-text and --line belong to --prime FILE"),
+        (["-f", "a.txt"], "both a text and a file"),
+    ],
+)
+def test_wrong_looks_are_found_before_anything_is_written(capsys, tmp_path, monkeypatch, arguments, why):
+    monkeypatch.setattr(f"{WRITES}.write", lambda *_, **__: pytest.fail("written"))
+    status, out, err = run(capsys, "write", "Ink", "-o", tmp_path / "a.png", *arguments)
+    assert status == 1 and out == "" and why in err and err.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_the_text_comes_from_a_file_or_a_pipe(capsys, tmp_path, by_the_pen, monkeypatch):
+    for data in ("caf\u00e9\tink\r\n",):
+        for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
+            (tmp_path / "t.txt").write_bytes(data.encode(encoding))
+            by_the_pen.clear()
+            run(capsys, "write", "-f", tmp_path / "t.txt")
+            assert by_the_pen["text"] == "caf\u00e9\tink"
+    monkeypatch.setattr(sys, "stdin", type("In", (), {"buffer": io.BytesIO(b"from a pipe\n")}))
+    assert run(capsys, "write", "-")[0] == 0 and by_the_pen["text"] == "from a pipe"
+    status, _, err = run(capsys, "write", "-f", tmp_path / "none.txt")
+    assert status == 1 and "there is no file" in err
+    status, _, err = run(capsys, "write")
+    assert status == 1 and "no text: give a text, or -f FILE, or - to read standard input" in err
+
+
+def test_a_text_that_begins_with_a_dash_is_explained(capsys, by_the_pen):
+    status, _, err = run(capsys, "write", "-5 degrees")
+    assert status == 2 and 'stands after "--"' in err.splitlines()[-1]
+    assert run(capsys, "write", "--", "-5 degrees")[0] == 0 and by_the_pen["text"] == "-5 degrees"
+    assert "stands after" not in run(capsys, "write", "a", "--sise", "3")[2]
 
 
 def test_the_options_reach_write(capsys, monkeypatch, tmp_path):
@@ -89,30 +190,87 @@ def test_the_options_reach_write(capsys, monkeypatch, tmp_path):
         seen.update(how, text=text)
         raise synthesis.WritingError("too\nbad", synthesis.Draft(Strokes([[0, 0, 1]], "a"), torch.zeros(1, 2), True))
 
-    monkeypatch.setattr(synthesis, "write", write)
-    prime = tmp_path / "p.json"
-    prime.write_text('{"text": "a", "offsets": [[0, 0, 0], [1, 2, 1]]}')
+    monkeypatch.setattr(f"{WRITES}.write", write)
+    hand = softattn.page.styles()["round"] if "round" in softattn.page.styles() else softattn.page.styles()["leaning"]
+    hand.save(tmp_path / "p.json")
     status, out, err = run(
-        capsys, "write", "a b", "--bias", 2, "--style", "s", "--prime", prime, "--columns", 9, "--seed", 3
+        capsys, "write", "a b", "--bias", 2, "--style", "s", "--prime", tmp_path / "p.json", "--columns", 9, "--seed", 3
     )
     assert status == 1 and out == "" and err.splitlines()[-1] == "softattn: too bad"
     assert (seen["text"], seen["bias"], seen["style"], seen["columns"], seen["seed"]) == ("a b", 2.0, "s", 9, 3)
-    assert seen["prime"].text == "a" and seen["prime"].offsets.tolist() == [[0, 0, 0], [1, 2, 1]]
+    assert seen["prime"].text == hand.text and torch.equal(seen["prime"].offsets, hand.offsets)
     assert seen["progress"] is False
 
 
-def test_long_texts_show_a_progress_bar(capsys):
-    assert "line/s" not in run(capsys, "write", "one two", "--columns", 8, "--seed", 1)[2]
-    err = run(capsys, "write", "one two six ten odd ink pen", "--columns", 8, "--seed", 1)[2]
-    assert "4/4" in err and "line/s" in err.replace("s/line", "line/s")
+def test_a_page_primes_with_one_of_its_lines(capsys, tmp_path, by_the_pen):
+    path = tmp_path / "page.json"
+    assert run(capsys, "write", "one line\nand another longer line", "-o", path)[0] == 0
+    for more, text, told in [((), "and another longer line", "line 2 of 2 is taken"), (("--line", 1), "one line", "")]:
+        status, _, err = run(capsys, "write", "on", "--prime", path, *more)
+        assert status == 0 and by_the_pen["prime"].text == text and told in err and "prime: JSON; 2 lines" in err
+    status, _, err = run(capsys, "write", "on", "--prime", path, "--line", 3)
+    assert status == 1 and "holds 2 lines, there is no line 3" in err
 
 
-def test_what_was_written_can_prime(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(synthesis, "check_followed", lambda model, prime: None)
-    path = tmp_path / "hand.json"
-    assert run(capsys, "write", "Ink", "-o", path, "--seed", 1)[0] == 0
-    one, two = (run(capsys, "write", "pen", "--seed", 1, *prime)[1] for prime in ((), ("--prime", path)))
-    assert json.loads(one)["offsets"] != json.loads(two)["offsets"]
+@pytest.mark.parametrize("kind", ["inkml", "svg", "csv"])
+def test_ink_of_other_programs_primes(capsys, tmp_path, by_the_pen, kind):
+    from softattn.ink import save_ink
+
+    hand = softattn.page.styles()["leaning"]
+    save_ink(tmp_path / f"h.{kind}", hand)
+    if kind == "csv":
+        status, _, err = run(capsys, "write", "on", "--prime", tmp_path / "h.csv")
+        assert status == 1 and "its text is missing; give it with --prime-text" in err
+    said = ("--prime-text", hand.text) if kind == "csv" else ()
+    assert run(capsys, "write", "on", "--prime", tmp_path / f"h.{kind}", *said)[0] == 0
+    assert by_the_pen["prime"].text == hand.text
+
+
+def test_a_progress_bar_at_a_terminal_alone(capsys, monkeypatch, by_the_pen):
+    text = "one two six ten odd ink pen"
+    run(capsys, "write", text, "--columns", 8)
+    assert by_the_pen["progress"] is False, "quiet under a pipe"
+    monkeypatch.setattr("softattn.__main__.at_terminal", lambda: True)
+    run(capsys, "write", text, "--columns", 8)
+    assert by_the_pen["progress"] is True
+    run(capsys, "write", "one two", "--columns", 8)
+    assert by_the_pen["progress"] is False
+
+
+def test_weights_by_their_path(capsys, tmp_path, monkeypatch):
+    net = tiny()
+    sizes = dict(hidden_size=8, num_layers=2, components=2, mixtures=3, std=[40.0, 40.0])
+    card = {"class": "softattn.synthesis.HandwritingSynthesizer", "config": sizes, "data": "none", "licence": "MIT"}
+    softattn.hub.save_weights(tmp_path / "me.safetensors", net.state_dict(), card)
+    monkeypatch.setattr(softattn, "load", softattn.hub.load)
+    capsys.readouterr()
+    status, out, err = run(capsys, "write", "Ink", "--seed", 7, "--model", tmp_path / "me.safetensors")
+    assert status == 0, err
+    assert out.startswith("{"), out[:300]
+    assert json.loads(out)["text"] == "Ink"
+
+
+# -- softattn ink ------------------------------------------------------------------------------------------------------
+
+
+def test_ink_tells_and_converts(capsys, tmp_path):
+    hand = softattn.page.styles()["leaning"]
+    hand.save(tmp_path / "a.json")
+    for arguments in ((), ("--check",), (tmp_path / "no.svg", "--check")):
+        status, out, err = run(capsys, "ink", tmp_path / "a.json", *arguments)
+        assert status == 0 and err == "" and out.splitlines()[0].startswith("JSON; 1 line, ")
+        assert out.splitlines()[1].startswith(f"line 1: {hand.text!r}, {len(hand)} points")
+    status, out, err = run(capsys, "ink", tmp_path / "a.json", tmp_path / "a.inkml")
+    assert status == 0 and out == "" and err.startswith("JSON; 1 line")
+    status, out, _ = run(capsys, "ink", tmp_path / "a.inkml", "--y-up")
+    assert status == 0 and "y up (as you say)" in out
+    assert run(capsys, "ink", tmp_path / "a.inkml", tmp_path / "a.pdf", "--paper", "A5", "--ink", "blue")[0] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.inkml", "a.json", "a.pdf"]
+    status, out, err = run(capsys, "ink", tmp_path / "a.json", tmp_path / "a.gif")
+    assert status == 1 and out == "" and "expected .json, .inkml, .csv" in err
+    (tmp_path / "b.txt").write_text("no ink")
+    assert "is no ink: no table" in run(capsys, "ink", tmp_path / "b.txt")[2]
+    assert "there is no file" in run(capsys, "ink", tmp_path / "c.txt")[2]
 
 
 @pytest.mark.parametrize(
@@ -123,14 +281,14 @@ def test_what_was_written_can_prime(capsys, tmp_path, monkeypatch):
         (["Ink", "--bias", "-1"], "bias is -1.0"),
         (["Ink", "--bias", "nan"], "bias is nan"),
         (["Ink", "--columns", "3"], "columns is 3"),
-        (["Ink", "-o", "a.gif"], "expected .svg, .png or .json"),
+        (["Ink", "-o", "a.gif"], "expected .json, .inkml, .csv, .svg, .png, .pdf, .gcode or .nc"),
         (["Ink", "-o", "nowhere/a.svg"], "the folder nowhere does not exist"),
         (["Ink", "--prime", "nowhere.json"], "nowhere.json"),
         (["Ink", "--model", "other"], "there are no weights 'other'"),
         (["Ink", "--prime", "broken.json"], "broken.json is not a line to prime with"),
         (["Ink", "--prime", "empty.json"], "it has no 'offsets'"),
+        (["Ink", "--prime", "wordless.json"], "its text is missing"),
         (["Ink", "--prime", "nan.json"], "every number must be finite"),
-        (["Ink", "--prime", "short.json"], "between 4 and 100"),
     ],
 )
 def test_errors_take_one_line_and_leave_nothing(capsys, tmp_path, monkeypatch, arguments, why):
@@ -138,7 +296,7 @@ def test_errors_take_one_line_and_leave_nothing(capsys, tmp_path, monkeypatch, a
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "empty.json").write_text('{"text": "a"}')
     (tmp_path / "nan.json").write_text('{"text": "a", "offsets": [[0, 0, 0], [NaN, 0, 1]]}')
-    (tmp_path / "short.json").write_text('{"text": "a long text", "offsets": [[0, 0, 0], [1, 0, 1]]}')
+    (tmp_path / "wordless.json").write_text('{"offsets": [[0, 0, 0], [1, 0, 1]]}')
     before = sorted(tmp_path.iterdir())
     status, out, err = run(capsys, "write", *arguments)
     lines = [line for line in err.splitlines() if "for tests alone" not in line]
@@ -161,13 +319,12 @@ def test_a_picture_that_fails_leaves_the_old_one(capsys, monkeypatch, tmp_path):
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(synthesis.Handwriting, "svg", full)
+    monkeypatch.setattr("softattn.paper.atomic_write", full)
     status, _, err = run(capsys, "write", "Ink", "-o", path, "--seed", 1)
     assert status == 1 and "no space left" in err and path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_wrong_arguments_are_2(capsys):
-    assert run(capsys, "write")[0] == 2
     assert run(capsys, "write", "Ink", "--width", "0")[0] == 2
     assert run(capsys, "write", "Ink", "--bias", "much")[0] == 2
 
@@ -204,7 +361,7 @@ def test_help_needs_no_torch():
 
 
 def test_a_folder_that_takes_no_file_is_found_before_anything_is_written(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(synthesis, "write", lambda *_, **__: pytest.fail("written"))
+    monkeypatch.setattr(f"{WRITES}.write", lambda *_, **__: pytest.fail("written"))
     (tmp_path / "b.svg").mkdir()
     assert "it is a folder" in run(capsys, "write", "Ink", "-o", tmp_path / "b.svg")[2]
     monkeypatch.setattr("softattn.hub.os.access", lambda *_: False)
@@ -225,10 +382,12 @@ def test_a_link_stays_a_link(capsys, tmp_path):
 
 def test_sigterm_leaves_no_temporary_file(tmp_path):
     code = (
-        "import os, signal, sys\nfrom softattn import synthesis\nfrom softattn.__main__ import main\nimport softattn\n"
-        "from softattn.page import Handwriting\nfrom softattn.strokes import Strokes\n"
-        "class Page(Handwriting):\n"
-        "    def svg(self, *a, **k):\n        os.kill(os.getpid(), signal.SIGTERM)\n        return 'x'\n"
+        "import os, pathlib, signal, sys\nfrom softattn.__main__ import main\nimport softattn\n"
+        f"import {WRITES} as synthesis\n"
+        "from softattn.page import Handwriting as Page\n"
+        "whole = pathlib.Path.write_bytes\n"
+        "def write_bytes(self, data):\n    whole(self, data)\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "pathlib.Path.write_bytes = write_bytes\n"
         "import torch\n"
         "synthesis.write = lambda *a, **k: Page(torch.tensor([[0., 0, 0], [1, 1, 1]]), 'a', seed=1)\n"
         "softattn.load = lambda name: None\n"
@@ -276,8 +435,9 @@ def test_reading_gives_a_line_of_text_for_each_line_of_ink(capsys, tmp_path, sma
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("me.txt", "{}", "its name ends in .txt, expected .json"),
+        ("me.txt", "{}", "is no ink: Strokes.from_json: it has no 'offsets'"),
         ("me.json", "[]", "is no ink"),
+        ("me.png", "\x89", "is no ink"),
         ("me.json", '{"offsets": []}', "no points"),
         ("me.json", '{"offsets": [[0, 0, NaN]]}', "is no ink"),
     ],
