@@ -59,6 +59,7 @@ def slope_of(about: np.ndarray) -> float:
     return float(x_y / max(xx + SHY * yy, 1e-300))
 
 
+# -- Measured by its ink --
 def upright(xy: np.ndarray, stroke: np.ndarray) -> np.ndarray:
     """Centre a line, level it, and measure it in heights of its own.
 
