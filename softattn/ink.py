@@ -650,6 +650,7 @@ def height_of(xy: np.ndarray, stroke: np.ndarray) -> float:
     return float(size[axis]) / wide if wide > 0 else 0.0
 
 
+# -- Which way is down? --
 def fall_and_turn(xy: np.ndarray, stroke: np.ndarray) -> tuple[float, float]:
     """How far strokes end below their start; how they turn to the right.
 
