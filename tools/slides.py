@@ -71,7 +71,9 @@ def _name(part: str) -> str:
 
 
 def _plain(node: Tag) -> str:
-    return " ".join(node.get_text().replace("#", "").split())
+    """The words of a heading; a chapter keeps its number, a section's is left out."""
+    words = " ".join(node.get_text().replace("#", "").split())
+    return words if node.name == "h1" else re.sub(r"^\d+(\.\d+)+\.? ", "", words)
 
 
 def _inner(node: Tag) -> str:
@@ -112,7 +114,7 @@ def predicted(box: Tag) -> str:
             continue
         pieces = re.split(r"(?:(?<=[\s>,;.?:])|^)\(([a-e])\)\s", _inner(paragraph))
         rows.append(f"<p>{pieces[0].strip()}</p>")
-        choices = [f"<li>{text.strip().rstrip(';')}</li>" for _, text in zip(pieces[1::2], pieces[2::2], strict=True)]
+        choices = [f"<li>{text.strip().rstrip(';,')}</li>" for _, text in zip(pieces[1::2], pieces[2::2], strict=True)]
         if choices:
             rows.append(f'<ol class="choices">{"".join(choices)}</ol>')
     return "".join(rows)
