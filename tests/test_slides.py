@@ -33,8 +33,10 @@ PAGE = r"""<html><head><script>var x = 'MathJax'</script></head><body><article c
 <table><tr><th>a</th></tr><tr><td>1</td></tr></table>
 <div class="admonition note"><p class="admonition-title">What did not work here</p>
 <p>It was slow.</p></div></section></section>
-<section id="summary"><h2><span class="section-number">1.2. </span>Summary</h2><ul><li>One.</li><li>Two.</li></ul></section>
-<section id="exercises"><h2><span class="section-number">1.3. </span>Exercises</h2><p>None.</p><ul><li>x</li></ul></section>
+<section id="summary"><h2><span class="section-number">1.2. </span>Summary</h2>
+<ul><li>One.</li><li>Two.</li></ul></section>
+<section id="exercises"><h2><span class="section-number">1.3. </span>Exercises</h2>
+<p>None.</p><ul><li>x</li></ul></section>
 </section></article></body></html>"""
 
 
