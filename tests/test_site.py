@@ -147,6 +147,13 @@ def test_internal_links_and_anchors_resolve(name):
 
 
 @pytest.mark.site
+@pytest.mark.parametrize("name", [*PAGES, "search", "genindex"])
+def test_no_link_leads_to_an_address_that_is_not_set(name):
+    if address.address(ROOT).placeholder:
+        assert [a["href"] for a in page(name).find_all("a", href=True) if "__OWNER__" in a["href"]] == []
+
+
+@pytest.mark.site
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_leads_to_colab_its_notebook_and_its_source(name):
     html = page(name)

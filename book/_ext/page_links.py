@@ -24,12 +24,12 @@ def _notebook(pagename: str, context) -> str:
 
 
 def _buttons(app, pagename, templatename, context, doctree):
-    if pagename not in app.env.found_docs:
-        return
     runs, here = _has_notebook(app, pagename), address()
     for group in list(context.get("header_buttons", [])):
         if here.placeholder and group.get("label") in ("source-buttons", "repository-buttons"):
-            context["header_buttons"].remove(group)
+            context["header_buttons"].remove(group)  # of the search page and the index too
+            continue
+        if pagename not in app.env.found_docs:
             continue
         if group.get("label") == "launch-buttons":
             if not runs or here.placeholder:
