@@ -402,8 +402,8 @@ def fieldset(bank: Bank, question: Question, number: int, form: str = "A") -> st
             f'<fieldset class="question" id="{bank.name}-{question.id}" data-question="{question.id}">',
             f"<legend><b>{number}</b> {inline(stem)}</legend>",
             *rows,
-            f'<p class="where">In the book: {link}.</p>',
             '<p class="told" role="status"></p>',
+            f'<p class="where">In the book: {link}.</p>',
             "</fieldset>",
         ]
     )
@@ -415,7 +415,7 @@ def _title(place: str) -> str:
     return f"<code>{name}</code>, {html.escape(words)}"
 
 
-def page(bank: Bank, form: str = "A") -> str:
+def page(bank: Bank, form: str = "A", level: str = "##") -> str:
     """The questions as MyST: a heading for each part, a block of HTML below it, and what the page's script needs."""
     import base64
 
@@ -426,7 +426,7 @@ def page(bank: Bank, form: str = "A") -> str:
             if question.part == part:
                 number += 1
                 rows.append(fieldset(bank, question, number, form))
-        head = f"## {part}\n\n" if len(bank.parts) > 1 else ""
+        head = f"{level} {part}\n\n" if len(bank.parts) > 1 else ""
         pieces.append(f'{head}<div class="questions" data-bank="{bank.name}">\n' + "\n".join(rows) + "\n</div>")
     # not for secrecy: who answers is told anyway. It keeps the reasons out of a glance at the page's text.
     sealed = base64.b64encode(json.dumps(told(bank, form), ensure_ascii=False).encode()).decode()

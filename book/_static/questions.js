@@ -83,7 +83,7 @@
 
     for (const set of sets) {
       const ask = make("button", null, { type: "button" }, "Tell me");
-      set.querySelector(".where").before(ask);
+      set.querySelector(".told").before(ask);
       set.addEventListener("change", () => { ask.disabled = !set.querySelector("input:checked"); });
       ask.addEventListener("click", () => {
         const input = set.querySelector("input:checked");
