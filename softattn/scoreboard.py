@@ -32,14 +32,20 @@ def at(record: Any, path: str) -> Any:
 
 
 # -- What a row knows --
+def is_at(record: Any, path: str) -> bool:
+    """Whether something stands there."""
+    try:
+        return at(record, path) is not None
+    except (KeyError, IndexError, ValueError, TypeError):
+        return False
+
+
 def first_at(record: Any, paths: str | list[str]) -> Any:
     """What stands at the first of some paths that is there; "": None."""
     paths = [paths] if isinstance(paths, str) else paths
     for path in filter(None, paths):
-        try:
+        if is_at(record, path):
             return at(record, path)
-        except (KeyError, IndexError):
-            continue
     if any(paths):
         raise KeyError(f"none of {', '.join(paths)} is stored")
     return None
@@ -57,7 +63,7 @@ class Score(NamedTuple):
         ours: our value; None where it was not tried.
         error: its standard error; None where it is not stored.
         split: the data of ours.
-        compare: "yes", "about" (up to the unit) or "no".
+        compare: "yes", "about" (up to what `why` says) or "no".
         why: what limits the comparison.
         minutes: of training, None if not stored. machine: that took them.
         command: what trains and measures it again.
@@ -104,52 +110,42 @@ def our_value(given: dict[str, Any]) -> tuple[float, float | None, dict]:
 
 def once_stored(change: dict | None, record: dict) -> dict[str, Any]:
     """What a row says instead once something is stored in its record."""
-    try:
-        at(record, change["stored"] if change else "nothing")
-    except (KeyError, IndexError):
+    if change is None or not is_at(record, change["stored"]):
         return {}
-    return {key: change[key] for key in ("compare", "why")} if change else {}
+    return {key: change[key] for key in ("compare", "why")}
+
+
+# -- What a row knows --
+def our_facts(pair: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a Score says of ours: of one pointer, or of two, less."""
+    (value, error, record), *rest = map(our_value, pair)
+    value -= sum(other for other, _, _ in rest)  # a difference
+    given, found = pair[0], dict[str, Any](ours=value)
+    found["error"] = None if rest else error  # of the same lines
+    for key, none in (("minutes", None), ("machine", ""), ("command", "")):
+        told: Any = given.get(key)
+        stands = isinstance(told, str) and is_at(record, told)
+        found[key] = at(record, told) if stands else told
+        found[key] = found[key] or record.get(key, none)
+    split = given.get("split") or record["metric"]["split"]
+    if isinstance(split, list):  # one for each place
+        places = zip(split, given["value"], strict=True)
+        split = next(words for words, path in places if is_at(record, path))
+    return found | {"split": split, "record": record}
 
 
 # -- What a row knows --
 def one_score(row: dict[str, Any]) -> Score:
     """A row of data/papers.json as a Score."""
     paper, ours = row["paper"], row["ours"]
-    pair = ours if isinstance(ours, list) else [ours] if ours else []
-    value = error = minutes = None
-    split = machine = command = ""
-    if pair:
-        (value, error, record), *rest = map(our_value, pair)
-        value -= sum(other for other, _, _ in rest)  # a difference
-        error = None if rest else error  # of the same lines
-        given = pair[0]
-        row = row | once_stored(row.get("once"), record)
-        said = lambda key: given.get(key) and (first_at(record, given[key]) if "." in given[key] else given[key])
-        minutes = said("minutes") or record.get("minutes")
-        machine = said("machine") or record.get("machine", "")
-        command = given.get("command") or record.get("command", "")
-        if "." in command.split(" ")[0]:  # a place in the record
-            command = first_at(record, command)
-        split = given.get("split") or record["metric"]["split"]
+    facts: dict[str, Any] = {"ours": None, "error": None, "split": "", "minutes": None, "machine": "", "command": ""}
+    if ours:
+        facts = our_facts(ours if isinstance(ours, list) else [ours])
+        row = row | once_stored(row.get("once"), facts.pop("record"))
     where = [paper["cite"], paper["where"], paper["split"], paper["note"], paper["status"]]
     source = ", ".join(filter(None, where)) if paper["cite"] else ""
-    return Score(
-        row["id"],
-        row["group"],
-        row["what"],
-        row["unit"],
-        paper["value"],
-        source,
-        value,
-        error,
-        split,
-        row["compare"],
-        row["why"],
-        minutes,
-        machine,
-        command,
-        row["closes"],
-    )
+    same = {key: row[key] for key in ("group", "what", "unit", "compare", "why", "closes")}
+    return Score(key=row["id"], paper=paper["value"], source=source, **same, **facts)
 
 
 # -- What a row knows --

@@ -36,7 +36,10 @@ def test_rows_are_what_cards_and_tables_hold(root):
     assert BY_KEY["draw"].command == draw["command"] and BY_KEY["draw"].machine == draw["machine"]
     assert BY_KEY["reader-8"].ours == cards["glimpse"]["metric"]["value"]
     assert BY_KEY["reader-8"].paper == cards["glimpse"]["paper_table"]["reader, 8 looks"]
-    assert BY_KEY["read-graves"].ours == pytest.approx(cards["reading"]["metric"]["value"], abs=0.06)  # % from a share
+    reader = cards["reading"].get("test", cards["reading"]["val1"])
+    assert BY_KEY["read-graves"].ours == pytest.approx(100 * reader["error"])  # % from a share
+    assert BY_KEY["read-graves"].split.startswith("that part of the test" if "test" in cards["reading"] else "val1")
+    assert BY_KEY["read-graves"].compare == ("about" if "test" in cards["reading"] else "no")
     both = writer["metric"]["value"] - pen["metric"]["value"]
     assert BY_KEY["worth"].ours == both  # a difference of two cards
     ratio = writer["val1"]["squared_error_per_point"] / pen["val1"]["squared_error_per_point"]

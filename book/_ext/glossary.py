@@ -41,7 +41,7 @@ def _entries(app) -> dict[str, tuple[str, str]]:
         for item in app.env.get_doctree(PAGE).findall(nodes.definition_list_item):
             definition = next(iter(item.findall(nodes.definition)), None)
             words = " ".join(definition.astext().split()) if definition is not None else ""
-            first = re.split(r"(?<=[.:]) ", words)[0]
+            first = re.split(r"(?<=[.]) ", words)[0]
             for term in item.findall(nodes.term):
                 if term["ids"]:
                     kept[term.astext().strip()] = (term["ids"][0], first)
