@@ -99,6 +99,7 @@ def scorer(said: dict[str, dict]) -> str:
     else if (!said && subtitle) result[3] = subtitle;    // one sentence, in place of a page fetched for a snippet
     if (page === "book/api" || !(page in softattnPages)) more = -40;
     else if (page === "book/bibliography") more = -20;
+    else if (page === "book/glossary") more = -60;       // its entries are index entries, which Sphinx puts above all
     return score + more;
   },
 };
