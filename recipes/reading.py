@@ -5,6 +5,7 @@
     python -m recipes.reading --land              score val1 with the average so far, write weights and card
     python -m recipes.reading --finish            the same, and score the test lines: once, at the very end
     python -m recipes.reading --score             score the weights that ship on val1: best path, beam, spelling
+    python -m recipes.reading --proof             set the proofreader's limit anew in the card of the weights that ship
     python -m recipes.reading --free ...          on the embedded writer alone: `reading-free`
     python -m recipes.reading --words             train the chapter's small readers: `words-content`, ...
 
@@ -14,9 +15,14 @@ a character costs ENOUGH nats; whole lines from the start stay at 100 % for long
 corpus and EMBEDDED new ones of the embedded writer: some with rare signs, some with runs of one letter and rows of
 dots, some in hands whose dots and bars wait for the word's end. Every line gets another slant, size, width and tilt
 each time, and some of its points are dropped. The state lies outside the repository (--state).
+
+Each landing also sets the limit of softattn.proofreading: of val1's lines, and of the words and pairs of words that
+they can be cut into, at most REFUSED may be sent back as not saying their own text. What the limit catches is measured
+on the same ink with one letter of the text changed.
 """
 
 import collections
+import itertools
 import json
 import math
 import time
@@ -32,15 +38,18 @@ import softattn
 from recipes._run import WEIGHTS, Run, commit, machine, options, train
 from recipes.synthesis import rare_text
 from softattn.decoding import edit_distance
+from softattn.handwriting import evaluating
 from softattn.hub import save_weights
 from softattn.iam import load_iam
 from softattn.pen import PRINTABLE, EmbeddedWriter, embedded_text
+from softattn.proofreading import proof_of, same_sign
 from softattn.reading import (
     HandwritingReader,
     WordReader,
     batches,
     codes_of,
     ctc_batch,
+    ctc_posterior,
     made_words,
     read_lines,
     word_batch,
@@ -50,6 +59,7 @@ from softattn.strokes import Strokes
 from softattn.trace import pen_tokens
 
 SHORT, ENOUGH = 4000, 1.2  # short texts to begin with, until a character costs so many nats
+FREE = 200  # lines of the embedded writer that score `reading-free`
 EMBEDDED = 1200  # lines of the embedded writer per epoch beside the corpus
 ROWS = 24
 RATE, WARMUP = 2e-3, 100
@@ -102,6 +112,97 @@ def changed(line, rng):
 def usable(lines):
     """Lines whose text the reader can write, and in which nothing is crossed out (#)."""
     return [line for line in lines if line.text and not set(line.text) - set(PRINTABLE) and "#" not in line.text]
+
+
+# -- Proofreading: the limit, on people's own lines --------------------------------------------------------------------
+
+REFUSED = 0.05  # share of people's lines that the proofreader may send back, at each length
+
+
+def damaged(text, rng):
+    """The text with one letter replaced, left out or put in, such that it can be told from the true one."""
+    while True:
+        k, kind = int(rng.integers(len(text))), int(rng.integers(3))
+        letter = chr(ord("a") + int(rng.integers(26)))
+        other = text[:k] + (letter if kind != 1 else "") + text[k + (kind != 2) :]
+        if other.strip() == other and other and same_sign(other) != same_sign(text) and text[k] != " ":
+            return other
+
+
+def cut(model, line, most=2):
+    """A line's words, and pairs of words, cut where the pen is in the air between the letters beside a space."""
+    tokens, found = model.tokens(line), []
+    (log_p,) = (y[:n, 0] for _, y, (n,), _ in batches(model, [line]))
+    at = ctc_posterior(log_p.double(), codes_of(line.text, model.alphabet))[:, 1::2].argmax(0).tolist()
+    words, begin, cuts = line.text.split(" "), 0, [0]
+    for word in words[:-1]:
+        begin += len(word) + 1
+        a, b = at[begin - 2], at[begin]
+        flights = [t for t in range(a, b + 1) if tokens.x[t, 2 * model.group + 1] == 1]
+        far = max(flights, key=lambda t: tokens.x[t, 2 * model.group + 2].item(), default=None)
+        cuts.append(None if far is None else int(tokens.point[far]))
+    cuts.append(len(line))
+    for i in range(len(words)):
+        for j in range(i + 1, min(i + most, len(words)) + 1):
+            a, b, text = cuts[i], cuts[j], " ".join(words[i:j])
+            if a is None or b is None or a >= b or not text.strip() or (i, j) == (0, len(words)):
+                continue
+            offsets = line.offsets[a:b].clone()
+            offsets[0, :2], offsets[-1, 2] = 0, 1
+            found.append(Strokes(offsets, text))
+    return found
+
+
+def proof_rows(model, lines, seed=1):
+    """Lines, then words: length, nats of what was read; errors and excess of the true text, and of a changed one."""
+    rng, rows = np.random.default_rng(seed), []
+    with evaluating(model):
+        pieces = [piece for line in lines for piece in cut(model, line)]
+        some = [pieces[i] for i in rng.permutation(len(pieces))[: len(lines)]]
+        for line in [*lines, *some]:
+            true = proof_of(model, line)
+            wrong = proof_of(model, Strokes(line.offsets, damaged(line.text, rng)))
+            sure = true.nats - true.excess  # nats of what was read
+            rows.append((len(line.text), sure, true.errors, true.excess, wrong.errors, wrong.excess))
+    return np.array(rows, float).T, np.arange(len(rows)) < len(lines)
+
+
+def proof_figures(rows, whole):
+    """The limit of the proofreader, and what it and other rules catch of one changed letter."""
+    size, sure, errors, excess, more, higher = rows
+    base, letter, nat, most = limit(size, sure, excess, higher, whole)
+    allowed = base + letter * size + nat * np.minimum(sure, most * size)
+    told = {"errors": (errors, more), "share": (errors / size, more / size), "excess": (excess, higher)}
+    told["weighed"] = excess - allowed, higher - allowed
+    rules, caught = {}, {}
+    for rule, (good, bad) in told.items():
+        good, bad = good[whole], bad[whole]
+        levels = np.unique(np.quantile(good, np.linspace(0.7, 1, 61)))
+        rules[rule] = [[round(float((good > x).mean()), 4), round(float((bad > x).mean()), 4)] for x in levels]
+        caught[rule] = max(row[1] for row in rules[rule] if row[0] <= REFUSED)
+    refused, found = (errors > 0) & (excess > allowed), (more > 0) & (higher > allowed)
+    groups = {"lines": whole, "words": ~whole}
+    return {
+        "limit": [base, letter, nat, most],
+        **{name: int(group.sum()) for name, group in groups.items()},
+        "refused": {name: round(float(refused[group].mean()), 4) for name, group in groups.items()},
+        "caught_at_limit": {name: round(float(found[group].mean()), 4) for name, group in groups.items()},
+        "caught": caught,
+        "rules": rules,
+    }
+
+
+def limit(size, sure, excess, higher, whole):
+    """Of the limits that send back REFUSED of the lines and of the words at most, the one that catches most."""
+    best = (-1.0,)
+    letters, mosts = (0.0, 0.1, 0.2, 0.3, 0.4), (0.1, 0.15, 0.2, 0.3)
+    for letter, nat, most in itertools.product(letters, np.arange(0, 4.1, 0.5), mosts):
+        slack = letter * size + nat * np.minimum(sure, most * size)
+        base = max(float(np.quantile((excess - slack)[g], 1 - REFUSED, method="higher")) for g in (whole, ~whole))
+        base = max(0.0, math.ceil(100 * base) / 100)
+        found = higher > base + slack
+        best = max(best, (round(found[whole].mean() + found[~whole].mean(), 4), base, letter, float(nat), most))
+    return best[1:]
 
 
 class ReaderRun(Run):
@@ -264,7 +365,7 @@ def land(run, args, val1, test=None):
     model.load_state_dict(half)
     found = figures(model, val1)
     pairs, worst = mistakes(model, val1)
-    split = "48 lines in hands that it was not trained on" if args.free else "val1, all lines"
+    split = f"{FREE} lines in hands that it was not trained on" if args.free else "val1, all lines"
     before = facts.get("before", {"steps": 0, "points": 0, "minutes": 0.0, "rows": []})
     rows = [[row[0] + before["steps"], *row[1:-1], row[-1] + before["minutes"]] for row in facts["curve"]]
     told: dict[str, Any] = {"val1": found}
@@ -291,6 +392,7 @@ def land(run, args, val1, test=None):
         "metric": {"name": "wrong characters, %", "value": round(100 * found["error"], 2), "split": split},
         "paper": "11.5 % on the test set, LSTMs and CTC (Graves et al. 2009, recalled); 5.9 % (Carbune et al. 2020)",
         **told,
+        "proof": proof_figures(*proof_rows(model, val1)),
         "confusions": pairs,
         "worst": worst,
         "curve": {
@@ -311,6 +413,17 @@ def score(args, val1):
     for words, how in ways.items():
         error = figures(model, val1[::10], **how)["error"]
         print(f"{words:>13}: {100 * error:.2f} % on every tenth line", flush=True)
+
+
+def set_limit(args, val1):
+    """The proofreader's limit for the weights that ship, put into their card."""
+    model: Any = softattn.load(args.out.stem)
+    model.card.pop("proof", None)  # its limit is the one to be set
+    filled = ("format", "sha256", "bytes", "dtype", "parameters")
+    card = {key: value for key, value in model.card.items() if key not in filled}
+    card["proof"] = proof_figures(*proof_rows(model, val1))
+    print(json.dumps({key: value for key, value in card["proof"].items() if key != "rules"}, indent=2))
+    save_weights(args.out, model.state_dict(), card, dtype=torch.bfloat16)
 
 
 WORDS = {"content": ("content", False), "location": ("location", False), "joint": ("location", True)}
@@ -371,6 +484,8 @@ def main():
     parser.add_argument("--land", action="store_true", help="write weights and card of the average so far")
     parser.add_argument("--finish", action="store_true", help="the same, and score the test lines, once")
     parser.add_argument("--score", action="store_true", help="score the weights that ship on val1")
+    parser.add_argument("--every", type=int, default=1, help="with --score and --proof: of val1, every so manieth line")
+    parser.add_argument("--proof", action="store_true", help="set the proofreader's limit of the weights that ship")
     parser.add_argument("--free", action="store_true", help="train on the embedded writer alone")
     parser.add_argument("--words", action="store_true", help="train the chapter's small readers")
     parser.add_argument("--hidden", type=int, default=160)
@@ -384,11 +499,11 @@ def main():
     args.out = args.out or WEIGHTS / f"reading{'-free' if args.free else ''}.safetensors"
     if args.words:
         return train_words(args)
-    val1 = [embedded_line(np.random.default_rng([999, i]), False) for i in range(48)]
+    val1 = [embedded_line(np.random.default_rng([999, i]), False) for i in range(FREE)]
     if not args.free:
         val1 = usable(load_iam(split="val1")[0])
-    if args.score:
-        return score(args, val1)
+    if args.score or args.proof:
+        return (score if args.score else set_limit)(args, val1[:: args.every])
     corpus = []
     for split in () if args.free or args.land or args.finish else ("train", "val2"):
         part, told = load_iam(split=split, clean=True)

@@ -7,7 +7,12 @@ Importing the package itself loads neither torch nor matplotlib; the names below
 __version__ = "0.2.0"
 
 # name -> module that defines it; imported when the name is first asked for
-_LAZY = {"load": "softattn.hub", "read": "softattn.reading", "styles": "softattn.page", "write": "softattn.synthesis"}
+_LAZY = {
+    "load": "softattn.hub",
+    "read": "softattn.reading",
+    "styles": "softattn.page",
+    "write": "softattn.proofreading",
+}
 
 __all__ = ["__version__", *sorted(_LAZY)]
 

@@ -12,10 +12,10 @@ from softattn.handwriting import HandwritingPredictor
 from softattn.lineage import NTMCell
 from softattn.page import styles as styles
 from softattn.prediction import PredictionNetwork
+from softattn.proofreading import write as write
 from softattn.reading import HandwritingReader, WordReader
 from softattn.reading import read as read
 from softattn.synthesis import HandwritingSynthesizer
-from softattn.synthesis import write as write
 from softattn.transformer import CausalTransformer
 from softattn.vae import VAE
 
@@ -30,7 +30,7 @@ def load(name_or_path: Literal["synthesis", "synthesis-free"], device: _Device =
 @overload
 def load(name_or_path: Literal["handwriting"], device: _Device = None) -> HandwritingPredictor: ...
 @overload
-def load(name_or_path: Literal["reading"], device: _Device = None) -> HandwritingReader: ...
+def load(name_or_path: Literal["reading", "reading-free"], device: _Device = None) -> HandwritingReader: ...
 @overload
 def load(
     name_or_path: Literal["words-content", "words-location", "words-joint"], device: _Device = None

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -132,7 +133,7 @@ def _write(
     words = _text_of(text, file)
     form = _layout(out, layout, look)
     from softattn.page import WIDTH, wrap
-    from softattn.synthesis import write
+    from softattn.proofreading import write
 
     if how["columns"] is None:
         how["columns"] = max(8, form.columns(WIDTH))
@@ -141,7 +142,7 @@ def _write(
         raise ValueError("--prime-text and --line belong to --prime FILE")
     line = None if path is None else _read_prime(path, said, number)
     shown = at_terminal() and len(wrap(words, max(8, how["columns"]))) > LONG
-    with redirect_stdout(sys.stderr):  # the terms of the weights must not stand in the JSON
+    with redirect_stdout(sys.stderr), _told():  # the terms of the weights must not stand in the JSON
         page: Any = write(words, prime=line, progress=shown, **how)
     again = {0: "", 1: ", 1 line drawn again"}.get(page.redraws, f", {page.redraws} lines drawn again")
     print(f"seed {page.seed}{again}", file=sys.stderr)
@@ -178,6 +179,19 @@ def _read(path: Path, model: str, details: bool, y_up: bool, **how: Any) -> None
         found = read(lines, model=model, **how)
     for line in found:
         print(json.dumps(line._asdict()) if details else line.text)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Let a warning take one line on standard error, without the place in the code that gave it."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for one in found:
+        if str(one.message).startswith("write: "):
+            print("softattn: " + " ".join(str(one.message).split()), file=sys.stderr)
+        else:
+            warnings.showwarning(one.message, one.category, one.filename, one.lineno)
 
 
 @contextmanager
@@ -303,10 +317,13 @@ def main(argv: list[str] | None = None) -> int:
         up: str = up,
         down: str = down,
         bed: str | None = bed,
+        check: bool = typer.Option(True, help="Read what was written, and draw again what reads as something else."),
+        strict: bool = typer.Option(False, "--strict", help="A line that never reads as its text is an error."),
     ) -> None:
         """Write a text by hand: softattn write "Dear Anna," -o a.svg"""
         layout, look = parts(locals())
         how = {"bias": bias, "style": style, "seed": seed, "columns": columns, "model": model}
+        how |= {"check": check, "strict": strict}
         try:
             _write(text, file, out, (prime, prime_text, line), layout, look, **how)
         except (ValueError, TypeError, RuntimeError, OSError, ImportError) as err:  # TypeError: weights of another kind

@@ -252,6 +252,23 @@ def draw_points(raw: Tensor, bias: Tensor, noise: Tensor) -> Tensor:
     return x
 
 
+# -- One step --
+MOST_SHARP = 1.0  # as far as Graves' b reaches the mixture's weights
+MOST_NARROW = 3.0  # as far as it reaches the Gaussians
+
+
+def soften(raw: Tensor, bias: Tensor) -> Tensor:
+    """Hold back what a bias above MOST_SHARP does to the weights.
+
+    Args:
+        raw: outputs (B, 6M + 1), which are overwritten.
+        bias: Graves' b, (B, 1).
+    """
+    M = raw.shape[1] // 6
+    raw[:, 1 : M + 1] *= (1 + bias.clamp(max=MOST_SHARP)) / (1 + bias)
+    return raw
+
+
 # -- A batch --
 def read_primes(network: StepNetwork, rows: Rows, primes: Sequence[Tensor]) -> Tensor:
     """Read points into each row, all ending together.
@@ -372,7 +389,7 @@ def write_block(network: StepNetwork, rows: Rows, x: Tensor, noise: Tensor, bias
     pen, looks = [x], []
     for numbers in noise.unbind(1):
         raw, phi = network.step(pen[-1], rows)
-        pen.append(draw_points(raw, bias, numbers))
+        pen.append(draw_points(soften(raw, bias), bias, numbers))
         looks.append(phi)
     return torch.stack(pen[1:], 1), torch.stack(looks, 1)
 

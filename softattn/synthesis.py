@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from softattn.fast_writer import NOTHING, WriterWeights, pen_noise, write_rows
+from softattn.fast_writer import MOST_NARROW, NOTHING, WriterWeights, pen_noise, soften, write_rows
 from softattn.handwriting import PenModel, stroke_start_
 from softattn.hub import instance, many, real, shaped, whole
 from softattn.lstm import PeepholeLSTM
@@ -32,7 +32,6 @@ __all__ = [
     "Faults",
     "HandwritingSynthesizer",
     "JUDGED_BY",
-    "Model",
     "SynthesizerOutput",
     "UNKNOWN",
     "VOCAB_SIZE",
@@ -41,7 +40,6 @@ __all__ = [
     "encode_texts",
     "faults",
     "sample_lines",
-    "write",
 ]
 
 
@@ -100,11 +98,14 @@ class Draft(NamedTuple):
         phi: the window's weights after each point, one place beyond the
             text, (T, U + 1).
         ended: whether the stop rule ended it, not the limit of points.
+        reading: what a reader made of the ink, where one was asked; it has
+            `read` and `confidence`.
     """
 
     strokes: Strokes
     phi: Tensor
     ended: bool
+    reading: Any = None
 
 
 def _check_text(text: Tensor, state: _State | None, layers: int) -> None:
@@ -224,7 +225,8 @@ def sample_line(model, text, seed, bias, prime=None, fused=None, noise=pen_noise
     codes = encode_texts([before + text]).to(model.mean.device)
     codes = nn.functional.pad(codes, (0, 1), value=VOCAB_SIZE)  # no letter
     x, state = first_points(model, prime)[:, None], None
-    over, ended = False, False
+    bias = min(bias, MOST_NARROW)
+    over, ended, b = False, False, model.mean.new_tensor([[bias]])
     points, looks = [x[-1, 0]], []
     for numbers in noise(seed, point_limit(text) + 1):
         out = model(x, codes, state, fused=fused)  # read
@@ -234,7 +236,7 @@ def sample_line(model, text, seed, bias, prime=None, fused=None, noise=pen_noise
         if over and (x[-1, 0, 2] > 0 or phi.sum() < NOTHING):
             ended = True
             break
-        mixture = StrokeMixture(out.raw[-1])
+        mixture = StrokeMixture(soften(out.raw[-1].clone(), b))
         x = mixture.sample(bias, noise=numbers[None].to(x))[None]  # draw
         points.append(x[0, 0])
     points = torch.stack(points[: len(looks)])
@@ -324,7 +326,7 @@ def write_fast(model: HandwritingSynthesizer, jobs: list[tuple], noise: Noise) -
         encode_texts(whole_texts).to(like.device),
         [first_points(model, prime) for prime in primes],
         numbers.to(like),
-        torch.tensor(biases).to(like),
+        torch.tensor(biases).clamp(max=MOST_NARROW).to(like),
         torch.tensor(limits).to(like.device),
     )
     rows = zip(lines, texts, before, strict=True)
@@ -347,7 +349,7 @@ def sample_lines(
     Args:
         model: the synthesizer; it is evaluated, and its mode restored.
         texts, seeds: printable ASCII, one line each, and a seed for each.
-        bias: Graves' b, from 0; one number, or one for each text.
+        bias: Graves' b, from 0, felt up to 3; a number, or one for each.
         primes: lines, with their texts, to go on from; one for each text.
         fused: True writes side by side, False plainly; None decides.
         noise: makes the numbers; `in_the_page.page_noise` those of demos.
@@ -538,16 +540,19 @@ def accepted_lines(model, jobs, bias, tell) -> tuple[list[Draft], list[int]]:
 
 
 # -- The call to remember --
-def write_pages(model, texts, bias, prime, seed, columns, tell) -> list[Handwriting]:
-    """Write each text; the first line sets the hand of those below it."""
+def write_pages(model, texts, bias, prime, seed, columns, tell, accept) -> list[Handwriting]:
+    """Write each text; the first line sets the hand of those below it.
+
+    `accept(model, jobs, bias, tell)` draws lines: drafts, and their redraws.
+    """
     pages = [[s.strip() for s in wrap(t, columns) if s.strip()] for t in texts]
     jobs = [(page[0], seed + n, prime) for n, page in enumerate(pages)]
-    firsts, again = accepted_lines(model, jobs, bias, tell)
+    firsts, again = accept(model, jobs, bias, tell)
     places = [(n, range(1, len(page))) for n, page in enumerate(pages)]
     rest = [(n, i) for n, lines in places for i in lines]
     seeds = [seed + n + 7919 * i for n, i in rest]
     jobs = [(pages[n][i], s, prime or firsts[n].strokes) for (n, i), s in zip(rest, seeds, strict=True)]
-    below, more = accepted_lines(model, jobs, bias, tell)
+    below, more = accept(model, jobs, bias, tell)
     lines, redraws = [[first] for first in firsts], list(again)
     for (n, _), draft, count in zip(rest, below, more, strict=True):
         lines[n].append(draft)
@@ -556,7 +561,17 @@ def write_pages(model, texts, bias, prime, seed, columns, tell) -> list[Handwrit
 
 
 # -- The call to remember --
-def write_checked(text, bias, style, prime, seed, model, columns, progress) -> Any:
+def write_checked(
+    text,
+    bias,
+    style,
+    prime,
+    seed,
+    model,
+    columns,
+    progress,
+    accept=accepted_lines,
+) -> Any:
     """What `write` does: judge all arguments, write, set on pages."""
     who, single = "write", isinstance(text, str)
     texts = check_texts([text] if single else text, plain_text)
@@ -571,7 +586,7 @@ def write_checked(text, bias, style, prime, seed, model, columns, progress) -> A
     with evaluated(model), bar:
         if prime is not None:
             check_followed(model, prime)
-        how = bias, prime, seed, columns, bar.update
+        how = bias, prime, seed, columns, bar.update, accept
         pages = write_pages(model, texts, *how)
     return pages[0] if single else pages
 
@@ -618,7 +633,7 @@ def write(
     columns: int = 48,
     progress: bool = False,
 ) -> Handwriting | list[Handwriting]:
-    """Write a text by hand.
+    """Write a text by hand, and let nobody read it: see `softattn.write`.
 
     Lines whose window shows a fault are drawn again, ten times at most.
 

@@ -14,12 +14,14 @@ import torch
 import softattn
 import softattn.hub
 import softattn.page
-from softattn import synthesis
+from softattn import proofreading, synthesis
 from softattn.__main__ import main
+from softattn.proofreading import Proof
+from softattn.reading import HandwritingReader
 from softattn.strokes import Strokes
 from softattn.synthesis import HandwritingSynthesizer
 
-WRITES = "softattn.synthesis"  # the module whose `write` the command calls
+WRITES = "softattn.proofreading"  # the module whose `write` the command calls
 
 
 def tiny(name="synthesis"):
@@ -34,7 +36,17 @@ def tiny(name="synthesis"):
 @pytest.fixture(autouse=True)
 def random_weights(monkeypatch):
     monkeypatch.setattr(softattn, "load", tiny, raising=False)
-    monkeypatch.setattr(synthesis, "faults", lambda draft, by="weights": synthesis.Faults())
+    for module in (synthesis, proofreading):
+        monkeypatch.setattr(module, "faults", lambda draft, by="weights": synthesis.Faults())
+    reader = HandwritingReader(2, 1)
+    monkeypatch.setattr(proofreading, "choose_reader", lambda who, given, writer=None: reader)
+    monkeypatch.setattr(proofreading, "proof_of", lambda reader, line: told(line.text, line.text))
+
+
+def told(text, read):
+    """A reader's verdict; what is not the text is in doubt."""
+    shown, doubts = proofreading.compared(text, read)
+    return Proof(text, shown, len(doubts), 1.0, 99.0 * len(doubts), 9.0, 0.9, doubts)
 
 
 def run(capsys, *arguments):
@@ -199,7 +211,11 @@ def test_the_options_reach_write(capsys, monkeypatch, tmp_path):
     assert status == 1 and out == "" and err.splitlines()[-1] == "softattn: too bad"
     assert (seen["text"], seen["bias"], seen["style"], seen["columns"], seen["seed"]) == ("a b", 2.0, "s", 9, 3)
     assert seen["prime"].text == hand.text and torch.equal(seen["prime"].offsets, hand.offsets)
-    assert seen["progress"] is False
+    assert seen["progress"] is False and seen["check"] is True and seen["strict"] is False
+    run(capsys, "write", "a b", "--no-check")
+    assert seen["check"] is False
+    run(capsys, "write", "a b", "--strict")
+    assert seen["check"] is True and seen["strict"] is True
 
 
 def test_a_page_primes_with_one_of_its_lines(capsys, tmp_path, by_the_pen):
@@ -306,9 +322,10 @@ def test_errors_take_one_line_and_leave_nothing(capsys, tmp_path, monkeypatch, a
 
 
 def test_a_line_that_fails_is_an_error_of_one_line(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(synthesis, "faults", lambda draft, by="weights": synthesis.Faults(ended=False))
-    monkeypatch.setattr(synthesis, "TRIES", 2)
-    status, _, err = run(capsys, "write", "Ink", "-o", tmp_path / "a.svg", "--seed", 1)
+    for module in (synthesis, proofreading):
+        monkeypatch.setattr(module, "faults", lambda draft, by="weights": synthesis.Faults(ended=False))
+        monkeypatch.setattr(module, "TRIES", 2)
+    status, _, err = run(capsys, "write", "Ink", "-o", tmp_path / "a.svg", "--seed", 1, "--strict")
     assert status == 1 and "2 attempts at 'Ink' failed" in err.splitlines()[-1] and not list(tmp_path.iterdir())
 
 
@@ -403,6 +420,17 @@ def test_weights_of_another_kind_are_an_error_of_one_line(capsys, monkeypatch):
     status, out, err = run(capsys, "write", "Ink", "--model", "handwriting")
     assert status == 1 and out == ""
     assert err.splitlines() == ["softattn: write: model is a Linear, expected a HandwritingSynthesizer"]
+
+
+def test_doubts_take_one_line_and_strict_is_an_error(capsys, monkeypatch):
+    monkeypatch.setattr(proofreading, "proof_of", lambda reader, line: told(line.text, "Imk"))
+    status, out, err = run(capsys, "write", "Ink", "--seed", 7)
+    assert status == 0 and json.loads(out)["reading"] == "Imk" and json.loads(out)["redraws"] == 9
+    assert "softattn: write: after 10 attempts there are doubts in 'Ink': 'n' (character 1) reads as 'm'" in err
+    status, out, err = run(capsys, "write", "Ink", "--seed", 7, "--strict")
+    assert status == 1 and out == "" and "10 attempts at 'Ink' failed" in err.splitlines()[-1]
+    status, out, err = run(capsys, "write", "Ink", "--seed", 7, "--no-check")
+    assert status == 0 and "reading" not in json.loads(out) and "doubt" not in err
 
 
 # -- softattn read -----------------------------------------------------------------------------------------------------

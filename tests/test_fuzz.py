@@ -641,7 +641,8 @@ def _looking_back() -> None:
 
 def _reading() -> None:
     """What reads."""
-    from softattn import decoding, reading, trace
+    from softattn import decoding, proofreading, reading, synthesis, trace
+    from softattn.strokes import Strokes
 
     log_p, codes = torch.rand(6, 4).log_softmax(1), torch.tensor([1, 2])
     for name in ("ctc_alphas", "ctc_nats", "ctc_posterior"):
@@ -663,6 +664,14 @@ def _reading() -> None:
     call("reading.HandwritingReader.nats", net.nats, lines=([line], wrong()), texts=(["abc"], wrong()))
     call("reading.read", reading.read, ink=(line, wrong()), model=(net, wrong()), beam=(1, whole(1, 1000)),
          language=(False, without(anything(), "True")), y_up=(False, anything()))  # fmt: skip
+    wide = reading.HandwritingReader(4, 1)
+    named = Strokes(line.offsets, "abc")
+    call("proofreading.proofread", proofreading.proofread, lines=([named], wrong()),
+         reader=(wide, without(wrong(), "None")))  # fmt: skip
+    call("proofreading.write", _short(proofreading.write), text=("a", one_of("abc")), bias=(0.75, real(0, 100)),
+         seed=(1, whole(-(2**62), 2**62, none=True)), check=(False, flag()), strict=(False, anything()),
+         model=(synthesis.HandwritingSynthesizer(4, 1, 2, 2, std=(40.0, 40.0)), without(wrong(), "None", "''")),
+         reader=(None, without(wrong(), "None")))  # fmt: skip
     call("trace.pen_tokens", trace.pen_tokens, line=(line, wrong()), group=(5, whole(1, 64)),
          spacing=(0.33, real(0.01, 100)), scale=(1.0, real(0.01, 100)))  # fmt: skip
     call("trace.split_lines", trace.split_lines, ink=(line, wrong()))
