@@ -7,6 +7,7 @@ import shutil
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,6 +24,7 @@ from softattn.in_the_page import (
     weights_script,
 )
 from softattn.page import styles
+from softattn.pen import EmbeddedWriter
 from softattn.pictures import demo_html, packed
 from softattn.strokes import Strokes
 from softattn.synthesis import sample_lines
@@ -205,6 +207,7 @@ def assembled(text: str) -> bytes:
 
 PROBE = """
 import { CLASSES, Filterbank, Matrix, bounded, density, mixture, readSafetensors, useSimd, writeLine } from "./net.js";
+import { penTokens, spelled } from "./net.js";
 
 const build = (given) => new CLASSES[given.card.class](readSafetensors(given.bytes), given.card);
 const list = (values) => Array.from(values);
@@ -248,6 +251,13 @@ const PROBES = {
   },
   dates({ text, ...given }) {
     return [...build(given).translate({ text })].map(({ sign, weights }) => [sign, weights && list(weights)]);
+  },
+  read({ strokes, ...given }) {
+    const net = build(given), { rows, at } = penTokens(strokes, net.group, net.spacing), work = net.read(rows);
+    let step = work.next();
+    while (!step.done) step = work.next();
+    const letters = spelled(step.value, net.alphabet).map(({ letter, token }) => [letter, token]);
+    return [rows.map(list), at, step.value.map(list), letters];
   },
   pen({ x, ...given }) {
     const net = build(given);
@@ -400,6 +410,33 @@ def test_draw_paints_and_copies(ask, simd):
         out = painter(image, keep=True, fused=False)
     assert torch.allclose(tensor(canvas), out.logits.flatten().double(), atol=5e-2)
     assert torch.allclose(tensor(boxes), out.read_boxes[:, 0].double(), atol=5e-2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        EmbeddedWriter(3).write("read me. it tilts"),
+        EmbeddedWriter(5, font="scripts", blend=0.0).write("iii"),
+        Strokes([[0, 0, 1]]),
+        Strokes([[0, 0, 1], [50, 9, 1]]),
+        Strokes([[0, 0, 0], [0, 0, 0], [70, 5, 1]]),
+    ],
+)
+def test_ink_is_read_alike(ask, line):
+    reader = softattn.load("reading")
+    xy, ends = line.to_absolute()[:, :2].double(), (line.offsets[:-1, 2] > 0).nonzero()[:, 0] + 1
+    strokes = [piece.tolist() for piece in xy.tensor_split(ends)]
+    rows, at, scores, letters = ask("read", stored("reading") | {"strokes": strokes}, True)
+    tokens = reader.tokens(line)
+    assert torch.allclose(tensor(rows), tokens.x.double(), atol=1e-4)
+    begins = np.cumsum([0, *(len(s) for s in strokes)])
+    assert [int(begins[s] + point) for s, point in at] == tokens.point.tolist()
+    with torch.no_grad():
+        log_p = reader(tokens.x[:, None], torch.tensor([len(tokens.x)]))[:, 0]
+    assert torch.allclose(torch.log_softmax(tensor(scores), 1), log_p.double(), atol=2e-3)
+    got = reader.read([line])[0]
+    assert "".join(letter for letter, _ in letters) == got.text
+    assert [int(tokens.point[token]) for _, token in letters] == list(got.place)
 
 
 @pytest.mark.parametrize("name", ["dates", "dates-fixed"])

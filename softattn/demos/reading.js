@@ -1,7 +1,8 @@
 // Write on the pad: a network reads the ink, in the browser, after each stroke, and each letter takes the colour of its ink.
-// State: card, as page_card makes it; opening, strokes [[x, y, seconds], ...] that stand on the pad at first; letters, as Python read them.
+// State: card, as page_card makes it; opening, offsets of a line that stands on the pad at first; letters, {letter, place, sure}, as
+// Python read them: place is a point of the line.
 
-import { Pad, line } from "./ink.js";
+import { Pad, line, onPad } from "./ink.js";
 import { button, make, numbers } from "./kit.js";
 import { JOBS, Machine, fetchWeights, nets } from "./machine.js";
 import { penTokens, spelled } from "./net.js";
@@ -28,7 +29,7 @@ function render({ model, el }) {
   const row = make("div", el, { class: "sa-row" });
   button(row, "Clear", () => pad.clear());
   button(row, "Take back a stroke", () => pad.undo());
-  button(row, "Example", () => pad.play(model.get("opening")));
+  button(row, "Example", () => pad.play(onPad(model.get("opening"), WIDE, high)));
   const said = make("p", el, { class: "sa-note", role: "status", style: "min-height:1.4em" });
   const megabytes = (card.bytes / 1e6).toFixed(1);
   make("p", el, { class: "sa-note" }, `Its weights, ${megabytes} MB, are fetched once, with the first stroke. Licence: ${card.licence}.`);
@@ -105,10 +106,16 @@ function render({ model, el }) {
     });
   }
 
-  pad.load(model.get("opening"));
+  pad.load(onPad(model.get("opening"), WIDE, high));
   quiet = false;
   tokens = penTokens(pad.strokes, group, spacing);
-  letters = model.get("letters");
+  const begins = [0];
+  pad.strokes.forEach((stroke, s) => begins.push(begins[s] + stroke.length));
+  const away = ([s, point], place) => Math.abs(begins[s] + point - place);
+  letters = model.get("letters").map(({ place, ...one }) => {
+    const token = tokens.at.reduce((best, at, t) => (away(at, place) < away(tokens.at[best], place) ? t : best), 0);
+    return { ...one, token };
+  });
   show();
   enter("opening", "Clear the pad, and write something of your own.");
 }
