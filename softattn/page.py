@@ -145,11 +145,15 @@ class Handwriting(Strokes):
         redraws: lines that were thrown away before these were accepted.
         windows: for each line of the page, its phi (points, characters) and
             where in `text` its characters stand.
+        reading: what a reader made of it, line by line; None if none did.
+        confidence: of the line that it was least sure of, 0 to 1; None too.
     """
 
     seed: int | None = None
     redraws: int = 0
     windows: tuple[tuple[Tensor, Tensor], ...] = ()
+    reading: str | None = None
+    confidence: float | None = None
 
     @property
     def attention(self) -> Tensor:
@@ -179,7 +183,10 @@ class Handwriting(Strokes):
         """As that of Strokes, with seed, redraws, lines, other `notes`."""
         if self.windows:  # how many points each line has, and its text
             notes["lines"] = [[len(each), each.text] for each in self.lines]
-        return super().to_json(seed=self.seed, redraws=self.redraws, **notes)
+        own = {"seed": self.seed, "redraws": self.redraws}
+        if self.reading is not None:
+            own |= {"reading": self.reading, "confidence": self.confidence}
+        return super().to_json(**own, **notes)
 
 
 # -- A page --
@@ -233,7 +240,18 @@ def bind_page(text: str, columns: int, lines: Sequence, seed: int, redraws: int)
         windows.append((phi, torch.tensor(places)))
     page = set_page(wrap(text, columns), [line.strokes for line in lines])
     source = f"softattn.write, seed {seed}"
-    return Handwriting(page.offsets, text, source, None, seed, redraws, tuple(windows))
+    read = [line.reading for line in lines if line.reading is not None]
+    return Handwriting(
+        page.offsets,
+        text,
+        source,
+        None,
+        seed,
+        redraws,
+        tuple(windows),
+        "\n".join(one.read for one in read) if read else None,
+        min((one.confidence for one in read), default=None),
+    )
 
 
 # -- Hands and jobs --
