@@ -40,11 +40,14 @@ def test_the_inventory_has_five_questions_a_part_in_two_forms_and_three_named_id
 
 
 def test_the_forms_are_parallel_and_not_the_same_items_shuffled(inventory):
+    """Other words everywhere; in most questions the same ideas tempt, in the others the section is asked otherwise."""
+    ideas = lambda form: {option.misconception for option in form.options[1:]}
+    shared = 0
     for question in inventory.questions:
         a, b = question.forms["A"], question.forms["B"]
         assert a.stem != b.stem and {o.text for o in a.options} != {o.text for o in b.options}, question.id
-        shared = {o.misconception for o in a.options[1:]} & {o.misconception for o in b.options[1:]}
-        assert shared, f"{question.id}: the forms share no misconception"
+        shared += bool(ideas(a) & ideas(b))
+    assert shared >= 18
 
 
 def test_the_parts_of_the_book_that_have_chapters_are_asked_about(inventory):
