@@ -1,4 +1,5 @@
-# pyright: reportMissingImports=false, reportUndefinedVariable=false, reportAttributeAccessIssue=false
+# pyright: reportMissingImports=false, reportUndefinedVariable=false, reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportOptionalMemberAccess=false
 """nbgrader's settings for a class of this book; `make classroom` copies this file and fence.py into the course.
 
 Beyond nbgrader's own steps an answer is read before it is run (fence.py), a check that was deleted is put back, a cell
@@ -6,7 +7,7 @@ that prints without end is stopped, and so is one that never ends.
 """
 
 import asyncio
-import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import nbformat
@@ -23,8 +24,9 @@ from nbgrader.preprocessors import (
     SaveAutoGrades,
 )
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from fence import faults  # noqa: E402
+_spec = spec_from_file_location("fence", Path(__file__).resolve().with_name("fence.py"))
+fence = module_from_spec(_spec)
+_spec.loader.exec_module(fence)
 
 MOST = 100_000  # characters that a cell may print
 ANSWER, OTHER = 60, 300  # seconds that an answer may take, and a cell of the book
@@ -44,7 +46,7 @@ class Fence(NbGraderPreprocessor):
                 continue
             if not mine and cell.source.lstrip().startswith("#@title Install"):
                 continue
-            found = faults(cell.source)
+            found = fence.faults(cell.source)
             if found:
                 self.log.warning("an answer was not run: %s", "; ".join(found))
                 kept = "\n".join(f"# {line}" for line in cell.source.split("\n"))
