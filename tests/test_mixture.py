@@ -343,6 +343,12 @@ def test_a_component_of_no_weight_is_never_drawn():
 # -- shapes, types, devices, errors ------------------------------------------------------------------------------------
 
 
+def test_a_uniform_number_of_zero_passes_over_a_component_of_no_weight():
+    raw = torch.zeros(1, 13)
+    raw[0, 1], raw[0, 3], raw[0, 4] = -1e4, -5.0, 5.0  # all of the weight on the second, at x = 5
+    assert StrokeMixture(raw).sample(noise=torch.zeros(1, 4))[0, 0] == 5.0
+
+
 @pytest.mark.parametrize("lead", [(), (1,), (0,), (4, 3), (2, 1, 3)])
 @pytest.mark.parametrize("M", [1, 20])
 def test_shapes(device, lead, M):
