@@ -90,6 +90,19 @@ def test_another_machine_is_told_so(packed, tmp_path):
     (here / "made-for.json").write_text(json.dumps(made | {"python": "2.7"}))
     done = subprocess.run([sys.executable, str(here / "install.py")], capture_output=True, text=True)
     assert done.returncode == 1 and "the wheels are for 2.7" in done.stderr and not (here / "venv").exists()
+    (here / "made-for.json").write_text(json.dumps(made | {"least": [9, 9, 9]}))
+    done = subprocess.run([sys.executable, str(here / "install.py")], capture_output=True, text=True)
+    assert done.returncode == 1 and "is older than 9.9.9" in done.stderr
+
+
+def test_the_oldest_python_is_read_from_the_wheels(tmp_path):
+    tiny(tmp_path)
+    assert offline.least_python(tmp_path) == [3, 11, 0]
+    with zipfile.ZipFile(tmp_path / "other-1-py3-none-any.whl", "w") as file:
+        file.writestr(
+            "other-1.dist-info/METADATA", "Name: other\nRequires-Python: !=3.12.*,>=3.11.5\n\nRequires-Python: >=4\n"
+        )
+    assert offline.least_python(tmp_path) == [3, 11, 5]
 
 
 def test_without_a_site_it_says_what_to_do(tmp_path):

@@ -9,6 +9,7 @@ The zip holds wheels for the kind of machine and the Python that made it, and sa
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,8 @@ def main():
     made = json.loads((HERE / "made-for.json").read_text())
     here = {"python": "%d.%d" % sys.version_info[:2], "platform": sysconfig.get_platform()}
     wrong = [f"{key} {here[key]}, and the wheels are for {made[key]}" for key in here if here[key] != made[key]]
+    if list(sys.version_info[:3]) < made["least"]:
+        wrong.append("Python %d.%d.%d" % sys.version_info[:3] + " is older than " + ".".join(map(str, made["least"])))
     if wrong:
         sys.exit("These wheels do not fit here: " + "; ".join(wrong) + ". Make the zip on a machine of this kind.")
     print(f"making {into} ...", flush=True)
@@ -113,6 +116,18 @@ def _run(command: list[str]) -> None:
         raise OfflineError(f"{' '.join(command[1:5])} ... failed:\n{done.stderr[-2000:]}")
 
 
+def least_python(folder: Path) -> list[int]:
+    """The oldest Python that all wheels of a folder run on, by the lower bounds that they state."""
+    least = [3, 11, 0]
+    for path in sorted(folder.glob("*.whl")):
+        with zipfile.ZipFile(path) as file:
+            name = next(name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
+            head = file.read(name).decode("utf-8", "replace").split("\n\n")[0]
+        for bound in re.findall(r"(?m)^Requires-Python:.*?>=\s*([\d.]+)", head):
+            least = max(least, ([int(part) for part in bound.split(".") if part] + [0, 0])[:3])
+    return least
+
+
 def pack(folder: Path, out: Path) -> Path:
     """Zip a folder under the name of the zip's own folder; what is packed already is only stored."""
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -143,6 +158,7 @@ def fill(folder: Path, install: list[str], root: Path = ROOT) -> None:
     shutil.copytree(site, folder / "site")
     student(folder / "notebooks", root)
     made = {"python": "{}.{}".format(*sys.version_info), "platform": sysconfig.get_platform(), "install": install}
+    made["least"] = least_python(folder / "wheels")
     made["front"] = FRONT[0].split(">")[0].split("=")[0]
     (folder / "made-for.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     (folder / "install.py").write_text(INSTALL, encoding="utf-8")
