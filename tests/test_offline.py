@@ -96,13 +96,14 @@ def test_another_machine_is_told_so(packed, tmp_path):
 
 
 def test_the_oldest_python_is_read_from_the_wheels(tmp_path):
-    tiny(tmp_path)
-    assert offline.least_python(tmp_path) == [3, 11, 0]
-    with zipfile.ZipFile(tmp_path / "other-1-py3-none-any.whl", "w") as file:
+    folder = tmp_path / "wheels"
+    tiny(folder)
+    assert offline.least_python(folder) == [3, 11, 0]
+    with zipfile.ZipFile(folder / "other-1-py3-none-any.whl", "w") as file:
         file.writestr(
             "other-1.dist-info/METADATA", "Name: other\nRequires-Python: !=3.12.*,>=3.11.5\n\nRequires-Python: >=4\n"
         )
-    assert offline.least_python(tmp_path) == [3, 11, 5]
+    assert offline.least_python(folder) == [3, 11, 5]
 
 
 def test_without_a_site_it_says_what_to_do(tmp_path):
