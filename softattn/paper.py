@@ -23,7 +23,7 @@ from softattn.hub import atomic_write, instance, many, path_of, real, whole, wri
 from softattn.page import WIDTH
 from softattn.strokes import Strokes, _attribute
 
-__all__ = ["Sheet", "lay_out", "millimetres", "save_sheets", "sheet_gcode", "sheet_svg", "smooth_stroke"]
+__all__ = ["Sheet", "lay_out", "save_sheets", "sheet_gcode", "sheet_svg", "smooth_stroke"]
 
 
 # -- Lengths --
@@ -426,6 +426,7 @@ def sheet_svg(
         width: pixels across; None: the picture says its size in mm.
         background: colour of the paper; None: there is none.
 
+    Returns: the picture, one line of XML.
     Raises: TypeError, ValueError for arguments out of bounds.
     """
     pen, color, swell = _ink_options("sheet_svg", sheet, pen, color, swell)
@@ -574,6 +575,7 @@ def sheet_gcode(
             beyond it is an error. None: nothing is checked.
         smooth: curves through the points; False: straight lines.
 
+    Returns: the program, a command a line.
     Raises: TypeError, ValueError for arguments out of bounds.
     """
     who = "sheet_gcode"

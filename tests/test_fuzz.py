@@ -442,7 +442,7 @@ def _paper(here: Path) -> None:
     sheet = paper.lay_out(line)[0]
     call("paper.Sheet", paper.Sheet, width=(9.0, real(0.1, 1e5)), height=(9.0, real(0.1, 1e5)),
          strokes=((np.zeros((1, 2)),), wrong()), text=("a", one_of("", "abc")))  # fmt: skip
-    call("paper.smooth_stroke", paper.smooth_stroke, stroke=(np.zeros((3, 2)), tensor()), pieces=(4, whole(1, 64)))
+    call("paper.smooth_stroke", paper.smooth_stroke, stroke=(np.zeros((3, 2)), wrong()), pieces=(4, whole(1, 64)))
     look = dict(pen=(0.5, length), color=("black", anything()), smooth=(True, flag()), swell=(0.0, real(0, 2)))
     call("paper.sheet_svg", paper.sheet_svg, sheet=(sheet, wrong()), **look, width=(64, whole(1, none=True)),
          background=(None, anything()))  # fmt: skip
