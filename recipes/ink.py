@@ -3,7 +3,7 @@
     SOFTATTN_DATA=... python -m recipes.ink
 
 It fits the two factors of the chapter's z on IAM-OnDB's training lines (a logistic regression without a constant, for
-a line upside down has the opposite z), judges them on the split `val1`, and writes softattn/data/ink-iam.json:
+a line upside down has the opposite z), judges them on the split `val2`, and writes softattn/data/ink-iam.json:
 aggregates, and nothing that a line or a writer could be recognised by. A minute on one core.
 """
 
@@ -49,11 +49,11 @@ def bounds(lines: list[Strokes]) -> dict[str, list[float]]:
 def measure() -> dict:
     """The table of the chapter."""
     train, _ = load_iam(split="train")
-    held, _ = load_iam(split="val1")
+    held, _ = load_iam(split="val2")
     features = np.array([fall_and_turn(*ink_of(line)) for line in train])
     z = np.array([downness(*ink_of(line)) for line in held])
     return {
-        "source": "IAM-OnDB, fitted on train, judged on val1: aggregates only, by recipes/ink.py",
+        "source": "IAM-OnDB, fitted on train, judged on val2: aggregates only, by recipes/ink.py",
         "factors": fit(features).round(2).tolist(),
         "held_out": {"lines": len(z), "wrong": int((z < 0).sum()), "below_1": round(float((z < 1).mean()), 4)},
         "bounds": bounds(train),

@@ -215,7 +215,7 @@ within = st.floats(0, 40)
 
 
 @given(st.lists(st.lists(st.tuples(within, within), min_size=1, max_size=8), min_size=1, max_size=5),
-       st.sampled_from([0.0, 1.0]), st.text(max_size=9))  # fmt: skip
+       st.booleans(), st.sampled_from([0.0, 1.0]), st.text(max_size=9))  # fmt: skip
 @settings(max_examples=40, deadline=None)
 def test_svg_holds_every_stroke(strokes, smooth, swell, text):
     root = ET.fromstring(sheet_svg(sheet(*strokes, text=text), smooth=smooth, swell=swell))
