@@ -40,7 +40,7 @@ export function understood(text, { forms, months, weekdays, years }) {
 
 function render({ model, el }) {
   const taught = Object.fromEntries(["forms", "months", "weekdays", "years"].map((key) => [key, model.get(key)])), net = model.get("net");
-  let { source, output, weights } = model.get("opening"), sign = model.get("sign") ?? 0, work = null, timer = null, letters = [];
+  let { source, output, weights } = model.get("opening"), sign = model.get("sign") ?? 0, work = null, timer = null, letters = [], best = 0;
   const mono = "font-family:ui-monospace,monospace;";
 
   make("p", el, { class: "sa-note" }, "Type a date, press Translate; then point at a row: from which letters was that sign read?");
@@ -162,7 +162,7 @@ function render({ model, el }) {
       cell.style.fontWeight = t === sign ? "700" : "400";
     });
     const weigh = weights[sign] ?? [...source].map(() => 0);
-    let best = 0;
+    best = 0;
     weigh.forEach((w, u) => {
       if (w > weigh[best]) best = u;
       letters[u].style.background = `color-mix(in srgb, var(--sa-orange) ${(80 * w).toFixed(1)}%, transparent)`;
@@ -178,7 +178,6 @@ function render({ model, el }) {
 
   // A long list is wider than a phone: the letter that is read most comes into view.
   function follow() {
-    const { best } = JSON.parse(el.dataset.numbers);
     room.scrollLeft = (best + 0.5) / source.length * room.scrollWidth - room.clientWidth / 2;
   }
 

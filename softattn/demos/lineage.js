@@ -1,5 +1,5 @@
 // One memory, six ways to look at it: choose the mechanism, drag the query among the keys, look again.
-import { clip, drag, inside, make, menu, button, numbers, slider, sum } from "./kit.js";
+import { button, clip, drag, inside, make, menu, numbers, slider, sum } from "./kit.js";
 
 const WIDTH = 640, PLANE = 230, BARS = 150, HEIGHT = PLANE + BARS + 40, REACH = 2.2;
 const dot = (a, b) => sum(a.map((v, i) => v * b[i]));
