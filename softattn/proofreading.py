@@ -201,9 +201,12 @@ def proofread(lines: Iterable[Strokes], reader: HandwritingReader | str = "readi
         lines: strokes with their texts, one line each, of any unit or rate.
         reader: who reads; or the name of weights.
 
-    Returns: a Proof for each line.
-    Raises: TypeError, ValueError for no lines, for lines that have no text,
-        or one that the reader does not know.
+    Returns:
+        A Proof for each line.
+
+    Raises:
+        TypeError, ValueError: for no lines, for lines that have no text, or
+            one that the reader does not know.
     """
     lines = lines_of(lines, "proofread")
     if not lines:
@@ -408,9 +411,13 @@ def write(
         reader: who reads; None takes `reading`, or a free one for a free
             model.
 
-    Returns: the handwriting, with `.reading`, `.confidence` and `.redraws`.
-    Raises: TypeError, ValueError for what cannot be written; WritingError
-        if all attempts at a line failed, and `strict` or not `check`.
+    Returns:
+        The handwriting, with `.reading`, `.confidence` and `.redraws`.
+
+    Raises:
+        TypeError, ValueError: for what cannot be written.
+        WritingError: if all attempts at a line failed, and `strict` or not
+            `check`.
     """
     how = bias, style, prime, seed, model, columns, progress
     return write_and_read(text, how, check, strict, reader)

@@ -449,11 +449,13 @@ def _paper(here: Path) -> None:
     call("paper.sheet_gcode", paper.sheet_gcode, sheet=(sheet, wrong()), feed=(1500.0, real(1, 1e6)),
          up=("M5", anything()), down=("M3", anything()), bed=(None, anything()), smooth=(True, flag()))  # fmt: skip
     call("paper.save_sheets", paper.save_sheets, path=(here / "s.svg", wrong()), sheets=([sheet], wrong()), **look)
-    call("ink.save_ink", ink.save_ink, path=(here / "i.json", wrong()), ink=(line, wrong()))
-    call("ink.load_ink", ink.load_ink, path=(here / "i.json", wrong()), text=(None, one_of(None, "", "abc")),
+    inks = here / "inks"  # not beside cards of weights
+    inks.mkdir(exist_ok=True)
+    call("ink.save_ink", ink.save_ink, path=(inks / "i.json", wrong()), ink=(line, wrong()))
+    call("ink.load_ink", ink.load_ink, path=(inks / "i.json", wrong()), text=(None, one_of(None, "", "abc")),
          y_up=(None, one_of(None, True)), rate=(None, real(1, 1e5, none=True)),
          scale=(None, real(1e-6, 1e6, none=True)), level=(None, one_of(None, True)))  # fmt: skip
-    line.save(here / "i.json")
+    line.save(inks / "i.json")
 
 
 def _line() -> Any:
