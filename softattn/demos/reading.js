@@ -29,7 +29,7 @@ function render({ model, el }) {
   const row = make("div", el, { class: "sa-row" });
   button(row, "Clear", () => pad.clear());
   button(row, "Take back a stroke", () => pad.undo());
-  button(row, "Example", () => pad.play(onPad(model.get("opening"), WIDE, high)));
+  button(row, "Example", () => pad.play(onPad(model.get("opening"), WIDE, high).strokes));
   const said = make("p", el, { class: "sa-note", role: "status", style: "min-height:1.4em" });
   const megabytes = (card.bytes / 1e6).toFixed(1);
   make("p", el, { class: "sa-note" }, `Its weights, ${megabytes} MB, are fetched once, with the first stroke. Licence: ${card.licence}.`);
@@ -106,7 +106,7 @@ function render({ model, el }) {
     });
   }
 
-  pad.load(onPad(model.get("opening"), WIDE, high));
+  pad.load(onPad(model.get("opening"), WIDE, high).strokes);
   quiet = false;
   tokens = penTokens(pad.strokes, group, spacing);
   const begins = [0];
