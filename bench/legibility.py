@@ -30,6 +30,7 @@ import string
 import time
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,7 +122,7 @@ class Reader:
 
     def __call__(self, lines: list[Strokes], varied: bool = False) -> list[str]:
         """What it reads of each line; `varied`: each in a thickness, a size and a slant of its own."""
-        looks = [look(k) if varied else {} for k in range(len(lines))]
+        looks: list[dict[str, Any]] = [look(k) if varied else {} for k in range(len(lines))]
         return [self.read([render(line, **how)])[0][0][0] for line, how in zip(lines, looks, strict=True)]
 
 

@@ -134,7 +134,8 @@ def cut(model, line, most=2):
     tokens, found = model.tokens(line), []
     (log_p,) = (y[:n, 0] for _, y, (n,), _ in batches(model, [line]))
     at = ctc_posterior(log_p.double(), codes_of(line.text, model.alphabet))[:, 1::2].argmax(0).tolist()
-    words, begin, cuts = line.text.split(" "), 0, [0]
+    words, begin = line.text.split(" "), 0
+    cuts: list[int | None] = [0]
     for word in words[:-1]:
         begin += len(word) + 1
         a, b = at[begin - 2], at[begin]
@@ -194,7 +195,7 @@ def proof_figures(rows, whole):
 
 def limit(size, sure, excess, higher, whole):
     """Of the limits that send back REFUSED of the lines and of the words at most, the one that catches most."""
-    best = (-1.0,)
+    best = (-1.0, 0.0, 0.0, 0.0, 0.0)
     letters, mosts = (0.0, 0.1, 0.2, 0.3, 0.4), (0.1, 0.15, 0.2, 0.3)
     for letter, nat, most in itertools.product(letters, np.arange(0, 4.1, 0.5), mosts):
         slack = letter * size + nat * np.minimum(sure, most * size)
@@ -221,7 +222,7 @@ class ReaderRun(Run):
     def start_from(self, name):
         """Begin with weights that ship; what was spent on them stays in the books."""
         super().start_from(name)
-        card = softattn.load(name).card
+        card: Any = softattn.load(name).card
         kept = {key: card[key] for key in ("steps", "points", "minutes")}
         self.facts["before"] = {**kept, "rows": card["curve"]["rows"]}
 

@@ -634,7 +634,7 @@ def _pad_strokes(rows: Any, text: Any) -> Raw:
     try:
         table = np.array(rows, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        table = np.zeros(0)
+        table = np.zeros((0, 0))
     if table.ndim != 2 or table.shape[1] != 4 or not len(table):
         raise ValueError('expected {"text": ..., "offsets": [[dx, dy, end], ...]}, or rows of x, y, seconds, end')
     strokes = cut_strokes(table[:, :2], table[:, 2], table[:, 3] == 1)

@@ -444,7 +444,7 @@ def sheet_svg(
 
 
 # -- SVG --
-def _ink_options(who: str, sheet: Any, pen, color, swell) -> tuple:
+def _ink_options(who: str, sheet: Any, pen, color, swell):
     """Judge what every picture asks."""
     instance(who, "sheet", sheet, Sheet)
     pen = millimetres(who, "pen", pen, 0.01, 50)

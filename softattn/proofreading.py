@@ -295,14 +295,14 @@ class Proofreader:
 
     def __call__(self, model, jobs, bias, tell) -> tuple[list, list[int]]:
         """Write (text, seed, prime) until each line is accepted."""
-        self.reader = choose_reader("write", self.reader, model)
+        self.reader = reader = choose_reader("write", self.reader, model)
         lines: list = [None] * len(jobs)
         seen: list[list] = [[] for _ in jobs]
         waiting = sorted(range(len(jobs)), key=lambda i: len(jobs[i][0]))
         while waiting:
             now, waiting = next_attempts(jobs, waiting, [*map(len, seen)])
             for i, drafts in drawn(model, jobs, now, bias).items():
-                self.judge(model, drafts, seen[i])
+                self.judge(model, reader, drafts, seen[i])
                 best = min(seen[i], key=lambda pair: pair[0].key)
                 exact = best[0].ok and not best[0].ink.errors
                 if exact or best[0].ok and len(seen[i]) > 1:
@@ -315,11 +315,11 @@ class Proofreader:
                     tell(1)
         return lines, [len(pairs) - 1 for pairs in seen]
 
-    def judge(self, model, drafts: list[Draft], seen: list) -> None:
+    def judge(self, model, reader, drafts, seen: list) -> None:
         """Add (verdict, draft) to `seen`, up to one that reads as its text."""
         for draft in drafts:
-            with evaluating(self.reader):
-                proof = proof_of(self.reader, draft.strokes)
+            with evaluating(reader):
+                proof = proof_of(reader, draft.strokes)
             verdict = Verdict(faults(draft, judged_by(model)), proof)
             seen.append((verdict, draft._replace(reading=proof)))
             if verdict.ok and not proof.errors:

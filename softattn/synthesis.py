@@ -448,7 +448,7 @@ class WritingError(RuntimeError):
         return type(self), (str(self), self.best)
 
 
-def _give_up(tries: int, wrong: Faults, draft: Draft) -> WritingError:
+def _give_up(tries: int, wrong: object, draft: Draft) -> WritingError:
     """The error that says what the best attempt lacked."""
     return WritingError(
         f"write: {tries} attempts at {draft.strokes.text!r} failed, in the "

@@ -148,9 +148,9 @@ def order(bank: Bank, form: str) -> dict[str, list[int]]:
     found, free = {}, []
     for question in bank.questions:
         options = question.forms[form].options
-        values = [_leading(option.text) for option in options]
-        if None not in values:
-            found[question.id] = sorted(range(len(options)), key=lambda k: values[k])
+        values = [value for option in options if (value := _leading(option.text)) is not None]
+        if len(values) == len(options):
+            found[question.id] = sorted(range(len(options)), key=values.__getitem__)
             place = found[question.id].index(0)
             if place in left:
                 left.remove(place)
@@ -713,7 +713,7 @@ def _run(options: argparse.Namespace) -> int:
             marked.append(mark(bank, named or usual, rows))
             print(f"{path.name}, form {named or usual}\n{table(bank, marked[-1])}\n")
         if len(marked) == 2:
-            value = gain(*marked, len(bank.questions))
+            value = gain(marked[0], marked[1], len(bank.questions))
             print("normalised gain: " + ("nobody was there twice" if value is None else f"{value:.2f}"))
         return 0
     out: Path = options.out

@@ -189,7 +189,7 @@ class _Maker:
         return f'<p class="caption">{opening(clean(following, self.page))}</p>'
 
     def block(self, head: str, block: Tag, following: Tag | None) -> None:
-        classes = block.get("class") or []
+        classes = [str(one) for one in block.get("class") or []]
         here = clean(block, self.page)
         if block.name == "p":
             self.notes.append(str(here))
@@ -396,7 +396,8 @@ def build(site: Path, asleep: Callable[[str, Path, str], list[str]], root: Path 
             text = path.read_text(encoding="utf-8")
             demos = {}
             for piece in asleep(text, site / "_static" / "demos", "../_static/demos/"):
-                demos[re.search(r'data-demo="(\w+)"', piece)[1]] = piece
+                if found := re.search(r'data-demo="(\w+)"', piece):
+                    demos[found[1]] = piece
             slides += chapter(text, name, demos)
             head = head or mathjax(text)
         out = site / "slides" / f"{deck.name}.html"
