@@ -1,6 +1,7 @@
 """Options, markers and fixtures that every test file shares."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -27,6 +28,36 @@ def root() -> Path:
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def alone():
+    """Puts a browser's page at http://book.test, with the weights beside it and nothing else in the world.
+
+    The page gets `text`, what stands there; `asked`, the files that it fetched; `faults`, what its console told.
+    """
+    weights = ROOT / "softattn" / "weights"
+
+    def put(page):
+        page.faults, page.asked = [], []
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on("console", lambda m: page.faults.append(m.text) if m.type == "error" else None)
+
+        def answer(route):
+            name = route.request.url.split("?")[0].rsplit("/", 1)[1]
+            page.asked.append(name)
+            if name == "page.html":
+                route.fulfill(body=page.text, content_type="text/html")
+            elif (weights / name).is_file():
+                route.fulfill(body=(weights / name).read_bytes())
+            else:
+                route.fulfill(status=404)
+
+        page.route(re.compile("^http://book.test/"), answer)
+        page.set_default_timeout(120_000)
+        return page
+
+    return put
 
 
 def pytest_collection_modifyitems(items):

@@ -4,7 +4,6 @@ import datetime
 import functools
 import json
 import math
-import re
 import shutil
 from importlib.resources import files
 
@@ -41,26 +40,10 @@ def browser():
 
 
 @pytest.fixture
-def page(browser):
+def page(browser, alone):
     """A phone's page at an address of its own, with the weights beside it and nothing else in the world."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    page = context.new_page()
-    page.faults, page.asked = [], []
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.on("console", lambda m: page.faults.append(m.text) if m.type == "error" else None)
-
-    def answer(route):
-        name = route.request.url.split("?")[0].rsplit("/", 1)[1]
-        page.asked.append(name)
-        if name == "page.html":
-            route.fulfill(body=page.text, content_type="text/html")
-        elif (WEIGHTS / name).is_file():
-            route.fulfill(body=(WEIGHTS / name).read_bytes())
-        else:
-            route.fulfill(status=404)
-
-    page.route(re.compile("^http://book.test/"), answer)
-    page.set_default_timeout(120_000)
+    page = alone(context.new_page())
     yield page
     assert page.faults == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -476,25 +476,9 @@ def writing_demo(**state) -> str:
 
 
 @pytest.fixture
-def page(browser):
+def page(browser, alone):
     """A page at an address of its own, with the weights beside it and nothing else in the world."""
-    page = browser.new_page(viewport={"width": 390, "height": 844})
-    page.faults, page.asked = [], []
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.on("console", lambda m: page.faults.append(m.text) if m.type == "error" else None)
-
-    def answer(route):
-        name = route.request.url.split("?")[0].rsplit("/", 1)[1]
-        page.asked.append(name)
-        if name == "page.html":
-            route.fulfill(body=page.text, content_type="text/html")
-        elif (WEIGHTS / name).is_file():
-            route.fulfill(body=(WEIGHTS / name).read_bytes())
-        else:
-            route.fulfill(status=404)
-
-    page.route(re.compile("^http://book.test/"), answer)
-    page.set_default_timeout(120_000)
+    page = alone(browser.new_page(viewport={"width": 390, "height": 844}))
     yield page
     page.close()
 

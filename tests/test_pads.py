@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import shutil
 from importlib.resources import files
 from pathlib import Path
@@ -13,10 +12,11 @@ import torch
 
 import softattn
 from softattn.__main__ import main as command
+from softattn.decoding import edit_distance
 from softattn.images import rasterise
 from softattn.in_the_page import in_node, page_card, page_hands, page_noise
 from softattn.mixture import StrokeMixture
-from softattn.page import from_pad, resample
+from softattn.page import from_pad, resample, styles
 from softattn.pen import EmbeddedWriter
 from softattn.pictures import demo_html
 from softattn.strokes import Strokes
@@ -112,26 +112,10 @@ def browser():
 
 
 @pytest.fixture
-def page(browser):
+def page(browser, alone):
     """A phone at an address of its own, with the weights beside it and nothing else in the world."""
     context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, accept_downloads=True)
-    page = context.new_page()
-    page.faults, page.asked = [], []
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.on("console", lambda m: page.faults.append(m.text) if m.type == "error" else None)
-
-    def answer(route):
-        name = route.request.url.split("?")[0].rsplit("/", 1)[1]
-        page.asked.append(name)
-        if name == "page.html":
-            route.fulfill(body=page.text, content_type="text/html")
-        elif (WEIGHTS / name).is_file():
-            route.fulfill(body=(WEIGHTS / name).read_bytes())
-        else:
-            route.fulfill(status=404)
-
-    page.route(re.compile("^http://book.test/"), answer)
-    page.set_default_timeout(120_000)
+    page = alone(context.new_page())
     yield page
     context.close()
 
@@ -507,3 +491,36 @@ def check_digit(demo) -> None:
     assert seen["ink"] == pytest.approx(out.logits.sigmoid().sum().item(), abs=1)
     for name, boxes in (("read", out.read_boxes), ("write", out.write_boxes)):
         assert torch.allclose(tensor(seen[name]), boxes[-1, 0].double(), atol=5e-2)
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+def test_the_page_reads_the_ink_on_the_pad_as_python_does(page):
+    """The example, played stroke by stroke, and a stroke taken back: what stands below is what Python reads."""
+    line = styles()["joined"]
+    state = {
+        "card": page_card("reading"),
+        "opening": [[round(x), round(y), int(end)] for x, y, end in line.offsets.tolist()],
+        "letters": [{"letter": "a", "place": 3, "sure": 0.9}],
+    }
+    demo = opened(page, demo_html("reading", **state))
+    demo.get_by_role("button", name="Clear").click()
+    page.wait_for_selector("[data-state=idle]")
+    demo.get_by_role("button", name="Example").click()
+    expected = softattn.read(line).text
+    page.wait_for_function(  # it is played at the pen's pace, and read after each stroke
+        """n => {
+          const demo = document.querySelector(".softattn-demo");
+          return demo.dataset.state === "done" && JSON.parse(demo.dataset.numbers).text.length >= n;
+        }""",
+        arg=len(expected) - 1,
+    )
+    told = said(demo)
+    assert edit_distance(told["text"], expected) <= 1, (told["text"], expected)
+    assert page.asked.count("reading.safetensors") == 1
+    demo.get_by_role("button", name="Take back a stroke").click()
+    page.wait_for_timeout(500)
+    page.wait_for_selector("[data-state=done]")
+    assert said(demo)["text"] not in ("", told["text"]) and page.faults == []

@@ -60,11 +60,11 @@ function render({ model, el }) {
     [letters, tokens, lit] = [[], null, -1];
     show();
     const strokes = pad.strokes.filter((stroke) => stroke.length);
-    if (!strokes.length) return enter("empty", "The pad is empty.");
+    if (!strokes.length) return enter("idle", "The pad is empty.");
     const mine = tokens = penTokens(strokes, group, spacing);
-    if (mine.rows.length > MOST) return enter("long", "That is more than a line: clear the pad, and write less.");
+    if (mine.rows.length > MOST) return enter("failed", "That is more than a line: clear the pad, and write less.");
     try {
-      enter("reading", "Reading.");
+      enter(machine ? "running" : "loading", "Reading.");
       await wake();
       if (mine !== tokens) return null;
       let found = [];
@@ -73,7 +73,7 @@ function render({ model, el }) {
       if (stopped || mine !== tokens) return null;
       letters = found;
       show();
-      return enter("read", letters.length ? `Read as “${letters.map((one) => one.letter).join("")}”.` : "No letter in it yet.");
+      return enter("done", letters.length ? `Read as “${letters.map((one) => one.letter).join("")}”.` : "No letter in it yet.");
     } catch (error) { return enter("failed", error.message); }
   }
 
@@ -117,7 +117,7 @@ function render({ model, el }) {
     return { ...one, token };
   });
   show();
-  enter("opening", "Clear the pad, and write something of your own.");
+  enter("idle", "Clear the pad, and write something of your own.");
 }
 
 export default { render };
