@@ -42,7 +42,7 @@ from softattn.handwriting import evaluating
 from softattn.hub import save_weights
 from softattn.iam import load_iam
 from softattn.pen import PRINTABLE, EmbeddedWriter, embedded_text
-from softattn.proofreading import proof_of, same_sign
+from softattn.proofreading import laid_beside, proof_of, same_sign
 from softattn.reading import (
     HandwritingReader,
     WordReader,
@@ -324,23 +324,7 @@ def mistakes(model, lines):
 
 def aligned(true, read):
     """Pairs of characters, "" where one has none, of a cheapest alignment."""
-    cost = np.zeros((len(true) + 1, len(read) + 1), int)
-    cost[:, 0], cost[0] = range(len(true) + 1), range(len(read) + 1)
-    for i, a in enumerate(true, 1):
-        for j, b in enumerate(read, 1):
-            cost[i, j] = min(cost[i - 1, j] + 1, cost[i, j - 1] + 1, cost[i - 1, j - 1] + (a != b))
-    i, j, pairs = len(true), len(read), []
-    while i or j:
-        if i and j and cost[i, j] == cost[i - 1, j - 1] + (true[i - 1] != read[j - 1]):
-            i, j = i - 1, j - 1
-            pairs.append((true[i], read[j]))
-        elif i and cost[i, j] == cost[i - 1, j] + 1:
-            i -= 1
-            pairs.append((true[i], ""))
-        else:
-            j -= 1
-            pairs.append(("", read[j]))
-    return pairs[::-1]
+    return [(true[i] if i >= 0 else "", read[j] if j >= 0 else "") for i, j in laid_beside(true, read)]
 
 
 def kind_of(line):

@@ -21,7 +21,7 @@ from tools.markdown import body_start
 MAIN = ("I ", "II ", "III ", "IV ")  # how the captions of the parts begin whose chapters carry the ideas
 HIDDEN = {"remove-input", "remove-cell"}
 LIMITS = {"words": 3000, "cells": 45, "lines": 30, "class_lines": 90, "columns": 79, "hidden_columns": 120}
-EVERYWHERE = ("lines", "class_lines", "columns", "hidden_columns")  # words and cells are limited in main chapters alone
+EVERYWHERE = ("lines", "class_lines", "columns", "hidden_columns")  # words and cells are not
 
 _CELL = re.compile(r"^(`{3,})\{code-cell\}.*?^\1`*[ \t]*$", re.M | re.S)
 _HINT = re.compile(r"^(`{3,}|:{3,})\{admonition\} (?:First|Second) hint\n.*?^\1[ \t]*$\n?", re.M | re.S)
@@ -47,7 +47,8 @@ class Count(NamedTuple):
 
     @property
     def main(self) -> bool:
-        return self.part.startswith(MAIN)
+        """Whether words and cells are limited: in the parts that carry the ideas, and in the one that looks back."""
+        return self.part.startswith((*MAIN, "V "))
 
     def over(self) -> dict[str, int]:
         """What is over its limit: figure -> value."""
