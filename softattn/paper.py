@@ -530,7 +530,9 @@ def curve_of(stroke: np.ndarray, a: int, b: int, smooth: bool, dot: float) -> tu
 
 # -- PNG and PDF --
 def png_bytes(sheet: Sheet, figure: Any, dpi: float) -> bytes:
-    """A figure in pixels."""
+    """A figure in pixels, whatever style the caller's own figures have."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     across, down = (v / 25.4 * dpi for v in (sheet.width, sheet.height))
     if across * down > PIXELS or max(across, down) >= 2**16:
         raise ValueError(
@@ -539,18 +541,19 @@ def png_bytes(sheet: Sheet, figure: Any, dpi: float) -> bytes:
             "fewer dots per inch, or a smaller size"
         )
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=dpi)
+    figure.set_dpi(dpi)
+    FigureCanvasAgg(figure).print_png(file)
     return file.getvalue()
 
 
 def pdf_bytes(figures: Any, title: str) -> bytes:
     """Figures as the pages of one PDF, the same bytes each time."""
-    from matplotlib.backends.backend_pdf import PdfPages
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
 
     file, told = io.BytesIO(), {"CreationDate": None, "Title": title[:200]}
     with PdfPages(file, metadata=told) as pages:
         for figure in figures:
-            figure.savefig(pages, format="pdf")
+            FigureCanvasPdf(figure).print_pdf(pages)
     return file.getvalue()
 
 

@@ -316,7 +316,9 @@ def _canvas(inches: tuple[float, float], color: str) -> Any:
 
 # -- Pictures and files --
 def _png(strokes: list[np.ndarray], width: int | None, color: str, pen: float) -> bytes:
-    """A picture in pixels, ink on white."""
+    """A picture in pixels, ink on white, whatever the caller's own style."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     low, size, (across, down) = _frame("Strokes.save", strokes, width, pen)
     if across * down > _PIXELS or max(across, down) >= 2**16:
         raise ValueError(
@@ -330,7 +332,7 @@ def _png(strokes: list[np.ndarray], width: int | None, color: str, pen: float) -
     x, y = low + size
     ax.set(xlim=(low[0], x), ylim=(y, low[1]), aspect="auto")
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    FigureCanvasAgg(figure).print_png(file)
     return file.getvalue()
 
 

@@ -288,6 +288,19 @@ def test_png_has_its_dots_and_its_paper(tmp_path):
     assert matplotlib.image.imread(tmp_path / "w.png").shape[:2] == (80, 100)
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.pdf"])
+def test_the_callers_own_style_changes_no_sheet(tmp_path, name):
+    import matplotlib
+
+    ink = sheet([[10, 20], [40, 20]])
+    save_sheets(tmp_path / name, ink)
+    plain = (tmp_path / name).read_bytes()
+    style = {"savefig.facecolor": "red", "savefig.bbox": "tight", "savefig.dpi": 33, "savefig.transparent": True}
+    with matplotlib.rc_context(style):
+        save_sheets(tmp_path / name, ink)
+    assert (tmp_path / name).read_bytes() == plain
+
+
 def test_pixels_are_counted_before_they_are_made(tmp_path):
     for how in ({"dpi": 10_000}, {"width": 65_000}):
         with pytest.raises(ValueError, match=r"^save_sheets: \d+ x \d+ pixels; at most"):

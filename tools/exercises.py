@@ -431,6 +431,7 @@ def _copied(work) -> Outcome:
     if child == 0:
         try:
             os.close(take)
+            _alone()
             data = pickle.dumps(tuple(work()))
             with os.fdopen(give, "wb") as pipe:
                 pipe.write(data)
@@ -441,6 +442,13 @@ def _copied(work) -> Outcome:
         data = pipe.read()
     os.waitpid(child, 0)
     return Outcome(*pickle.loads(data)) if data else Outcome("", broke="the process that tried the answer died")
+
+
+def _alone() -> None:
+    """Let PyTorch use the one thread that a copy of a process has: it would wait forever for the others."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def answers(exercise: Exercise) -> list[tuple[str, list[str]]]:
