@@ -82,7 +82,7 @@ def page_noise(seed: int, steps: int) -> Tensor:
 
 # -- The same dice --
 def in_node(node: str, script: str) -> str:
-    """What a script prints in Node; it may import from ./net.js."""
+    """What a script prints in Node; it may import the demos' modules."""
     text = packed(script)
     done = subprocess.run(
         [node, "--input-type=module", "-"],

@@ -249,7 +249,9 @@ def _inlined(name: str, text: str, done: dict[str, str]) -> str:
 
 
 # -- One text, whatever it imports --
-HELPERS = ("kit", "ink", "net", "machine")  # what demos import, no demos
+
+# What demos import, no demos.
+HELPERS = ("kit", "ink", "net", "readers", "machine")
 
 
 def packed(text: str, name: str = "script") -> str:

@@ -206,8 +206,8 @@ def assembled(text: str) -> bytes:
 # -- JavaScript against Python -----------------------------------------------------------------------------------------
 
 PROBE = """
-import { CLASSES, Filterbank, Matrix, bounded, density, mixture, readSafetensors, useSimd, writeLine } from "./net.js";
-import { penTokens, spelled } from "./net.js";
+import { Filterbank, Matrix, bounded, density, mixture, readSafetensors, useSimd, writeLine } from "./net.js";
+import { CLASSES, penTokens, spelled } from "./readers.js";
 
 const build = (given) => new CLASSES[given.card.class](readSafetensors(given.bytes), given.card);
 const list = (values) => Array.from(values);

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def page_weights() -> list[str]:
     """The names of all weights whose class the page's JavaScript knows."""
-    program = (files("softattn") / "demos" / "net.js").read_text("utf-8")
+    program = (files("softattn") / "demos" / "readers.js").read_text("utf-8")
     known = re.findall(r'"(softattn\.\w+\.\w+)":', program)
     return [name for name, card in weights().items() if card["class"] in known]
 

@@ -3,7 +3,7 @@
 // forms, months, weekdays and years [first, last]: what the network was taught.
 import { button, colour, make, menu, numbers, share, slider, still, themed } from "./kit.js";
 import { lender } from "./machine.js";
-import { DATE_LETTERS } from "./net.js";
+import { DATE_LETTERS } from "./readers.js";
 
 const MOST = 3;                                                  // dates of a list in its lessons
 const ENDS = { 1: "st", 2: "nd", 3: "rd" };

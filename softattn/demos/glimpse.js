@@ -1,7 +1,8 @@
 // A canvas that the reader arranges, and the looks of the network of this chapter on it; or the same looks by the reader's own hand.
 import { button, clip, colour, drag, make, menu, numbers, random, share, slider, themed } from "./kit.js";
 import { askedWeights } from "./machine.js";
-import { Filterbank, GlimpseClassifier, readSafetensors, softmax } from "./net.js";
+import { Filterbank, readSafetensors, softmax } from "./net.js";
+import { GlimpseClassifier } from "./readers.js";
 
 const DIGIT = 28, SCRAP = 8, ZOOM = 5;
 

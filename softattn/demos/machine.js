@@ -1,7 +1,8 @@
-// Where the networks of net.js work, and how their weights come: in a worker where there is one, in slices of 8 ms where not.
+// Where the networks of net.js and readers.js work, and how their weights come: in a worker where there is one, in slices of 8 ms where not.
 
 import { button, make } from "./kit.js";
-import { CLASSES, normal, readSafetensors, sigmoid, writeLine } from "./net.js";
+import { normal, readSafetensors, sigmoid, writeLine } from "./net.js";
+import { CLASSES } from "./readers.js";
 
 export const nets = new Map();
 

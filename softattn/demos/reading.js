@@ -5,7 +5,7 @@
 import { Pad, line, onPad } from "./ink.js";
 import { button, make, numbers } from "./kit.js";
 import { JOBS, Machine, fetchWeights, nets } from "./machine.js";
-import { penTokens, spelled } from "./net.js";
+import { penTokens, spelled } from "./readers.js";
 
 const WIDE = 640, HUES = ["blue", "vermillion", "green", "purple"];
 const MOST = 800;      // tokens of a line that are read here
