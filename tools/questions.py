@@ -228,12 +228,25 @@ def _sticks(step: float) -> float:
     return place.item()
 
 
+def _bag(order: list[int], masked: bool) -> bool:
+    """Whether the last step of a self-attention reads and weighs the same when the steps before it are shuffled."""
+    import torch
+
+    steps = torch.randn(5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    mask = torch.ones(5, 5, dtype=torch.bool).tril() if masked else torch.ones(5, 5, dtype=torch.bool)
+    order = [*order, 4]
+    weights = [(x @ x.T).masked_fill(~mask, -torch.inf).softmax(1)[-1] for x in (steps, steps[order])]
+    read = [w @ x for w, x in zip(weights, (steps, steps[order]), strict=True)]
+    return torch.allclose(weights[0][order], weights[1]) and torch.allclose(*read)
+
+
 def _mean(values) -> float:
     values = list(values)
     return sum(values) / len(values)
 
 
 KNOWN = {name: getattr(math, name) for name in ("log", "log2", "exp", "sqrt", "pi", "tanh")} | {
+    "bag": _bag,
     "close": lambda a, b, gap=1e-9: abs(a - b) <= gap,
     "pull": _pull,
     "sticks": _sticks,
