@@ -316,6 +316,14 @@ def _likeness(k: int, texts: list[str]) -> float:
     return sum(_shared(texts[k], other) for n, other in enumerate(texts) if n != k)
 
 
+def _crossing(k: int, texts: list[str]) -> float:
+    """How common the parts of an answer are among the four; nothing where they are not all of as many parts."""
+    parts = [re.split(r"[,;] ", text) for text in texts]
+    if len({len(one) for one in parts}) > 1 or len(parts[0]) == 1:
+        return math.nan
+    return sum(other[n] == part for other in parts for n, part in enumerate(parts[k]))
+
+
 def _number(text: str) -> float:
     found = _leading(text)
     return math.nan if found is None else found
@@ -327,6 +335,7 @@ CUES: dict[str, Callable[[str, list[str]], list[float]]] = {
     "most words of the question": lambda stem, texts: [len(set(_words(t)) & set(_words(stem))) for t in texts],
     "fewest words of the question": lambda stem, texts: [-_shared(text, stem) for text in texts],
     "most like the others": lambda stem, texts: [_likeness(k, texts) for k in range(len(texts))],
+    "the parts that come most often": lambda stem, texts: [_crossing(k, texts) for k in range(len(texts))],
     "least like the others": lambda stem, texts: [-_likeness(k, texts) for k in range(len(texts))],
     "the most hedged": lambda stem, texts: [len(HEDGES & set(_words(text))) for text in texts],
     "the least absolute": lambda stem, texts: [-len(ABSOLUTE & set(_words(text))) for text in texts],
