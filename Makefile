@@ -118,7 +118,7 @@ clean:  ## remove what was built; .venv stays
 
 # torch first and by itself: any version but this pin would fetch gigabytes of CUDA. The package last, built with the
 # setuptools that the pins brought, so that nothing is fetched for it.
-$(STAMP): $(SETUP)
+$(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "This needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@echo "Setting up $(VENV): about two minutes and 1.5 GB, more where torch is fetched"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import classroom, exercises, fence, notebooks, toc
+from tools import classroom, exercises, fence, notebooks, rehearse, toc
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = """---
@@ -429,6 +429,60 @@ def test_what_an_answer_may_do(source):
 
 def test_an_exercise_may_ask_for_a_name_of_pythons_own():
     assert fence.faults("input = 3", frozenset({"input"})) == []
+
+
+# -- a rehearsal ----------------------------------------------------------------------------------------------------
+
+
+def rehearsed(one, out: Path, says: dict[str, str], raised: dict[str, str]) -> list[dict]:
+    """Feedback, marked sheets and marks of a made-up class, as if nbgrader had written them."""
+    rows = []
+    for who, answers in rehearse.submissions(one).items():
+        for label, checked in one.checked.items():
+            full = answers.get(label) == "\n".join([checked.exercise, *checked.solutions])
+            rows.append({"student": who, "exercise": label, "points": 3 if full else 0, "of": 3})
+        page = out / "course" / "feedback" / who / one.name / f"{one.name}.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(f"<pre>{says.get(who, '')}</pre>", encoding="utf-8")
+        marked = out / "course" / "autograded" / who / one.name / f"{one.name}.ipynb"
+        marked.parent.mkdir(parents=True)
+        cell = nbformat.v4.new_code_cell("x", metadata=classroom._named("one-predict-check", grade=True))
+        if who in raised:
+            cell.outputs = [nbformat.v4.new_output("error", ename="E", evalue=raised[who], traceback=[])]
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), marked)
+    return rows
+
+
+def test_a_rehearsal_hands_in_the_solutions_nothing_and_each_wrong_answer(one):
+    handed = rehearse.submissions(one)
+    assert list(handed) == ["right", "empty", "wrong-1", "wrong-2"] and handed["empty"] == {}
+    assert handed["wrong-2"]["one-predict"] == "twice = 20" and handed["right"]["one-predict"].endswith("twice = 4")
+
+
+WORDS = {
+    "wrong-1": "5 is not even, and comes <b>back</b> as it was given",
+    "wrong-2": "twice ten, is it the\n square?",
+}
+
+
+@pytest.mark.parametrize(
+    ("says", "raised", "wrong_points", "found"),
+    [
+        (WORDS, {"empty": "not tried yet: no answer"}, None, []),
+        (WORDS | {"wrong-1": "5 is not even"}, {}, None, ["does not say 'given'"]),
+        (WORDS, {"empty": "name 'x' is not defined"}, None, ["empty: one-predict-check raises E: name 'x'"]),
+        (WORDS, {"right": "not tried yet"}, None, ["right: one-predict-check raises"]),
+        (WORDS, {}, ("right", "one-implement", 2), ["right: one-implement has 2 of 3 points"]),
+        (WORDS, {}, ("wrong-2", "one-predict", 3), ["wrong-2: one-predict has 3 of 3 points"]),
+    ],
+)
+def test_a_rehearsal_tells_what_is_not_as_it_should_be(one, tmp_path, says, raised, wrong_points, found):
+    rows = rehearsed(one, tmp_path, says, raised)
+    for row in rows:
+        if wrong_points and (row["student"], row["exercise"]) == wrong_points[:2]:
+            row["points"] = wrong_points[2]
+    told = rehearse.judge(one, rows, tmp_path)
+    assert len(told) == len(found) and all(piece in line for piece, line in zip(found, told, strict=True)), told
 
 
 # -- nbgrader itself -------------------------------------------------------------------------------------------------

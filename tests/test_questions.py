@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 from tools import questions, toc
 
@@ -65,6 +66,26 @@ def test_nobody_gets_far_by_the_wording(inventory):
         assert not questions.loudest(cue) and (cue.right < 0.4 or cue.spoken < 10), cue
     spoken = [cue for cue in questions.cues(inventory) if cue.spoken >= 20]
     assert sum(cue.right for cue in spoken) / len(spoken) < 0.3
+
+
+def test_a_guesser_who_has_learned_on_the_other_questions_is_near_chance(inventory):
+    """All cues at once, weighed as the answers of the other questions ask for; each question is then guessed."""
+    rows, names = [], []
+    for question in inventory.questions:
+        for stem, options in question.forms.values():
+            scores = [[float(x) for x in cue(stem, [o.text for o in options])] for cue in questions.CUES.values()]
+            x = torch.tensor(scores).nan_to_num(0.0)  # (cues, 4), the right answer first
+            rows.append(((x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True) + 1e-6)).T)
+            names.append(question.id)
+    x, right = torch.stack(rows), []
+    for name in dict.fromkeys(names):
+        mine = torch.tensor([other == name for other in names])
+        weight = torch.zeros(x.shape[2])
+        for _ in range(40):  # descent on a convex loss
+            share = (x[~mine] @ weight).softmax(1)
+            weight += 0.3 * ((x[~mine][:, 0] - (share[..., None] * x[~mine]).sum(1)).mean(0) - 0.1 * weight)
+        right += ((x[mine] @ weight).argmax(1) == 0).tolist()
+    assert not questions.loudest(questions.Cue("all", len(right), sum(right) / len(right))), sum(right)
 
 
 def test_no_answer_falls_out_by_its_grammar(bank):

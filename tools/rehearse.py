@@ -1,11 +1,11 @@
 """Let nbgrader mark a made-up class in which everything is known: the solutions, nothing, and each wrong answer.
 
-python -m tools.rehearse [NAME ...]   all chapters with exercises, or those named; exit 1 where a mark is not as it should be
+python -m tools.rehearse [NAME ...]   the named chapters, or all with exercises; exit 1 where a mark is not as it should
 
 A chapter's sheet is handed out by nbgrader and comes back from `right` with the solutions, from `empty` as it was, and
-from `wrong-1`, `wrong-2`, ... with the first, the second, ... wrong answer of every exercise. The solutions must get all
-marks that a check gives, the others none; each wrong answer must find its words in the page of feedback, and no cell
-but a check may raise. Folders of it stay in _build/rehearsal/NAME.
+from `wrong-1`, `wrong-2`, ... with the first, the second, ... wrong answer of every exercise. Solutions must get all
+marks that a check gives, the others none; each wrong answer must find its words in the page of feedback; and beside
+the checks no cell of `right` and `empty` may raise. What was made stays in _build/rehearsal/NAME.
 """
 
 import argparse
@@ -126,8 +126,8 @@ def main(argv: list[str] | None = None) -> int:
         for name in names:
             start = time.monotonic()
             new = rehearse(name, toc.ROOT / "_build" / "rehearsal" / name, python)
-            print(f"{name:14} {'as it should be' if not new else f'{len(new)} faults'}, {time.monotonic() - start:.0f} s")
-            print("".join(f"  {line}\n" for line in new), end="", flush=True)
+            verdict = f"{len(new)} faults" if new else "as it should be"
+            print(f"{name:14} {verdict}, {time.monotonic() - start:.0f} s", *new, sep="\n  ", flush=True)
             faults += new
     except (classroom.ClassroomError, run_notebooks.RunError, notebooks.NotebookError, exercises.ExerciseError) as err:
         print(err, file=sys.stderr)
