@@ -5,7 +5,10 @@ takes turns, so that a slow minute hits all of it. With `--write` the figures go
 `softattn.hub.results(NAME)` reads, in the repository and from the installed package:
 
     {"figures": {KEY: {"value": 1.43, "unit": "ratio", "what": "..."}}, "tables": [{"title", "head", "rows"}],
-     "command", "processor", "threads", "rounds", "load", "torch", "date", "commit"}
+     "command", "processor", "kind", "threads", "rounds", "load", "torch", "date", "commit"}
+
+What was measured on another kind of processor than the record that stands there is stored beside it, as NAME@KIND.json,
+so that a page can show both: times and their ratios hold on one kind only.
 
 `load` is what else ran in the second before the benchmark began, in busy processors: above 0.7 do not trust a figure.
 """
@@ -16,6 +19,7 @@ import json
 import math
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -60,6 +64,17 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def kind(name: str, flags: str | None = None) -> str:
+    """A short word for a processor: its maker, and "-amx" where it has tiles for products; `flags`: its features."""
+    if flags is None:
+        try:
+            flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        except OSError:
+            flags = ""
+    maker = re.sub(r"[^a-z0-9]+", "", (re.split(r"[\s(]", name.strip()) or [""])[0].lower()) or "unknown"
+    return maker + "-amx" * bool(re.search(r"\bamx_tile\b", flags))
+
+
 def busy_processors(seconds: float = 1.0) -> float:
     """How many processors work at present; the average of the last minute would count the benchmark before this one."""
     try:
@@ -85,14 +100,20 @@ def commit() -> str:
 class Result:
     """Figures of one run of a benchmark: printed as they come, stored at the end when `--write` is given."""
 
-    def __init__(self, name: str, threads: int | Sequence[int], rounds: int | None, by: str | None = None):
-        """Of the benchmark of this name; `by` names the module where it is another one."""
-        self.name = name
+    def __init__(
+        self, name: str, threads: int | Sequence[int], rounds: int | None, by: str | None = None, speed: bool = True
+    ):
+        """Of the benchmark of this name; `by` names the module where it is another one.
+
+        speed: the figures depend on the kind of processor, so that one record is kept of each.
+        """
+        self.name, self.speed = name, speed
         self.figures: dict[str, dict[str, Any]] = {}
         self.tables: list[dict[str, Any]] = []
         self.facts = {
             "command": " ".join(["python -m", f"bench.{by or name}", *sys.argv[1:]]).replace(str(Path.home()), "~"),
             "processor": processor(),
+            "kind": kind(processor()),
             "threads": threads if isinstance(threads, int) else list(threads),
             "rounds": rounds,
             "load": busy_processors(),
@@ -130,9 +151,19 @@ class Result:
             raise SystemExit("--quick measures other sizes than the pages speak of: nothing was stored")
         RESULTS.mkdir(exist_ok=True)
         record = {"name": self.name, "figures": self.figures, "tables": self.tables, **self.facts}
-        with atomic_write(RESULTS / f"{self.name}.json") as beside:
+        path = self._path()
+        with atomic_write(path) as beside:
             beside.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        print(f"bench/results/{self.name}.json: {len(self.figures)} figures")
+        print(f"bench/results/{path.name}: {len(self.figures)} figures")
+
+    def _path(self) -> Path:
+        """Where the record goes: beside that of another kind of processor, over that of the same."""
+        first = RESULTS / f"{self.name}.json"
+        if self.speed and first.exists():
+            there = json.loads(first.read_text(encoding="utf-8"))
+            if (there.get("kind") or kind(there["processor"], "")) != self.facts["kind"]:
+                return RESULTS / f"{self.name}@{self.facts['kind']}.json"
+        return first
 
 
 def milliseconds(

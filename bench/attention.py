@@ -55,7 +55,7 @@ def main() -> int:
     if options.quick:
         options.seeds, options.steps = 1, 60
     torch.set_num_threads(options.threads)
-    result = Result("attention", options.threads, options.seeds)
+    result = Result("attention", options.threads, options.seeds, speed=False)
     print(f"threads {options.threads}, {options.steps} steps of {options.batch} dates")
     for attention in [True] + [False] * options.fixed:
         runs = [train(seed, options.steps, options.batch, attention) for seed in range(options.seeds)]

@@ -19,7 +19,7 @@ from softattn.text import encode, library_prose
 
 def main() -> int:
     options = parser(__doc__).parse_args()
-    result = Result("prediction", 1, None)
+    result = Result("prediction", 1, None, speed=False)
     torch.set_num_threads(1)
     from recipes.prediction import split  # the recipe's split of the library
 

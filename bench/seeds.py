@@ -95,7 +95,7 @@ def main() -> int:
     seeds = range(1 if args.quick else args.seeds)
     if not seeds:
         options.error("--seeds: give at least 1")
-    result = Result("seeds", args.threads, len(seeds))
+    result = Result("seeds", args.threads, len(seeds), speed=False)
     for threads in args.threads:
         torch.set_num_threads(threads)
         for name in args.chapters or paths:

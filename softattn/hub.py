@@ -533,11 +533,24 @@ def weights(folder: str | os.PathLike[str] | None = None) -> dict[str, dict[str,
     return {path.stem: _card(path) for path in sorted(folder.glob("*.json"))}
 
 
+def _result_folders() -> list[Path]:
+    """Where results lie: as installed; beside the package in its repository."""
+    here = Path(__file__).resolve().parent
+    return [here / "results", here.parent / "bench" / "results"]
+
+
+def results_elsewhere(name: str) -> list[str]:
+    """The names, for `results`, of what a benchmark measured on other kinds of processors: ["lstm@intel"]."""
+    instance("results_elsewhere", "name", name, str, words="the name of a benchmark")
+    found = {path.stem for folder in _result_folders() for path in folder.glob("*@*.json")}
+    return sorted(other for other in found if other.partition("@")[0] == name)
+
+
 def results(name: str) -> dict[str, Any]:
     """What a benchmark measured, as `python -m bench.NAME --write` stored it.
 
     Args:
-        name: the benchmark.
+        name: the benchmark; NAME@KIND what it measured on another kind of processor, "lstm@intel".
 
     Returns:
         Its figures, and the command, processor, threads, rounds, date and commit that they belong to.
@@ -546,16 +559,11 @@ def results(name: str) -> dict[str, Any]:
         ValueError: if there is no such result.
     """
     instance("results", "name", name, str, words="the name of a benchmark")
-    here = Path(__file__).resolve().parent
-    folders = [
-        here / "results",
-        here.parent / "bench" / "results",
-    ]  # as installed; beside the package in its repository
-    for folder in folders:
+    for folder in _result_folders():
         path = folder / f"{name}.json"
-        if re.fullmatch(r"[\w-]+", name) and path.is_file():
+        if re.fullmatch(r"[\w-]+(@[\w-]+)?", name) and path.is_file():
             return json.loads(path.read_text("utf-8"))
-    known = sorted({path.stem for folder in folders for path in folder.glob("*.json")})
+    known = sorted({path.stem for folder in _result_folders() for path in folder.glob("*.json")})
     raise ValueError(f"results: no benchmark {name!r} has stored a result; there are: {', '.join(known) or 'none yet'}")
 
 

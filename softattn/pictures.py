@@ -420,24 +420,31 @@ def show(name: str, picture: Any = None, alt: str = "", **state) -> None:
 
 # -- What a benchmark measured --
 def measured(name: str) -> str:
-    """The tables of a benchmark's stored result, as Markdown.
+    """The tables of a benchmark's stored results, as Markdown.
 
     Args:
         name: the benchmark, as `softattn.hub.results` knows it.
 
     Raises: ValueError if it has stored none.
     """
-    from softattn.hub import results
+    from softattn.hub import results, results_elsewhere
 
-    record = results(name)
-    row = lambda cells: "| " + " | ".join(cells) + " |"
     lines = []
-    for table in record["tables"]:
-        lines += [f"**{table['title']}**", "", row(table["head"])]
-        lines += [row(["---", *["--:"] * (len(table["head"]) - 1)])]
-        lines += [row(cells) for cells in table["rows"]] + [""]
-    facts = (record[fact] for fact in ("processor", "date", "commit"))
-    return "\n".join(lines + [f"`{record['command']}`: " + ", ".join(facts)])
+    for one in (name, *results_elsewhere(name)):
+        record = results(one)
+        facts = (record[fact] for fact in ("processor", "date", "commit"))
+        for table in record["tables"]:
+            lines += _rows(table)
+        lines += [f"`{record['command']}`: " + ", ".join(facts), ""]
+    return "\n".join(lines)
+
+
+def _rows(table: dict) -> list[str]:
+    row = lambda cells: "| " + " | ".join(cells) + " |"
+    title, rule = f"**{table['title']}**", ["---"]
+    rule += ["--:"] * (len(table["head"]) - 1)
+    rows = [row(cells) for cells in (table["head"], rule, *table["rows"])]
+    return [title, "", *rows, ""]
 
 
 # -- What a benchmark measured --

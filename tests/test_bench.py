@@ -42,6 +42,39 @@ def test_one_module_may_store_two_results(tmp_path, monkeypatch):
     assert record["name"] == "acceptance" and record["command"].startswith("python -m bench.legibility")
 
 
+def test_each_kind_of_processor_keeps_its_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(_result, "RESULTS", tmp_path)
+    monkeypatch.setattr(_result, "processor", lambda: "AMD EPYC")
+    _result.Result("lstm", 1, 3).finish(options())
+    _result.Result("seeds", 1, 3, speed=False).finish(options())
+    old = json.loads((tmp_path / "lstm.json").read_text(encoding="utf-8"))
+    old.pop("kind")  # as records were before kinds
+    (tmp_path / "lstm.json").write_text(json.dumps(old), encoding="utf-8")
+    monkeypatch.setattr(_result, "processor", lambda: "Intel(R) Xeon(R) Processor")
+    monkeypatch.setattr(_result, "kind", lambda name, flags="": "intel" if "Intel" in name else "amd")
+    for _ in range(2):
+        _result.Result("lstm", 1, 3).finish(options())
+        _result.Result("seeds", 1, 3, speed=False).finish(options())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lstm.json", "lstm@intel.json", "seeds.json"]
+    monkeypatch.setattr(hub, "_result_folders", lambda: [tmp_path])
+    assert hub.results_elsewhere("lstm") == ["lstm@intel"] and hub.results_elsewhere("seeds") == []
+    assert hub.results("lstm")["processor"] == "AMD EPYC"
+    assert hub.results("lstm@intel")["processor"].startswith("Intel")
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "kind"),
+    [
+        ("AMD EPYC", "flags : avx2", "amd"),
+        ("Intel(R) Xeon(R) Processor", "flags : avx512f amx_tile amx_int8", "intel-amx"),
+        ("Intel(R) Xeon(R) Processor", "flags : avx512f", "intel"),
+        ("", "", "unknown"),
+    ],
+)
+def test_the_kind_of_a_processor(name, flags, kind):
+    assert _result.kind(name, flags) == kind
+
+
 def test_quick_sizes_are_never_stored(tmp_path, monkeypatch):
     monkeypatch.setattr(_result, "RESULTS", tmp_path)
     with pytest.raises(SystemExit, match="nothing was stored"):
@@ -67,7 +100,8 @@ def test_a_figure_has_one_meaning_and_a_median_three_calls(capsys):
 def test_the_stored_results_say_what_they_are(root):
     for path in sorted((root / "bench" / "results").glob("*.json")):
         record = hub.results(path.stem)
-        assert record["name"] == path.stem and (root / "bench" / f"{record['command'].split()[2][6:]}.py").exists()
+        assert record["name"] == path.stem.partition("@")[0]
+        assert (root / "bench" / f"{record['command'].split()[2][6:]}.py").exists()
         assert {"processor", "threads", "rounds", "load", "date", "commit", "torch", "tables"} <= set(record)
         for figure in record["figures"].values():
             assert set(figure) == {"value", "unit", "what"} and math.isfinite(figure["value"])

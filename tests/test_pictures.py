@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from softattn import pictures
-from softattn.hub import results
+from softattn.hub import results, results_elsewhere
 from softattn.pictures import COLORS, demo_html, demo_source, figure, figure_html, show, show_figure
 
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -435,9 +435,11 @@ def test_what_a_reader_could_type_reaches_the_page_as_text(chromium):
 
 def test_a_stored_result_becomes_a_table(capsys):
     words = pictures.measured("filterbank")
-    record = results("filterbank")
-    assert words.count("**") == 2 * len(record["tables"]) and record["command"] in words and record["commit"] in words
-    for table in record["tables"]:
-        assert all("| " + " | ".join(row) + " |" in words for row in table["rows"])
+    records = [results(name) for name in ("filterbank", *results_elsewhere("filterbank"))]
+    assert words.count("**") == 2 * sum(len(record["tables"]) for record in records)
+    for record in records:
+        assert record["command"] in words and record["commit"] in words
+        for table in record["tables"]:
+            assert all("| " + " | ".join(row) + " |" in words for row in table["rows"])
     with pytest.raises(ValueError, match="no benchmark 'nothing' has stored a result"):
         pictures.measured("nothing")
