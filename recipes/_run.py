@@ -5,6 +5,10 @@ update on its k-th batch does (`step`), at which rate (`rate`), and which row th
 does the rest. The state lies outside the repository and is saved whole every few minutes; stopped at any update and
 called again, a run goes on to the bit: optimizer, average, place in the epoch, states carried from batch to batch, and
 every generator are part of it.
+
+A batch can be cut into `--shares`, fixed for the whole run: gradients of the shares are added up before the optimizer
+moves, in one process one share after the other (gradient accumulation), in several each its own (`recipes._processes`).
+Noise in a share is decided by seed, update and share alone, so that how many processes there are changes nothing.
 """
 
 import argparse
@@ -20,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recipes._processes import processes
 from softattn.hub import atomic_write, load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +47,7 @@ def options(doc: str | None, state: str, **defaults: Any) -> argparse.ArgumentPa
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--shares", type=int, help="parts that each batch is cut into; left out: one per process")
     parser.add_argument("--float32", action="store_true", help="no bfloat16 products")
     parser.add_argument("--adaptive", type=float, default=0.0, help="share of the posterior's noise on the weights")
     parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of noise on all weights")
@@ -60,7 +66,9 @@ def commit() -> str:
 def machine(args: argparse.Namespace, products: bool = True) -> str:
     """Processor, threads, device and kind of products, for a card."""
     kind = ("float32" if args.float32 else "bfloat16 products") if products else ""
-    words = [platform.machine(), f"{args.threads} of {os.cpu_count()} threads", str(args.device), kind]
+    number = processes(args.device).number
+    several = f"{number} processes" if number > 1 else ""
+    words = [platform.machine(), several, f"{args.threads} of {os.cpu_count()} threads", str(args.device), kind]
     return ", ".join(word for word in [*words, f"torch {torch.__version__.split('+')[0]}"] if word)
 
 
@@ -70,6 +78,7 @@ class Run:
     KEEP, CLIP = 0.999, 5.0  # of the average of the weights; of the gradient's norm
     OPTIMIZER: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW
     SETTINGS: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.0}
+    CUTS = False  # whether `step` takes `rows` of a batch, and so can be shared
 
     def __init__(self, kind: Callable[..., nn.Module], config: dict, args: Any, **training: Any):
         """Args:
@@ -79,16 +88,21 @@ class Run:
         training: more arguments of the class while it trains (dropout).
         """
         torch.manual_seed(args.seed)
+        self.processes = processes(args.device)
+        args.device = self.processes.device
         self.kind, self.config, self.args = kind, config, args
         self.model: Any = kind(**{**config, **training}).to(args.device)
         self.optimizer = self.OPTIMIZER(self.model.parameters(), **self.SETTINGS)
         self.facts: dict[str, Any] = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], sums=[0.0, 0])
         self.facts["seed"] = args.seed
+        self.cut(getattr(args, "shares", None) or self.processes.number)
         self.average: dict[str, Tensor] = {}
         self.average_anew()
         self.generator = torch.Generator()
         self.carried: Any = None  # what one batch hands to the next: tensors in tuples and lists
+        self.kept: dict[int, Any] = {}  # the same for each share, where there are several
         self.still: list[Tensor] | None = None  # the weights without noise, from `shake` to `update`
+        self.points_read = 0.0  # points since the last update
         self._taken_up: Tensor | None = None
 
     # -- what a recipe says --------------------------------------------------------------------------------------------
@@ -104,6 +118,47 @@ class Run:
     def look(self, mean: float) -> str:
         """Append a row to the learning curve, of the mean of `step` since the last one; return it in words."""
         raise NotImplementedError
+
+    def updated(self, norm: float) -> None:
+        """Told after each update: the gradient's norm."""
+
+    # -- shares --------------------------------------------------------------------------------------------------------
+
+    def cut(self, shares: int) -> None:
+        """Let each batch be so many shares; this process has those of `turns`."""
+        who, name = self.processes, type(self).__name__
+        if shares > 1 and not self.CUTS:
+            raise SystemExit(f"{name} does not cut its batches: start one process, without --shares")
+        if shares < 1 or shares % who.number:
+            raise SystemExit(
+                f"{name}: its batches are cut into {shares}, which {who.number} processes cannot divide among them; "
+                "start as many as divide it, or begin a run with other --shares and another --state"
+            )
+        each = shares // who.number
+        self.turns, self.facts["shares"] = range(who.index * each, (who.index + 1) * each), shares
+        self.turn = self.turns[0]  # the share that is computed now
+
+    def rows(self, batch: int) -> slice:
+        """Which rows of a batch the present share is."""
+        shares = self.facts["shares"]
+        if batch % shares:
+            raise SystemExit(f"{batch} rows of a batch are not {shares} equal shares: give --shares a divisor")
+        size = batch // shares
+        return slice(self.turn * size, (self.turn + 1) * size)
+
+    def advance(self, k: int) -> float:
+        """One update on batch k: `step` on each share of this process; the mean of what all shares show."""
+        if self.facts["shares"] == 1:
+            return self.step(k)
+        shown, place = 0.0, 4_000_037 * self.facts["seed"] + 1009 * self.facts["updates"]
+        for turn in self.turns:
+            self.turn = turn
+            torch.manual_seed(place + self.turn)
+            self.generator.manual_seed(place + self.turn + 500)
+            self.carried = self.kept.get(self.turn)
+            shown += self.step(k) / self.facts["shares"]
+            self.kept[self.turn] = self.carried
+        return self.processes.total(torch.tensor([shown], dtype=torch.float64, device=self.device)).item()
 
     # -- the average, and where a run starts ---------------------------------------------------------------------------
 
@@ -138,15 +193,23 @@ class Run:
         (Khan et al. 2018): std = adaptive / sqrt(evidence v + 1 / mean(w^2)), `evidence` the points of an epoch times
         the points of an update; at adaptive = 1 this is the posterior of independent Gaussians.
         """
-        if not (noise or adaptive):
+        if not (noise or adaptive) or self.turn > self.turns[0]:  # one noise for all shares of an update
             return
         self.still = [p.clone() for p in self.model.parameters()]
+        draw = self.noise_of_weights()
         for p in self.model.parameters():
             std = torch.full_like(p, noise)
             felt = self.optimizer.state.get(p, {}).get("exp_avg_sq")
             if adaptive and felt is not None:
                 std += adaptive * (evidence * felt + 1 / p.square().mean().clamp(min=1e-12)).rsqrt()
-            p.addcmul_(torch.randn_like(p), std)
+            p.addcmul_(draw(p), std)
+
+    def noise_of_weights(self) -> Callable[[Tensor], Tensor]:
+        """What draws standard normal numbers like a tensor: for shared batches the same on each process."""
+        if self.facts["shares"] == 1:
+            return torch.randn_like
+        g = torch.Generator().manual_seed(7_000_003 * self.facts["seed"] + self.facts["updates"])
+        return lambda p: torch.randn(p.shape, generator=g, dtype=p.dtype).to(p.device)
 
     @torch.no_grad()
     def hold_still(self) -> None:
@@ -159,23 +222,35 @@ class Run:
     # -- updates -------------------------------------------------------------------------------------------------------
 
     def update(self, loss: Tensor, rate: float, points: int) -> float:
-        """Go one step down the gradient of a loss over so many points, and move the average; the gradient's norm."""
+        """Go one step down the gradient of a loss over so many points, and move the average; the gradient's norm.
+
+        Where a batch has several shares, their gradients are gathered until the last one, and added up over all
+        processes: what goes down is the mean of the shares' losses. Before the last share the norm is not known: 0.
+        """
         if not loss.isfinite():
             told = f"the loss is {loss.item()} at update {self.facts['updates']}"
             raise SystemExit(f"{told}: call again, from the saved state")
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if self.turn == self.turns[0]:
+            self.optimizer.zero_grad(set_to_none=True)
+            self.points_read = 0.0
+        (loss / self.facts["shares"]).backward()
+        self.points_read += points
+        if self.turn < self.turns[-1]:
+            return 0.0
         self.hold_still()
+        self.processes.add_gradients(self.model.parameters())
+        read = self.processes.total(torch.tensor([self.points_read], dtype=torch.float64, device=self.device))
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.CLIP)
         self.optimizer.step()
         self.facts["updates"] += 1
-        self.facts["points"] += points
+        self.facts["points"] += int(read.item())
         keep = min(self.KEEP, (1 + self.facts["updates"]) / (10 + self.facts["updates"]))
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
                 self.average[name].lerp_(value, 1 - keep)
+        self.updated(norm.item())
         return norm.item()
 
     def seeded(self) -> torch.Generator:
@@ -185,12 +260,15 @@ class Run:
     # -- the state -----------------------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write the state, whole or not at all."""
+        """Write the state, whole or not at all; of several processes the first writes it, with what each carries."""
+        carried = self.carried if self.facts["shares"] == 1 else self.processes.collect(on(self.kept, "cpu"))
+        if not self.processes.main:
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         state = dict(
             model=self.model.state_dict(), average=self.average, optimizer=self.optimizer.state_dict(),
             facts=self.facts, config=self.config, random=torch.get_rng_state(), generator=self.generator.get_state(),
-            carried=self.carried,
+            carried=carried,
         )  # fmt: skip
         with atomic_write(path) as beside:
             torch.save(state, beside)
@@ -200,11 +278,20 @@ class Run:
         saved = torch.load(path, map_location=self.device, weights_only=True)
         if saved["config"] != self.config:
             raise SystemExit(f"{path} is of another run: {saved['config']}, not {self.config}; name another --state")
+        theirs, asked = saved["facts"].get("shares", 1), getattr(self.args, "shares", None)
+        if asked and asked != theirs:
+            raise SystemExit(
+                f"{path} is of a run of {theirs} shares, not {asked}; leave --shares out, or name another --state"
+            )
+        self.cut(theirs)
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.average, self.facts = saved["average"], {**self.facts, **saved["facts"]}
         self.facts.setdefault("updates", self.facts.get("steps", 0))
-        self.carried = saved.get("carried")
+        if theirs == 1:
+            self.carried = saved.get("carried")
+        else:
+            self.kept = {k: v for k, v in saved["carried"].items() if k in self.turns}
         self._taken_up = saved.get("generator")
         if "random" in saved:
             torch.set_rng_state(saved["random"].cpu())
@@ -220,6 +307,15 @@ class Run:
                 raise SystemExit(f"{path} is not there: nothing to resume")
             self.start_from(ships)
             print(f"started from the weights {ships}", flush=True)
+
+
+def on(carried: Any, device: torch.device | str) -> Any:
+    """Tensors in tuples, lists and dicts, on a device."""
+    if isinstance(carried, dict):
+        return {k: on(v, device) for k, v in carried.items()}
+    if isinstance(carried, (tuple, list)):
+        return type(carried)(on(v, device) for v in carried)
+    return carried.to(device) if isinstance(carried, Tensor) else carried
 
 
 def train(
@@ -242,10 +338,29 @@ def train(
         save_seconds: between two savings.
         clock: what `facts["seconds"]` counts: time.process_time where other work runs beside it.
 
+    Of several processes only the first comes back; the others have done their work.
+
     Returns:
         Whether the training is over.
     """
-    facts = run.facts
+    who = run.processes
+    who.must_agree("updates", run.facts["updates"])
+    who.must_agree("weights of sum", sum(p.double().sum().item() for p in run.model.parameters()))
+    done = _train(run, path, minutes, over, by_epoch, save_seconds, clock)
+    who.dismiss()
+    return done
+
+
+def _train(
+    run: Run,
+    path: Path,
+    minutes: float,
+    over: Callable[[], bool],
+    by_epoch: bool,
+    save_seconds: float,
+    clock: Callable[[], float],
+) -> bool:
+    facts, agree = run.facts, run.processes.agree
     begin = saved = time.monotonic()
 
     def look() -> None:
@@ -263,20 +378,20 @@ def train(
                 run.save(path)
                 return True
             start = clock()
-            value = run.step(facts["place"])
+            value = run.advance(facts["place"])
             facts["seconds"] += clock() - start
             facts["place"] += 1
             facts["sums"] = [facts["sums"][0] + value, facts["sums"][1] + 1]
-            if time.monotonic() - saved > save_seconds:
+            if agree(time.monotonic() - saved > save_seconds):
                 if not by_epoch:
                     look()
                 run.save(path)
                 saved = time.monotonic()
-            if time.monotonic() - begin >= 60 * minutes:
+            if agree(time.monotonic() - begin >= 60 * minutes):
                 run.save(path)
                 return False
         facts["epoch"] += 1
-        facts["place"], run.carried = 0, None
+        facts["place"], run.carried, run.kept = 0, None, {}
         if by_epoch:
             look()
             run.save(path)

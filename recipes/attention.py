@@ -21,6 +21,7 @@ from typing import Any, cast
 
 import torch
 
+from recipes._processes import alone
 from recipes._run import ROOT, WEIGHTS, commit
 from softattn.alignment import DateTranslator, calendar_days, date_batch, date_loss, date_pairs, exact_share
 from softattn.attention import ESTIMATORS, clutter_line, learn_to_look
@@ -143,6 +144,7 @@ def dates(options: argparse.Namespace, attention: bool, arguments: list[str]) ->
 
 
 def main(arguments: list[str] | None = None) -> int:
+    alone("recipes.attention")
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     if options.what == "seeds":

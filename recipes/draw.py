@@ -70,10 +70,9 @@ class DrawRun(vae.ImageRun):
         falls = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)) if self.cool else 1.0
         return RATES.get(self.model.steps, 1e-3) * warm * falls
 
-    def step(self, k):
-        value = super().step(k)
+    def updated(self, norm):
+        super().updated(norm)
         self.facts["since"] += 1
-        return value
 
     def look(self, mean):
         facts, steps = self.facts, self.model.steps

@@ -106,6 +106,8 @@ class StrokeRun(Run):
 class PredictorRun(StrokeRun):
     """Points alone."""
 
+    CUTS = True
+
     def prepare(self):
         generator = self.seeded()
         lines = jittered(self.lines, self.jitter, generator.initial_seed())
@@ -117,12 +119,12 @@ class PredictorRun(StrokeRun):
 
     def step(self, k):
         """One update on one chunk; nats per point."""
-        part = self.chunk(k)
+        part = self.chunk(k), self.rows(ROWS)
         x, y, begins = self.x[part], self.y[part], self.reset[part]
         if self.carried is None:  # rows may begin in the middle of a line, without its past
             begins = begins.clone()
             begins[0] = True
-        self.shake(self.noise, self.adaptive, self.epoch_points * x.shape[0] * x.shape[1])
+        self.shake(self.noise, self.adaptive, self.epoch_points * len(x) * ROWS)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=not self.args.float32):
             raw, state = self.model(x, self.carried, begins)
         loss = -StrokeMixture(raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y).mean()

@@ -27,6 +27,7 @@ from typing import Any, cast
 
 import torch
 
+from recipes._processes import alone
 from recipes._run import WEIGHTS, commit
 from softattn.hub import load, save_weights
 from softattn.prediction import PredictionNetwork, text_loss, text_surprise
@@ -121,6 +122,7 @@ def prepare(options: argparse.Namespace) -> tuple[PredictionNetwork, str, str, d
 
 
 def main(arguments: list[str] | None = None) -> int:
+    alone("recipes.prediction")
     options = parse(arguments)
     if options.state.exists() and not options.resume:
         raise SystemExit(f"{options.state} holds a run: go on with --resume, or delete it to start anew")

@@ -82,6 +82,7 @@ def true_places(which, lines):
 class SynthesisRun(StrokeRun):
     """The run of recipes/handwriting.py, with a text beside the points and hints for the window."""
 
+    CUTS = True
     look_at: Any  # what the first layer saw in the last forward pass
 
     def __init__(self, config, args, corpus=(), val1=(), embedded=()):
@@ -127,10 +128,10 @@ class SynthesisRun(StrokeRun):
 
     def chunk_of(self, k):
         """Points, targets, resets, text, its rows, which targets count, true places; the state before it."""
-        part = self.chunk(k, CHUNK)
+        part = self.chunk(k, CHUNK), self.rows(ROWS)
         begins = self.reset[part].clone()
         # whole: rows whose line was read from its start
-        state, whole = (None, torch.zeros(ROWS, dtype=torch.bool)) if self.carried is None else self.carried
+        state, whole = (None, torch.zeros(begins.shape[1], dtype=torch.bool)) if self.carried is None else self.carried
         counts = whole | (begins.cumsum(0) - (begins[0].long() if state is None else 0) > 0)
         if state is None:  # rows start in the middle of a line, without its past: read, not learned from
             begins[0] = True
@@ -144,7 +145,7 @@ class SynthesisRun(StrokeRun):
     def step(self, k):
         """One update on one chunk; nats per point."""
         (x, y, reset, text, rows, counts, truth), state, whole = self.chunk_of(k)
-        self.shake(self.noise, self.adaptive, self.epoch_points * x.shape[0] * x.shape[1])
+        self.shake(self.noise, self.adaptive, self.epoch_points * len(x) * ROWS)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=not self.args.float32):
             out = self.model(x, text, state, reset, rows)
         log_prob = StrokeMixture(out.raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y)

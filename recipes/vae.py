@@ -34,6 +34,7 @@ class ImageRun(Run):
     OPTIMIZER = torch.optim.Adam
     SETTINGS = {"lr": RATE, "betas": (0.9, 0.99), "fused": True}
     KEEP, CLIP, BATCH, KL_STEPS = KEEP, 100.0, BATCH, KL_STEPS
+    CUTS = True
 
     def __init__(self, kind, config, args, images):
         super().__init__(kind, config, args)
@@ -50,6 +51,9 @@ class ImageRun(Run):
     def rate(self):
         raise NotImplementedError
 
+    def updated(self, norm):
+        self.norms.append(norm)
+
     def batch(self, index):
         """The images of one batch as the model sees them."""
         return self.images.floats(index)
@@ -57,13 +61,14 @@ class ImageRun(Run):
     def step(self, k):
         """One update on one batch, the KL's weight rising at first; the mean bound."""
         facts = self.facts
-        x = self.batch(self.order[k * self.BATCH : (k + 1) * self.BATCH]).to(self.device)
+        index = self.order[k * self.BATCH : (k + 1) * self.BATCH]
+        x = self.batch(index[self.rows(self.BATCH)]).to(self.device)
         self.shake(self.args.noise, self.args.adaptive, self.batches() * self.BATCH**2)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=not self.args.float32):
             out = self.model(x, self.generator)
         weight = min(1.0, (facts["updates"] + 1) / self.KL_STEPS)
         kl = out.kl.reshape(-1, len(x)).sum(0)  # DRAW tells it step by step
-        self.norms.append(self.update((out.nll_bound - (1 - weight) * kl).mean(), self.rate(), len(x)))
+        self.update((out.nll_bound - (1 - weight) * kl).mean(), self.rate(), len(x))
         return out.nll_bound.mean().item()
 
 
