@@ -16,7 +16,7 @@ export TQDM_DISABLE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book pdf serve test quick export notebooks corpus address colab classroom marks exercises release inventory offline links new count claims cover scores mutants coverage types bench lock clean
+.PHONY: help setup book pdf serve test quick export notebooks corpus address colab oldest classroom marks exercises release inventory offline links new count claims cover scores mutants coverage types bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ address: $(STAMP)  ## set the repository's address everywhere: make address URL=
 
 colab: $(STAMP)  ## run the notebooks in a venv with Colab's old versions
 	$(PY) -m tools.run_notebooks --colab
+
+oldest: $(STAMP)  ## run the fast tests with the oldest versions that the package allows (fetches an old PyTorch: up to 3 GB)
+	$(PY) -m tools.oldest $(if $(BASE),--base $(BASE))
 
 classroom: $(STAMP)  ## notebooks for students and teacher, and a course for nbgrader: _build/classroom
 	$(PY) -m tools.classroom all $(NAMES)

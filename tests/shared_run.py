@@ -1,6 +1,6 @@
 """A small training run for tests/test_processes.py: alone, or in several processes under torchrun.
 
-    torchrun --standalone --nproc_per_node 2 tests/shared_run.py FOLDER jobs.json
+    PYTHONPATH=. torchrun --standalone --nproc_per_node 2 tests/shared_run.py FOLDER jobs.json
 
 `jobs.json` lists jobs {name, kind, updates, state, options...}; each process writes FOLDER/NAME-INDEX.json with what it
 saw: the losses, the state's checksum, the random numbers that the weights were shaken by.
@@ -14,10 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from recipes import _run, handwriting, synthesis, vae  # noqa: E402
-from softattn.images import embedded_digits  # noqa: E402
+from recipes import _run, handwriting, synthesis, vae
+from softattn.images import embedded_digits
 
 OPTIONS = dict(
     seed=1, device="cpu", float32=True, noise=0.0, adaptive=0.0, dropout=0.0, jitter=0.0, rate=2e-3, resume=False,

@@ -126,20 +126,30 @@ def install(python: Path, wheel: Path, target: Path) -> None:
     call([*pip, "--target", target, wheel], cwd=target)
 
 
-def colab_venv(root: Path = ROOT) -> Path:
-    """.venv-colab with the versions of requirements-colab.txt, made where it is missing or the file has changed."""
-    venv, pins = root / ".venv-colab", root / "requirements-colab.txt"
+def pinned_venv(venv: Path, pins: str, base: Path = Path(sys.executable)) -> Path:
+    """A venv with the versions of a requirements file's text, made where it is missing or the text has changed.
+
+    Returns:
+        Its interpreter.
+    """
     python, stamp = venv / "bin" / "python", venv / "installed.txt"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != pins.read_text(encoding="utf-8"):
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != pins:
         shutil.rmtree(venv, ignore_errors=True)
-        print("making .venv-colab ...", flush=True)
-        call([sys.executable, "-m", "venv", venv], cwd=root)
+        print(f"making {venv.name} ...", flush=True)
+        call([base, "-m", "venv", venv], cwd=venv.parent)
         pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        torch = next(line for line in pins.read_text(encoding="utf-8").splitlines() if line.startswith("torch=="))
-        call([*pip, torch], cwd=root)
-        call([*pip, "-r", pins], cwd=root)
-        stamp.write_text(pins.read_text(encoding="utf-8"), encoding="utf-8")
+        torch = next(line for line in pins.splitlines() if line.startswith("torch=="))
+        call([*pip, torch], cwd=venv.parent)
+        asked = venv / "asked.txt"
+        asked.write_text(pins, encoding="utf-8")
+        call([*pip, "-r", asked], cwd=venv.parent)
+        stamp.write_text(pins, encoding="utf-8")
     return python
+
+
+def colab_venv(root: Path = ROOT) -> Path:
+    """.venv-colab with the versions of requirements-colab.txt."""
+    return pinned_venv(root / ".venv-colab", (root / "requirements-colab.txt").read_text(encoding="utf-8"))
 
 
 def guard(python: Path, folder: Path, root: Path = ROOT) -> None:
