@@ -1,7 +1,7 @@
 // What a printed figure of Graves becomes in our unit, if his steps over some length were left out before he measured his.
 import { clip, make, menu, numbers, slider, sum } from "./kit.js";
 
-const WIDTH = 640, HEIGHT = 210, LEFT = 28, RIGHT = 28, AXIS = 150, LOW = -1420, HIGH = -900;
+const WIDTH = 580, HEIGHT = 210, LEFT = 28, RIGHT = 28, AXIS = 150, LOW = -1420, HIGH = -900;
 
 // Log densities of T points in units of `from`, said in units of `to`: the same densities.
 const rescaled = (nats, points, from, to) => nats + points * sum(from.map((s, k) => Math.log(s) - Math.log(to[k])));
