@@ -253,27 +253,27 @@ def proofreading(args: argparse.Namespace) -> None:
     fresh = [odd_text(np.random.default_rng([13, i])) for i in range(len(real))]
     sets = {"val1": [line.text for line in real], "fresh": fresh}
     base = read_twice(args, reader, result, "people", real, f"{len(real)} lines of people")
-    agreement, spreads = [["people", *agreed(real, base[0])]], {}
-    for name, texts in sets.items():
-        for bias in args.bias:
-            first, _ = write_lines(model, texts, bias, args.seed)
-            last, tries, doubts = checked_lines(model, texts, bias, args.seed)
+    for bias in args.bias:
+        agreement = [["people", *agreed(real, base[0])]]
+        for name, texts in sets.items():
+            drafts = {"unread": write_lines(model, texts, bias, args.seed)[0]}
+            drafts["read"], tries, doubts = checked_lines(model, texts, bias, args.seed)
             cost(result, f"{name}_{bias:g}", f"of {len(texts)} {name} texts at bias {bias:g}", tries, doubts)
-            for kind, drafts in (("unread", first), ("read", last)):
-                lines, key = [draft.strokes for draft in drafts], f"{name}_{bias:g}_{kind}"
+            spreads = {}
+            for kind, pages in drafts.items():
+                lines, key = [draft.strokes for draft in pages], f"{name}_{bias:g}_{kind}"
                 what = f"{len(lines)} lines, {name} texts, bias {bias:g}, {kind}"
                 rates = read_twice(args, reader, result, key, lines, what, base)
-                agreement.append([f"{name}, bias {bias:g}, {kind}", *agreed(lines, rates[0])])
-                spreads[key] = np.array([measures(line) for line in lines]).std(0)
-    head = ["lines", "both well", "ours alone", "the other alone", "neither", "error if passed", "error if sent back"]
-    result.table("Read well by our reader (it lets them pass), by the recogniser (error 0.1 at most)", head, agreement)
-    for key in [key for key in spreads if key.endswith("_read")]:
-        ratios = spreads[key] / spreads[key.removesuffix("read") + "unread"]
-        for name, value in zip(("slant", "height", "pace"), ratios, strict=False):
-            what = f"spread of {name} between lines, {key}, by that without proofreading"
-            result.figure(f"{key}_{name}_spread", float(value), "ratio", what)
-            print(f"{value:.2f} {what}")
-    result.finish(args)
+                agreement.append([f"{name}, {kind}", *agreed(lines, rates[0])])
+                spreads[kind] = np.array([measures(line) for line in lines]).std(0)
+            for measure, ratio in zip(("slant", "height", "pace"), spreads["read"] / spreads["unread"], strict=False):
+                what = f"spread of {measure} between lines, {name} texts, bias {bias:g}, read, by that of unread ones"
+                result.figure(f"{name}_{bias:g}_{measure}_spread", float(ratio), "ratio", what)
+                print(f"{ratio:.2f} {what}", flush=True)
+        title = f"Read well by our reader (it lets them pass), by the recogniser (error 0.1 at most), bias {bias:g}"
+        head = ["lines", "both", "ours alone", "other alone", "neither", "error if passed", "error if sent back"]
+        result.table(title, head, agreement)
+        result.finish(args)  # what is measured stands, whatever comes next
 
 
 def read_twice(args, reader, result, key, lines, what, people=None) -> list[np.ndarray]:

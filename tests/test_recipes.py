@@ -5,11 +5,17 @@ import json
 import math
 import types
 
+import numpy as np
 import pytest
 import torch
 
 from recipes import _run, draw, glimpse, handwriting, lineage, reading, synthesis, vae
+from softattn import load
+from softattn.decoding import edit_distance
 from softattn.images import binarise, embedded_digits
+from softattn.pen import EmbeddedWriter
+from softattn.proofreading import proofread, same_sign
+from softattn.strokes import Strokes
 
 MEAN, STD = (8.0, 0.0), (40.0, 30.0)
 OPTIONS = dict(
@@ -334,3 +340,114 @@ def test_one_writer_of_the_toy():
     found = lineage.toy_run("dot", "copy", 0, 2)
     assert found["steps"] == 2 and len(found["errors"]) == len(lineage.LENGTHS)
     assert all(0.3 < e < 1 for e in found["errors"])
+
+
+# -- The proofreader's limit -------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_text_is_one_edit_away_and_can_be_told():
+    rng, kinds = np.random.default_rng(0), set()
+    for text in ("a", "It is so", "O 0 l1 xX", "two words"):
+        for _ in range(50):
+            wrong = reading.damaged(text, rng)
+            kinds.add(len(wrong) - len(text))
+            assert edit_distance(text, wrong) == 1 and same_sign(wrong) != same_sign(text)
+            assert wrong and wrong == wrong.strip() and wrong.count(" ") == text.count(" ")
+    assert kinds == {-1, 0, 1}, "left out, replaced, put in"
+
+
+@pytest.fixture(scope="module")
+def cut_lines():
+    """Lines whose letters are known point by point, and the pieces that the reader cuts them into."""
+    model = load("reading-free")
+    lines = [EmbeddedWriter(k).write(text) for k, text in enumerate(("one two three", "hello", "in the sea"))]
+    return model, lines, [reading.cut(model, line) for line in lines]
+
+
+def test_lines_are_cut_into_words_and_pairs_where_the_words_end(cut_lines):
+    _, lines, pieces = cut_lines
+    texts = [[piece.text for piece in some] for some in pieces]
+    assert texts == [["one", "one two", "two", "two three", "three"], [], ["in", "in the", "the", "the sea", "sea"]]
+    for line, some in zip(lines, pieces, strict=True):
+        for piece in some:
+            first = line.text.index(piece.text)
+            own = [first <= c < first + len(piece.text) for c in line.char_index.tolist()]
+            assert len(piece) == sum(own), "all of its letters' points and no others"
+            begin = own.index(True)
+            assert torch.equal(piece.offsets[1:-1], line.offsets[begin + 1 : begin + len(piece) - 1])
+            assert piece.offsets[0, :2].tolist() == [0, 0] and piece.offsets[-1, 2] == 1
+
+
+def test_only_single_words_where_no_pairs_are_asked_for(cut_lines):
+    model, lines, _ = cut_lines
+    assert [piece.text for piece in reading.cut(model, lines[0], most=1)] == ["one", "two", "three"]
+
+
+def test_rows_of_the_proof_are_what_the_reader_says_of_the_true_and_of_a_changed_text(cut_lines, monkeypatch):
+    model, lines, pieces = cut_lines
+    monkeypatch.setattr(reading, "damaged", lambda text, rng: text[:-1] + "#")
+    rows, whole = reading.proof_rows(model, lines, seed=4)
+    assert rows.shape == (6, 6) and whole.tolist() == [True] * 3 + [False] * 3
+    known = {line.text: line for line in [*lines, *(piece for some in pieces for piece in some)]}
+    found = []
+    for size, sure, errors, excess, more, higher in rows.T:
+        for text, line in known.items():
+            true, wrong = proofread([line, Strokes(line.offsets, text[:-1] + "#")], model)
+            told = (len(text), true.nats - true.excess, true.errors, true.excess, wrong.errors, wrong.excess)
+            if told == (size, sure, errors, excess, more, higher):
+                found.append(text)
+    assert found[:3] == [line.text for line in lines] and len(set(found)) == 6, "lines, then pieces, none twice"
+    again = reading.proof_rows(model, lines, seed=4)[0]
+    assert (again == rows).all() and (reading.proof_rows(model, lines, seed=5)[0] != rows).any()
+
+
+def judged(seed=0, n=41):
+    """Rows as proof_rows gives them, of two groups of n: good ink, and the same with a letter changed."""
+    rng = np.random.default_rng(seed)
+    size = np.concatenate([rng.integers(15, 50, n), rng.integers(1, 12, n)]).astype(float)
+    sure = rng.gamma(1.0, 0.1 * size)
+    excess = rng.gamma(0.5, 1.0 + sure) * (rng.random(2 * n) < 0.7)
+    higher = excess + rng.gamma(2.0, 2.0, 2 * n)
+    return np.array([size, sure, np.ceil(excess / 3), excess, np.ceil(higher / 3), higher]), np.arange(2 * n) < n
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_the_limits_that_send_back_few_enough_it_is_one_that_catches_most(seed):
+    rows, whole = judged(seed)
+    size, sure, _, excess, _, higher = rows
+    groups = [np.flatnonzero(whole), np.flatnonzero(~whole)]
+
+    def share(values, allowed, group):
+        return sum(values[i] > allowed[i] for i in group) / len(group)
+
+    def caught(base, letter, nat, most):
+        allowed = [base + letter * s + nat * min(n, most * s) for s, n in zip(size, sure, strict=True)]
+        back = max(share(excess, allowed, group) for group in groups)
+        return back, sum(share(higher, allowed, group) for group in groups)
+
+    chosen = reading.limit(size, sure, excess, higher, whole)
+    back, most_caught = caught(*chosen)
+    assert back <= reading.REFUSED
+    assert chosen[0] == 0 or caught(chosen[0] - 0.01, *chosen[1:])[0] > reading.REFUSED, "no lower in the first place"
+    for letter in (0.0, 0.2, 0.4):
+        for nat in (0.0, 1.0, 2.5, 4.0):
+            for most in (0.1, 0.3):
+                base = next(k / 100 for k in range(10_000) if caught(k / 100, letter, nat, most)[0] <= reading.REFUSED)
+                assert caught(base, letter, nat, most)[1] <= most_caught + 1e-4
+
+
+def test_the_proofs_figures_are_counts_by_its_limit():
+    rows, whole = judged(7)
+    size, sure, errors, excess, more, higher = rows
+    told = reading.proof_figures(rows, whole)
+    base, letter, nat, most = told["limit"]
+    allowed = base + letter * size + nat * np.minimum(sure, most * size)
+    assert told["lines"] == told["words"] == 41
+    for name, group in (("lines", whole), ("words", ~whole)):
+        assert told["refused"][name] == pytest.approx((excess > allowed)[group & (errors > 0)].sum() / 41, abs=1e-4)
+        assert told["refused"][name] <= reading.REFUSED
+        assert told["caught_at_limit"][name] == pytest.approx((higher > allowed)[group].sum() / 41, abs=1e-4)
+    for rule, points in told["rules"].items():
+        refused, found = np.array(points).T
+        assert (np.diff(refused) <= 0).all() and (np.diff(found) <= 0).all() and (found >= refused).all(), rule
+        assert told["caught"][rule] == max(f for r, f in points if r <= reading.REFUSED)
