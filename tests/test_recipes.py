@@ -359,15 +359,16 @@ def test_a_damaged_text_is_one_edit_away_and_can_be_told():
 @pytest.fixture(scope="module")
 def cut_lines():
     """Lines whose letters are known point by point, and the pieces that the reader cuts them into."""
-    model = load("reading-free")
+    model = load("reading")
     lines = [EmbeddedWriter(k).write(text) for k, text in enumerate(("one two three", "hello", "in the sea"))]
+    lines.append(Strokes(lines[1].offsets, "hallo"))  # a text that the ink does not say
     return model, lines, [reading.cut(model, line) for line in lines]
 
 
 def test_lines_are_cut_into_words_and_pairs_where_the_words_end(cut_lines):
     _, lines, pieces = cut_lines
     texts = [[piece.text for piece in some] for some in pieces]
-    assert texts == [["one", "one two", "two", "two three", "three"], [], ["in", "in the", "the", "the sea", "sea"]]
+    assert texts == [["one", "one two", "two", "two three", "three"], [], ["in", "in the", "the", "the sea", "sea"], []]
     for line, some in zip(lines, pieces, strict=True):
         for piece in some:
             first = line.text.index(piece.text)
@@ -387,7 +388,7 @@ def test_rows_of_the_proof_are_what_the_reader_says_of_the_true_and_of_a_changed
     model, lines, pieces = cut_lines
     monkeypatch.setattr(reading, "damaged", lambda text, rng: text[:-1] + "#")
     rows, whole = reading.proof_rows(model, lines, seed=4)
-    assert rows.shape == (6, 6) and whole.tolist() == [True] * 3 + [False] * 3
+    assert rows.shape == (6, 8) and whole.tolist() == [True] * 4 + [False] * 4
     known = {line.text: line for line in [*lines, *(piece for some in pieces for piece in some)]}
     found = []
     for size, sure, errors, excess, more, higher in rows.T:
@@ -396,7 +397,8 @@ def test_rows_of_the_proof_are_what_the_reader_says_of_the_true_and_of_a_changed
             told = (len(text), true.nats - true.excess, true.errors, true.excess, wrong.errors, wrong.excess)
             if told == (size, sure, errors, excess, more, higher):
                 found.append(text)
-    assert found[:3] == [line.text for line in lines] and len(set(found)) == 6, "lines, then pieces, none twice"
+    assert found[:4] == [line.text for line in lines] and len(set(found)) == 8, "lines, then pieces, none twice"
+    assert rows[3, 3] > 1, "the ink speaks against its text"
     again = reading.proof_rows(model, lines, seed=4)[0]
     assert (again == rows).all() and (reading.proof_rows(model, lines, seed=5)[0] != rows).any()
 
