@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import classroom, exercises, fence, notebooks, rehearse, toc
+from tools import classroom, exercises, fence, notebooks, otter, rehearse, run_notebooks, toc
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = """---
@@ -485,12 +485,73 @@ def test_a_rehearsal_tells_what_is_not_as_it_should_be(one, tmp_path, says, rais
     assert len(told) == len(found) and all(piece in line for piece, line in zip(found, told, strict=True)), told
 
 
+# -- Otter -----------------------------------------------------------------------------------------------------------
+
+
+def judged(one, label: str, answer: str) -> list[str]:
+    """What the shown and the hidden test of Otter raise, once the other cells of the master and an answer have run."""
+    space: dict = {"__name__": "__main__"}
+    raised, current = [], ""
+    for cell in cells(otter.master(one)):
+        if cell.cell_type == "raw" and cell.source.startswith("# BEGIN QUESTION"):
+            current = re.search(r"name: (\w+)", cell.source)[1]
+        if cell.cell_type != "code" or cell.source.startswith("#@title Install"):
+            continue
+        mine, test = current == otter.question(label), re.search(r"def (test_\w+)", cell.source)
+        if test and mine:
+            exec(cell.source, known := {})  # a test file knows nothing of the notebook
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    known[test[1]](dict(space))
+                raised.append("")
+            except Exception as err:
+                raised.append(str(err))
+        elif not test:
+            exec(answer if mine and "BEGIN PROMPT" in cell.source else cell.source, space)
+    return raised
+
+
+def test_otter_marks_as_nbgrader_does(one):
+    for label, checked in one.checked.items():
+        assert judged(one, label, "\n".join(checked.solutions)) == ["", ""]
+        shown, hidden = judged(one, label, checked.exercise)
+        assert shown == "" and hidden == "not tried yet: no answer, no mark"
+        for wrong, says in zip(checked.wrong, checked.says, strict=True):
+            shown, hidden = judged(one, label, wrong)
+            assert says in shown and says in hidden
+    memory = "def double(x):\n    return {6: 12, 9: 18, 15: 30}.get(x, 0)"
+    assert judged(one, "one-implement", memory)[1].startswith("with other numbers")
+
+
+def test_otters_master_has_its_marks_in_pairs_and_hides_the_solution(one, tmp_path, capsys):
+    book = cells(otter.master(one))
+    raw = [cell.source for cell in book if cell.cell_type == "raw"]
+    for word in ("QUESTION", "SOLUTION", "TESTS"):
+        assert sum(f"BEGIN {word}" in text for text in raw) == sum(f"END {word}" in text for text in raw) > 1
+    assert "name: one_extend\npoints: 2\nmanual: true" in "".join(raw) and "ok_format: false" in raw[0]
+    asks = next(cell.source for cell in book if "BEGIN PROMPT" in cell.source and "double" in cell.source)
+    prompt, _, rest = asks.partition("# BEGIN SOLUTION NO PROMPT")
+    assert one.checked["one-implement"].exercise in prompt and "x + x" not in prompt and "x + x" in rest
+    assert sum("hidden: true" in cell.source for cell in book) == 2
+    assert not any("nbgrader" in cell.metadata for cell in book)
+    assert otter.main(["nowhere", "--out", str(tmp_path)]) == 1 and "nowhere" in capsys.readouterr().err
+
+
 # -- nbgrader itself -------------------------------------------------------------------------------------------------
 
 NBGRADER = classroom.grader()
 needs_nbgrader = pytest.mark.skipif(
     NBGRADER is None, reason="nbgrader is not installed: `make classroom` makes .venv-classroom, where these run"
 )
+
+
+BY_HAND = """
+from nbgrader.api import Gradebook
+with Gradebook("sqlite:///gradebook.db") as book:
+    grade = book.find_grade("one-extend", "one", "one", "right")
+    grade.manual_score, grade.needs_manual_grade = 2, False
+    book.db.commit()
+"""
 
 
 @pytest.mark.slow
@@ -548,3 +609,8 @@ def test_a_class_is_marked_by_nbgrader(one, tmp_path):
     with (out / "totals.csv").open(encoding="utf-8") as file:
         totals = {row["student"]: row for row in csv.DictReader(file)}
     assert float(totals["right"]["points"]) == 4 and float(totals["right"]["of"]) == 6
+    assert totals["right"]["want a hand"] == "1"
+    run_notebooks.call([NBGRADER, "-c", BY_HAND], cwd=course)  # as the pages of nbgrader do it
+    rows = classroom.tally([], out, NBGRADER)
+    got = {(row["student"], row["exercise"]): (row["points"], row["marked"]) for row in rows}
+    assert got["right", "one-extend"] == (2, "yes") and got["right", "one-implement"] == (3, "yes")

@@ -4,6 +4,7 @@ python -m tools.classroom write [NAME ...]   student/, teacher/ and course/sourc
 python -m tools.classroom release [NAME ...] what nbgrader hands out, course/release/, made by nbgrader itself
 python -m tools.classroom collect FOLDER     take what students handed in, chapters or sheets, into course/submitted/
 python -m tools.classroom marks [NAME ...]   let nbgrader mark what was collected; feedback/, marks.csv, totals.csv
+python -m tools.classroom tally [NAME ...]   read the gradebook again, once marks were given by hand: the same files
 python -m tools.classroom all [NAME ...]     write and release (`make classroom`)
 
 A chapter's sheet holds its exercises and, before them, only those of its cells that they need. Each check stands there
@@ -25,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,6 +169,14 @@ def sheet(chapter: Chapter) -> str | None:
     """A chapter's exercises as nbgrader's source: solutions and hidden tests inside; None for one without exercises."""
     if not chapter.tasks:
         return None
+    made = []
+    for task, cells in parts(chapter):
+        made += cells if task is None else [*cells, *_asked(chapter, task, chapter.checked.get(task.label))]
+    return notebooks.assemble(made)
+
+
+def parts(chapter: Chapter) -> Iterator[tuple[Task | None, list[Piece]]]:
+    """A sheet's cells, in order: (None, what the exercises need of the chapter), (exercise, its words)."""
     title = chapter.pieces[0].source.partition("\n")[0].removeprefix("# ")
     total = sum(points(one.kind) for one in chapter.tasks)
     head = (
@@ -176,26 +185,25 @@ def sheet(chapter: Chapter) -> str | None:
         "below are those of it that the exercises need, in its order, and no substitute for it. Answer in the cells "
         "that ask, and run the check under each: it says what is wrong. An answer computes; it opens no files."
     )
-    made = [Piece("markdown", head, {}, "head")]
-    made.append(_sourced(chapter.pieces[1], **_named(f"{chapter.name}-needs-0", locked=True)))
+    install = _sourced(chapter.pieces[1], **_named(f"{chapter.name}-needs-0", locked=True))
+    yield None, [Piece("markdown", head, {}, "head"), install]
     cells = sorted({cell for one in chapter.checked.values() for cell in one.before})
     done = 0
     for task in chapter.tasks:
-        exercise = chapter.checked.get(task.label)
         line = int(task.place.rpartition(":")[2])
         while done < len(cells) and cells[done][0] < line:
             folded = {"cellView": "form", "jupyter": {"source_hidden": True}}
             metadata = folded | _named(f"{chapter.name}-needs-{done + 1}", locked=True)
-            made.append(Piece("code", f"#@title From the chapter\n{cells[done][1]}", metadata, cells[done][1]))
+            yield None, [Piece("code", f"#@title From the chapter\n{cells[done][1]}", metadata, cells[done][1])]
             done += 1
-        made += _asked(chapter, task, exercise)
-    return notebooks.assemble(made)
+        yield task, _words(chapter, task)
 
 
-def _asked(chapter: Chapter, task: Task, exercise: Exercise | None) -> list[Piece]:
+def _words(chapter: Chapter, task: Task) -> list[Piece]:
     made = []
-    here = [p for p in chapter.pieces if p.region.label == task.label]
-    for piece in here:
+    for piece in chapter.pieces:
+        if piece.region.label != task.label:
+            continue
         if piece.region.kind == "exercise" and piece.kind == "markdown":
             worth = f"*{points(task.kind)} point{'s' * (points(task.kind) > 1)}.*"
             text = piece.source
@@ -203,15 +211,25 @@ def _asked(chapter: Chapter, task: Task, exercise: Exercise | None) -> list[Piec
                 heading, _, rest = text.partition("\n")
                 text = f"{heading}\n\n{worth}\n{rest}"
             made.append(piece._replace(source=text, metadata={}))
-    if exercise is None:
-        solution = "\n\n".join(p.source for p in here if p.region.kind == "solution" and p.kind == "markdown")
-        text = f"### BEGIN SOLUTION\n{_unfolded(solution)}\n### END SOLUTION"
-        return [*made, Piece("markdown", text, _answer(task), f"answer {task.label}")]
-    answer = "\n".join([exercise.exercise, "### BEGIN SOLUTION", *exercise.solutions, "### END SOLUTION"])
-    made.append(Piece("code", answer, _answer(task), exercise.exercise))
-    check = "\n\n".join(exercise.checks)
-    made.append(Piece("code", f"{check}\n\n{hidden(exercise)}", _marked(task), check))
     return made
+
+
+def solution(chapter: Chapter, task: Task) -> str:
+    """The words of a solution, unfolded."""
+    here = [p.source for p in chapter.pieces if p.region == ("solution", task.label) and p.kind == "markdown"]
+    return _unfolded("\n\n".join(here))
+
+
+def _asked(chapter: Chapter, task: Task, exercise: Exercise | None) -> list[Piece]:
+    if exercise is None:
+        text = f"### BEGIN SOLUTION\n{solution(chapter, task)}\n### END SOLUTION"
+        return [Piece("markdown", text, _answer(task), f"answer {task.label}")]
+    answer = "\n".join([exercise.exercise, "### BEGIN SOLUTION", *exercise.solutions, "### END SOLUTION"])
+    check = "\n\n".join(exercise.checks)
+    return [
+        Piece("code", answer, _answer(task), exercise.exercise),
+        Piece("code", f"{check}\n\n{hidden(exercise)}", _marked(task), check),
+    ]
 
 
 def _unfolded(text: str) -> str:
@@ -715,12 +733,22 @@ def marks(names: list[str], out: Path, python: Path) -> list[dict]:
         A row for each exercise of each student: student, chapter, exercise, kind, points, of, marked.
     """
     course = out / "course"
-    there = sorted({path.parent.name for path in (course / "submitted").glob("*/*/*.ipynb")})
-    for name in names or there:
+    for name in names or _handed_in(course):
         said = nbgrader(python, course, "autograde", name, "--force")
         for line in said.splitlines():
             if "ERROR" in line or "was not run" in line or "missing" in line:
                 print(line)
+    return tally(names, out, python)
+
+
+def _handed_in(course: Path) -> list[str]:
+    return sorted({path.parent.name for path in (course / "submitted").glob("*/*/*.ipynb")})
+
+
+def tally(names: list[str], out: Path, python: Path) -> list[dict]:
+    """Write feedback and the tables of marks from nbgrader's gradebook; arguments and rows as those of `marks`."""
+    course = out / "course"
+    for name in names or _handed_in(course):
         nbgrader(python, course, "generate_feedback", name, "--force")
     told = run_notebooks.call([python, "-c", READ_GRADES], cwd=course, env=run_notebooks.environment())
     rows = []
@@ -766,7 +794,7 @@ def main(argv: list[str] | None = None) -> int:
         epilog=textwrap.dedent((__doc__ or "").partition("\n")[2]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=["write", "release", "collect", "marks", "all"])
+    parser.add_argument("what", choices=["write", "release", "collect", "marks", "tally", "all"])
     parser.add_argument("names", nargs="*", metavar="NAME", help="chapters; all if none is named (collect: a folder)")
     parser.add_argument("--out", type=Path, default=ROOT / "_build" / "classroom", help="where the class stands")
     parser.add_argument("--untold", action="store_true", help="do not try the wrong answers for their messages")
@@ -785,8 +813,8 @@ def main(argv: list[str] | None = None) -> int:
             print("\n".join(taken))
             print("\n".join(f"NOT taken: {line}" for line in refused), file=sys.stderr)
             status = 1 if refused else 0
-        if options.what == "marks":
-            rows = marks(options.names, out, _python())
+        if options.what in ("marks", "tally"):
+            rows = {"marks": marks, "tally": tally}[options.what](options.names, out, _python())
             print(f"{len(rows)} marks: {out / 'marks.csv'}, {out / 'totals.csv'}; {out / 'course' / 'feedback'}")
     except (ClassroomError, run_notebooks.RunError, notebooks.NotebookError, exercises.ExerciseError) as err:
         print(err, file=sys.stderr)
