@@ -15,7 +15,7 @@ bs4 = pytest.importorskip("bs4")
 
 PAGE = r"""<html><head><script>var x = 'MathJax'</script></head><body><article class="bd-article"><section id="one">
 <h1>One<a class="headerlink" href="#one">#</a></h1>
-<ul class="chapter-links"><li>x</li></ul>
+<ul class="chapter-links"><li>x</li></ul><p class="chapter-part">The part</p>
 <div class="cell"><div class="cell_output"><div class="output text_html"><style>a {}</style>
 <div class="softattn-demo" id="demo-1" data-demo="pen"><img src="../_images/still.svg" alt="Still."></div>
 </div></div></div>
@@ -57,6 +57,12 @@ def test_each_marked_place_becomes_a_slide_in_the_pages_order():
     assert found[-1].source == "../book/one.html#summary" and "Two." in found[-1].body
     with pytest.raises(slides.SlideError, match="nothing.html has no article"):
         slides.chapter("<p>", "nothing")
+
+
+def test_the_opening_is_said_once_and_is_no_label_of_the_part():
+    first, demo = slides.chapter(PAGE, "one")[:2]
+    assert first.body == "<p>Drag it. Then let go.</p>" and "The part" not in first.body + first.notes
+    assert demo.kind == "demo" and "Drag it" not in demo.body
 
 
 def test_choices_stand_one_below_the_other_and_the_answer_in_the_notes():
@@ -159,6 +165,37 @@ def test_every_deck_is_built_and_whole(deck):
         target = link["href"].split("#")[0]
         assert target.startswith("http") or (path.parent / target).resolve().exists(), link
     assert "Traceback" not in page.get_text() and "headerlink" not in str(page)
+
+
+@pytest.fixture
+def tab(chromium):
+    page = chromium.new_page(viewport={"width": 1280, "height": 720})
+    yield page
+    page.close()
+
+
+CUT = """() => [...document.querySelectorAll('.slide:not([hidden]) :is(.body, .face)')]
+    .map((box) => Math.max(box.scrollHeight - box.clientHeight, box.scrollWidth - box.clientWidth))"""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["cover", "table", "points"])
+def test_what_is_too_long_for_a_slide_gets_smaller_letters_and_is_not_cut(tab, tmp_path, kind):
+    names = [slides.Slide("chapter", f"A chapter with a name, {n}", "", "", "#") for n in range(16)]
+    rows = "".join(f"<tr><td>{'words of a row ' * 9}</td><td>{n}</td></tr>" for n in range(9))
+    points = "".join(f"<li>{'A point that is made at length. ' * 6}</li>" for _ in range(7))
+    bodies = {"table": f"<table>{rows}</table>", "points": f"<ul>{points}</ul>", "cover": ""}
+    shown = [] if kind == "cover" else [slides.Slide(kind, "Long", bodies[kind], "", "#")]
+    for name in ("slides.css", "slides.js"):
+        (tmp_path / "_static").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "book" / "_static" / name, tmp_path / "_static" / name)
+    (tmp_path / "slides").mkdir()
+    text = slides.document(slides.Deck("x", "A part", []), [*shown, *names], "The book", "")
+    (tmp_path / "slides" / "x.html").write_text(text, encoding="utf-8")
+    tab.goto((tmp_path / "slides" / "x.html").as_uri() + ("" if kind == "cover" else "#2"))
+    tab.wait_for_timeout(200)
+    assert max(tab.evaluate(CUT)) <= 2
 
 
 @pytest.mark.site

@@ -157,6 +157,10 @@ def clean(node: Tag, page: str) -> Tag:
     return out
 
 
+def _classes(node: Tag) -> list[str]:
+    return [str(one) for one in node.get("class") or []]
+
+
 def _answer(paragraph: Tag | None) -> bool:
     return paragraph is not None and bool(re.match(r"\s*(?:Between )?\(([a-e])\)", paragraph.get_text()))
 
@@ -170,6 +174,7 @@ class _Maker:
         self.notes: list[str] = []
         self.title = self.anchor = ""
         self.said: Tag | None = None  # the paragraph before, which leads to what comes
+        self.opened: Tag | None = None  # that of the chapter's own slide: its demo, next, need not say it again
 
     def add(self, kind: str, body: str, title: str = "", more: str = "") -> None:
         source = f"../book/{self.page}.html" + (f"#{self.anchor}" if self.anchor else "")
@@ -189,7 +194,7 @@ class _Maker:
         return f'<p class="caption">{opening(clean(following, self.page))}</p>'
 
     def block(self, head: str, block: Tag, following: Tag | None) -> None:
-        classes = [str(one) for one in block.get("class") or []]
+        classes = _classes(block)
         here = clean(block, self.page)
         if block.name == "p":
             self.notes.append(str(here))
@@ -248,7 +253,8 @@ class _Maker:
             if "softattn-demo" in (found.get("class") or []):
                 name = str(found.get("data-demo"))
                 body = self.demos.get(name) or str(clean(found, self.page))
-                self.add("demo", f'<div class="stage-demo">{body}</div>' + self.caption(following), head)
+                said = "" if following is self.opened else self.caption(following)
+                self.add("demo", f'<div class="stage-demo">{body}</div>{said}', head)
             else:
                 image = clean(found, self.page)
                 image.attrs.pop("style", None)
@@ -278,13 +284,19 @@ def chapter(text: str, page: str, demos: dict[str, str] | None = None) -> list[S
     head = section.find("h1")
     maker.title = _plain(head) if head else page
     before = [
-        node for node in section.children if isinstance(node, Tag) and node.name != "section" and node is not head
+        node
+        for node in section.children
+        if isinstance(node, Tag)
+        and node.name != "section"
+        and node is not head
+        and "chapter-part" not in _classes(node)
     ]
     first = next(
         (node.select_one(".softattn-demo, img.softattn-figure") for node in before if node.select_one(".cell_output")),
         None,
     )
     words = next((node for node in before if node.name == "p"), None)
+    maker.opened = words
     maker.add("chapter", f"<p>{opening(clean(words, page))}</p>" if words is not None else "")
     for k, node in enumerate(before):
         following = next((later for later in before[k + 1 :]), None)

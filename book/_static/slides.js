@@ -26,13 +26,14 @@
     if (stage) {                                // a demo is drawn smaller, down to 0.6, rather than cut
       const before = Number(stage.style.zoom) || 1, high = stage.getBoundingClientRect().height / before;
       const rest = inside.scrollHeight - stage.getBoundingClientRect().height;
-      const zoom = Math.max(0.6, Math.min(1.25, (inside.clientHeight - Math.max(0, Math.min(rest, 90))) / (high || 1)));
+      const zoom = Math.max(0.6, Math.min(1.25, (inside.clientHeight - Math.max(0, Math.min(rest, 150))) / (high || 1)));
       if (innerWidth > 700 && Math.abs(zoom - before) > 0.02) stage.style.zoom = zoom.toFixed(3);
       return;
     }
     let size = 1;
     inside.style.fontSize = "";
-    while (size > 0.5 && (face.scrollHeight > face.clientHeight + 1 || inside.scrollWidth > inside.clientWidth + 1)) {
+    const cut = (box) => box.scrollHeight > box.clientHeight + 1 || box.scrollWidth > box.clientWidth + 1;
+    while (size > 0.5 && (cut(inside) || cut(face))) {
       size -= 0.05;
       inside.style.fontSize = `${size}em`;
     }
