@@ -237,7 +237,7 @@ def _bag(order: list[int], masked: bool) -> bool:
     order = [*order, 4]
     weights = [(x @ x.T).masked_fill(~mask, -torch.inf).softmax(1)[-1] for x in (steps, steps[order])]
     read = [w @ x for w, x in zip(weights, (steps, steps[order]), strict=True)]
-    return torch.allclose(weights[0][order], weights[1]) and torch.allclose(*read)
+    return torch.allclose(weights[0][order], weights[1]) and torch.allclose(read[0], read[1])
 
 
 def _mean(values) -> float:
