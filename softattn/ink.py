@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 from softattn.hub import atomic_write, instance, many, path_of, read_file, real
 from softattn.page import PACE, RATE, WIDTH, set_page
 from softattn.page import resample as ticked
-from softattn.paper import PAPER_KINDS, check_target, lay_out, save_sheets, smooth_stroke
+from softattn.paper import PAPER_KINDS, check_target, lay_out, rows_of, save_sheets, smooth_stroke
 from softattn.strokes import Strokes, _attribute
 from softattn.trace import first_points, slope_of, split_lines, spread, upright
 from softattn.trace import resample as walked
@@ -46,6 +46,7 @@ class Raw(NamedTuple):
         rate: points a second, where there are no times.
         clock: False where the points are our own, on curves.
         note: what else is worth telling.
+        page: all that a page says, its blank lines and indents kept.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Raw(NamedTuple):
     rate: float | None = None
     clock: bool = True
     note: str = ""
+    page: str = ""
 
 
 # -- What a file says, and what it does not --
@@ -600,7 +602,8 @@ def json_strokes(data: bytes) -> Raw:
     xy = line.to_absolute().double().numpy()
     strokes = cut_strokes(xy[:, :2], None, xy[:, 2] == 1)
     cuts, texts = _stored_lines(stored, xy[:, 2])
-    return Raw("JSON", strokes, cuts, texts or _said(line.text), False)
+    texts = texts or _said(line.text)
+    return Raw("JSON", strokes, cuts, texts, False, page=line.text)
 
 
 def _said(text: Any) -> list[str] | None:
@@ -884,6 +887,12 @@ def check_raw(raw: Raw) -> None:
 
 
 # -- One door --
+class _Page(list):
+    """Lines, and `text`: all they say, with blank lines and indents."""
+
+    text = ""
+
+
 class InkFile(NamedTuple):
     """Ink that was read.
 
@@ -1035,8 +1044,9 @@ def _loaded(path: Path, text: str | None, how: tuple) -> InkFile:
     except (ValueError, OverflowError, MemoryError) as err:
         why = " ".join(str(err).split())[:300]
         raise ValueError(f"load_ink: {path} is no ink: {why}") from err
-    lines = [Strokes(line.offsets, line.text, str(path)) for line in lines]
-    return InkFile(lines, told)
+    page = _Page(Strokes(l.offsets, l.text, str(path)) for l in lines)
+    page.text = text or raw.page
+    return InkFile(page, told)
 
 
 # -- Writing ink --
@@ -1049,9 +1059,13 @@ def lines_in_place(ink: Any) -> tuple[list[Strokes], Strokes]:
         instance("save_ink", "a line", line, Strokes)
     if not lines:
         raise ValueError("save_ink: no lines; give one at least")
-    page = set_page([line.text or "?" for line in lines], lines)
-    text = "\n".join(line.text for line in lines)
-    return lines, Strokes(page.offsets, text)
+    texts = [line.text for line in lines]
+    text = getattr(ink, "text", "") or "\n".join(texts)
+    rows = rows_of(text, texts)
+    layout = [""] * (rows[-1][0] + 1)  # blank where no line belongs
+    for (row, lead), said in zip(rows, texts, strict=True):
+        layout[row] = " " * lead + (said.lstrip() or "?")
+    return lines, Strokes(set_page(layout, lines).offsets, text)
 
 
 # -- Writing ink --

@@ -175,7 +175,7 @@ def lines_of(ink: Any) -> tuple[list[Strokes], list[tuple[int, int]], str]:
     for line in lines:
         instance("lay_out", "a line", line, Strokes)
     texts = [line.text for line in lines]
-    text = ink.text if single else "\n".join(texts)
+    text = getattr(ink, "text", "") or "\n".join(texts)  # a page's blank lines
     return lines, rows_of(text, texts), text
 
 

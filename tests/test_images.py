@@ -589,6 +589,16 @@ def test_mnist_without_download_asks_no_server(small_mnist, tmp_path):
         load_mnist("val1")
 
 
+@pytest.mark.parametrize("before", ["-", "."])
+def test_mnist_is_read_where_it_lies_unpacked(small_mnist, tmp_path, before):
+    files, table = small_mnist
+    for name, packed in files.items():
+        plain = name.removesuffix(".gz").replace("-idx", f"{before}idx")
+        (tmp_path / plain).write_bytes(gzip.decompress(packed))
+    test = load_mnist("test", tmp_path, download=False)
+    assert np.array_equal(test.pixels[:, 0].numpy(), table["test"][4])
+
+
 def test_no_network_means_the_pen_and_one_line(tmp_path, capsys):
     def fetch(url, path):
         raise OSError("unreachable")

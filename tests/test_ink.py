@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from softattn import ink
 from softattn.ink import downness, load_ink, save_ink
 from softattn.page import WIDTH, Handwriting, styles
+from softattn.paper import lay_out
 from softattn.pen import EmbeddedWriter
 from softattn.strokes import Strokes
 from softattn.trace import ink_of
@@ -293,13 +294,12 @@ def test_json_of_this_book_is_left_as_it_is(tmp_path):
         assert same_shape(line) and line.text == HAND.text
 
 
-def page_of(*texts: str) -> Handwriting:
+def page_of(*texts: str, whole: str = "") -> Handwriting:
     inks = [EmbeddedWriter(k + 1).write(t) for k, t in enumerate(texts)]
-    text = "\n".join(texts)
+    text = whole or "\n".join(texts)
     points = [ink.to_absolute() + torch.tensor([0.0, 800.0 * k, 0.0]) for k, ink in enumerate(inks)]
-    at = np.cumsum([0, *(len(t) + 1 for t in texts)])
-    parts = zip(inks, texts, at[:-1], strict=True)
-    windows = tuple((torch.zeros(len(i), len(t)), torch.arange(len(t)) + int(a)) for i, t, a in parts)
+    parts = zip(inks, texts, map(text.index, texts), strict=True)
+    windows = tuple((torch.zeros(len(i), len(t)), torch.arange(len(t)) + a) for i, t, a in parts)
     page = Strokes.from_absolute(torch.cat(points))
     return Handwriting(page.offsets, text, "here", None, 7, 0, windows)
 
@@ -319,6 +319,24 @@ def test_a_page_comes_back_line_by_line(tmp_path):
     assert [len(line) for line in load_ink(tmp_path / "old.json").lines] == [len(line) for line in page.lines]
     with pytest.raises(ValueError, match="3 lines of ink and 2 lines of text; give each line its own"):
         load_ink(tmp_path / "old.json", "two\nlines")
+
+
+def test_blank_lines_and_indents_of_a_page_arrive_on_paper(tmp_path):
+    """The page that was written and the one that was read back are laid out alike, and stored alike once more."""
+    whole = "Dear Anna,\n\n\nthe ink came\n\n      Bob"
+    page = page_of("Dear Anna,", "the ink came", "Bob", whole=whole)
+    (tmp_path / "p.json").write_text(page.to_json())
+    lines, _ = load_ink(tmp_path / "p.json")
+    (want,), (got,) = lay_out(page), lay_out(lines)
+    assert got.height == pytest.approx(want.height, abs=0.01)
+    assert got.height == pytest.approx(lay_out(list(lines))[0].height + 3 * 14), "three blank lines of 14 mm"
+    assert max(abs(a - b).max() for a, b in zip(want.strokes, got.strokes, strict=True)) < 0.01
+    save_ink(tmp_path / "q.json", lines)
+    again, _ = load_ink(tmp_path / "q.json")
+    assert again.text == page.text and lay_out(again)[0].height == pytest.approx(want.height, abs=0.01)
+    stored = Strokes.from_json((tmp_path / "q.json").read_bytes()).to_absolute()[:, 1]
+    first, second, third = (y.median().item() for y in stored.split([len(line) for line in again]))
+    assert (third - first) / (second - first) == pytest.approx(5 / 3, abs=0.01), "rows 0, 3 and 5 of the page"
 
 
 # -- the clock, the tilt, the unit -------------------------------------------------------------------------------------
