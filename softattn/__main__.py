@@ -1,7 +1,8 @@
-"""The command line: `softattn write`, `read`, `ink`, `styles`, `weights`, `--version`.
+"""The command line: `softattn write`, `read`, `ink`, `collect`, `styles`, `weights`, `--version`.
 
 `--version` and `--help` need nothing but Python; the commands need typer, the extra `cli`. What a command does is a
-function of the book: `softattn.write`, `softattn.read`, `softattn.ink.load_ink` and `save_ink`.
+function of the book: `softattn.write`, `softattn.read`, `softattn.ink.load_ink` and `save_ink`,
+`softattn.collect.collect`.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ def _told() -> Iterator[None]:
         warnings.simplefilter("always", UserWarning)
         yield
     for one in found:
-        if str(one.message).startswith("write: "):
+        if str(one.message).startswith(("write: ", "collect: ")):
             print("softattn: " + " ".join(str(one.message).split()), file=sys.stderr)
         else:
             warnings.showwarning(one.message, one.category, one.filename, one.lineno)
@@ -377,6 +378,22 @@ def main(argv: list[str] | None = None) -> int:
         """Read handwriting: its text, a line for each line of ink."""
         try:
             _read(path, model, details, y_up, beam=beam, language=language)
+        except (ValueError, TypeError, RuntimeError, OSError, ImportError) as err:
+            raise fail(err) from err
+
+    @app.command("collect")
+    def collect_command(
+        out: Path = typer.Option(..., "-o", "--out", help="Folder for the lines; made if it is not there."),  # noqa: B008
+        lines: int = typer.Option(20, min=1, max=60, help="How many lines to ask for."),
+        port: int = typer.Option(0, min=0, max=65_535, help="Port of 127.0.0.1; 0 takes a free one."),
+        browser: bool = typer.Option(True, help="Whether to open the page in the browser."),
+    ) -> None:
+        """Collect a hand: a page on this machine to write lines on, kept as InkML and JSON."""
+        try:
+            with _told():
+                from softattn.collect import collect
+
+                collect(out, lines, port=port, browser=browser)
         except (ValueError, TypeError, RuntimeError, OSError, ImportError) as err:
             raise fail(err) from err
 

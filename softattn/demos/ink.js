@@ -91,11 +91,11 @@ const PALM = 1000;   // milliseconds: a hand that touches the pad so soon after 
 // One stroke as a path; a dot is seen too.
 export const line = (stroke) => `M${stroke.map(([x, y]) => `${x} ${y}`).join("L")}${stroke.length === 1 ? "h0" : ""}`;
 
-// A pad for mouse, pen, finger and keys: arrows move its pen, Space lowers and lifts it, Backspace takes a stroke back.
+// A pad for mouse, pen, finger and keys: arrows move its pen, Space lowers and lifts it, Backspace takes a stroke back, Ctrl+Y gives it again.
 // strokes holds [x, y, seconds] of each point; `heard` gets "down", "move" or "up" as the pen goes, "anew" when strokes vanish.
 export class Pad {
   constructor(parent, { wide = 640, high = 240, words, thick = 3, heard = () => {} }) {
-    Object.assign(this, { wide, high, words, thick, heard, strokes: [], paths: [], down: null, zero: null, stylus: -Infinity, at: null, held: new Set() });
+    Object.assign(this, { wide, high, words, thick, heard, strokes: [], paths: [], down: null, zero: null, undone: [], stylus: -Infinity, at: null, held: new Set() });
     const svg = this.svg = make("svg", parent, { viewBox: `0 0 ${wide} ${high}`, role: "application", tabindex: 0, "aria-roledescription": "pad",
       style: "touch-action:none;user-select:none;-webkit-user-select:none;cursor:crosshair;border:1px solid var(--sa-muted, #6e7781);border-radius:6px;display:block;width:100%" });
     this.under = make("g", svg);
@@ -138,6 +138,7 @@ export class Pad {
   lower(who) {
     this.down = who;
     if (who === "keys" || who === "play") this.zero = null;      // the next pointer's time goes on from theirs
+    this.undone = [];
     this.strokes.push([]);
     this.paths.push(make("path", this.sheet));
   }
@@ -170,8 +171,9 @@ export class Pad {
   }
 
   key(event) {
-    const undoes = event.key === "Backspace" || (event.key === "z" && (event.ctrlKey || event.metaKey));
-    if (undoes) this.undo();
+    const letter = event.ctrlKey || event.metaKey ? event.key.toLowerCase() : "", again = letter === "y" || (letter === "z" && event.shiftKey);
+    if (again) this.redo();
+    else if (event.key === "Backspace" || letter === "z") this.undo();
     else if (event.ctrlKey || event.metaKey || event.altKey || (this.down !== null && this.down !== "keys")) return;
     else if (KEYS[event.key]) this.go(event);
     else if (event.key === " " && this.down === null) {
@@ -204,8 +206,19 @@ export class Pad {
 
   undo() {
     this.stop();
-    this.strokes.pop();
+    if (this.strokes.length) this.undone.push(this.strokes.pop());
     this.paths.pop()?.remove();
+    this.told();
+    this.heard("anew");
+  }
+
+  // The stroke that was taken back last; what is written anew ends that.
+  redo() {
+    const stroke = this.undone.pop();
+    if (!stroke) return;
+    this.stop();
+    this.strokes.push(stroke);
+    this.paths.push(make("path", this.sheet, { d: line(stroke) }));
     this.told();
     this.heard("anew");
   }
@@ -216,6 +229,7 @@ export class Pad {
   load(strokes) {
     this.stop();
     this.paths.forEach((path) => path.remove());
+    this.undone = [];
     this.strokes = strokes.map((stroke) => stroke.map((point) => [...point]));
     this.paths = strokes.map((stroke) => make("path", this.sheet, { d: line(stroke) }));
     this.at = this.zero = null;

@@ -2,7 +2,7 @@
 
 import { button, make } from "./kit.js";
 import { normal, readSafetensors, sigmoid, writeLine } from "./net.js";
-import { CLASSES } from "./readers.js";
+import { CLASSES, spelled } from "./readers.js";
 
 export const nets = new Map();
 
@@ -44,6 +44,11 @@ export const JOBS = {
       const frame = Uint8Array.from(painter.canvas, (v) => Math.round(255 * sigmoid(v)));
       yield image ? { frame, write, read, kl, bits: painter.canvas.reduce((all, v, k) => all + cost(v, k), 0) } : { frame, write };
     }
+  },
+  // Read a line, tokens of penTokens: {letters} at last, each with its token.
+  *read({ net, rows }) {
+    const reader = nets.get(net);
+    yield { letters: spelled(yield* reader.read(rows), reader.alphabet) };
   },
   *translate({ net, ...text }) { yield* nets.get(net).translate(text); },
   *goOn({ net, ...text }) { yield* nets.get(net).goOn(text); },

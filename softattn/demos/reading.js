@@ -4,17 +4,11 @@
 
 import { Pad, line, onPad } from "./ink.js";
 import { button, make, numbers } from "./kit.js";
-import { JOBS, Machine, fetchWeights, nets } from "./machine.js";
-import { penTokens, spelled } from "./readers.js";
+import { Machine, fetchWeights } from "./machine.js";
+import { penTokens } from "./readers.js";
 
 const WIDE = 640, HUES = ["blue", "vermillion", "green", "purple"];
 const MOST = 800;      // tokens of a line that are read here
-
-// Read a line: {letters} at last, each with its token.
-JOBS.read = function* read({ net, rows }) {
-  const reader = nets.get(net);
-  yield { letters: spelled(yield* reader.read(rows), reader.alphabet) };
-};
 
 function render({ model, el }) {
   const card = model.get("card"), high = el.clientWidth < 480 ? 300 : 200, { group = 5, spacing = 0.33 } = card.config;
