@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import string
+import sys
 import threading
 import warnings
 import webbrowser
@@ -236,7 +237,7 @@ _SHELL = Template("""<!doctype html>
 body { margin: 0; padding: 1rem; font-family: system-ui, sans-serif;
   background: #fff; color: #1f2328; }
 [data-theme="dark"] body { background: #14181d; color: #e6e8eb; }
-main { max-width: 60rem; margin: auto; }
+main { max-width: 48rem; margin: auto; }
 main .softattn-demo { max-width: none; }
 h1 { font-size: 1.4rem; margin: 0 0 0.75rem; }
 </style><script nonce="$nonce">
@@ -259,9 +260,9 @@ def served_page(lines: list[str], kept: list[int], folder: str) -> tuple:
     script = '<script type="module"'
     demo = demo.replace(script, f'{script} nonce="{nonce}"', 1)
     policy = (
-        f"default-src 'none'; script-src 'nonce-{nonce}' blob:; "
-        "style-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'nonce-{nonce}' blob: "
+        "'wasm-unsafe-eval'; style-src 'unsafe-inline'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return _SHELL.substitute(nonce=nonce, demo=demo), policy
 
@@ -372,7 +373,7 @@ class Desk(ThreadingHTTPServer):
             if not isinstance(said, dict):
                 raise ValueError("the request is no JSON object")
             more = self.take(said) if door == "line" else {}
-        except (ValueError, OverflowError, RecursionError) as err:
+        except (TypeError, ValueError, ArithmeticError, RecursionError) as err:
             return 400, {"fault": f"not kept: {err!s:.300}"}
         except OSError as err:
             return 500, {"fault": f"not kept: {err!s:.300}"}
@@ -386,6 +387,11 @@ class Desk(ThreadingHTTPServer):
             keep_line(self.folder, number, line)
             self.kept.add(number)
             return {"number": number, **self.reading(line)}
+
+    def handle_error(self, request, client_address) -> None:
+        """A line for a request that broke off; the others go on."""
+        err = sys.exc_info()[1]
+        print(f"collect: a request broke off: {err!r:.200}", file=sys.stderr)
 
     def reading(self, line: Strokes) -> dict:
         """What the reader makes of a line, if there is a reader."""
@@ -450,7 +456,7 @@ def desk_at(folder: Path, count: int, port: int) -> Desk:
 def served(desk: Desk, browser: bool) -> None:
     """Serve until the page says that it is done, or Ctrl-C."""
     print(f"The page, for this machine alone: {desk.address}")
-    print("It ends by its button, or by Ctrl-C here; to go on, start again.")
+    print("Done ends it, or Ctrl-C; who starts again goes on.", flush=True)
     if browser:
         webbrowser.open(desk.address)
     try:

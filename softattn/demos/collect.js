@@ -11,6 +11,14 @@ const WIDE = 640, PACES = [4, 100], PITCH = 430;      // pad units; points a cha
 const DOUBT = 0.34;      // of a line's letters: beyond, it is offered to be written again
 const STORE = "softattn-hand";
 
+// A text on so many rows, as even as its words allow.
+export function evenly(text, rows) {
+  for (let columns = Math.ceil(text.length / rows); ; columns += 1) {
+    const some = wrapped(text, columns);
+    if (some.length <= rows && some.join(" ") === text) return some;
+  }
+}
+
 // Strokes on the pad's rows as one line: each row goes on a space behind the one before it.
 export function joined(strokes, pieces, pitch) {
   const row = (stroke) => clip(Math.floor(sum(stroke.map(([, y]) => y)) / stroke.length / pitch), 0, pieces.length - 1);
@@ -131,14 +139,14 @@ class Browser {
 function render({ model, el }) {
   const lines = model.get("lines"), folder = model.get("folder"), narrow = el.clientWidth < 520;
   const desk = folder === undefined ? new Browser(model.get("card"), lines, (text) => enter("loading", text)) : new Served(model.get("kept"));
-  const pitch = narrow ? 170 : 150, pieces = lines.map((text) => wrapped(text, narrow ? 13 : 20)), most = Math.max(...pieces.map((some) => some.length));
+  const pitch = narrow ? 170 : 150, pieces = lines.map((text) => evenly(text, narrow ? 3 : 2));
   let number = firstOpen() ?? lines.length, read = null, ended = false, busy = false;
 
-  make("p", el, { class: "sa-note" }, "Write the line below on the pad, with pen, finger or mouse, as you always write; then press Keep.");
+  make("p", el, { class: "sa-note" }, "Write the line below on the pad, as you always write, with pen, finger or mouse; then press Keep.");
   const head = make("div", el, { class: "sa-row", style: "justify-content:space-between" });
   const where = make("b", head), bar = make("progress", head, { max: lines.length, "aria-label": "lines that are kept", style: "flex:1 1 8rem;min-width:6rem" });
   const prompt = make("p", el, { style: "font:1.35rem/1.5 ui-monospace,monospace;margin:.4rem 0;min-height:1.5em" });
-  const pad = new Pad(el, { wide: WIDE, high: most * pitch, words: "Write the line", heard });
+  const pad = new Pad(el, { wide: WIDE, high: pieces[0].length * pitch, words: "Write the line", heard });
   pad.svg.style.width = "100%";
   const rules = make("g", pad.under);
   const row = make("div", el, { class: "sa-row" });
@@ -195,7 +203,7 @@ function render({ model, el }) {
     for (const [k, piece] of some.entries()) {
       const y = (k + 0.7) * pitch;
       make("path", rules, { d: `M16 ${y}H${WIDE - 16}`, "stroke-dasharray": "4 6", style: "stroke:var(--sa-muted)" });
-      if (some.length > 1) make("text", rules, { x: 18, y: (k + 0.17) * pitch, style: `fill:var(--sa-muted);font-size:${narrow ? 26 : 17}px` }, piece);
+      if (some.length > 1) make("text", rules, { x: 18, y: (k + 0.17) * pitch, style: `fill:var(--sa-muted);font-size:${narrow ? 26 : 18}px` }, piece);
     }
   }
 
@@ -265,7 +273,7 @@ function render({ model, el }) {
 
   rule();
   const many = desk.kept.size;
-  enter("idle", many === lines.length ? "All lines are kept." : many ? `${many} lines are kept; it goes on here.` : "");
+  enter("idle", many === lines.length ? "All lines are kept." : many ? `${many} of ${lines.length} lines are kept; it goes on here.` : "");
   return () => pad.stop();
 }
 
