@@ -33,6 +33,7 @@ from softattn.reading import Reading
 from softattn.strokes import Strokes
 
 NODE = shutil.which("node")
+DEMO = (Path(module.__file__).parent / "demos" / "collect.js").read_text("utf-8")
 
 
 def strokes_of(text: str, seed: int = 3) -> list:
@@ -394,9 +395,9 @@ def in_page(name: str, calls: list):
     """What a function of the demo answers in Node, for each list of arguments."""
     text = json.dumps(calls)
     show = "(_, v) => (v instanceof Set ? [...v] : v)"
-    script = f'import {{ {name} }} from "./collect.js";\n'
-    script += f"console.log(JSON.stringify({text}.map((some) => {name}(...some)), {show}));\n"
-    return json.loads(in_node(NODE, script))
+    return json.loads(
+        in_node(NODE, f"{DEMO}\nconsole.log(JSON.stringify({text}.map((some) => {name}(...some)), {show}));\n")
+    )
 
 
 no_node = pytest.mark.skipif(NODE is None, reason="no Node on this machine; the browser tests run the same functions")
@@ -418,11 +419,8 @@ def test_rows_of_a_pad_become_one_line():
 @no_node
 def test_an_empty_row_is_told():
     calls = json.dumps([([[[1, 2, 0]]], ["a", "b c"]), ([], ["a"])])
-    script = (
-        f'import {{ joined }} from "./collect.js";\nfor (const some of {calls}) '
-        "try { joined(...some, 100); } catch (e) { console.log(e.message); }\n"
-    )
-    out = in_node(NODE, script)
+    script = f"\nfor (const some of {calls}) try {{ joined(...some, 100); }} catch (e) {{ console.log(e.message); }}\n"
+    out = in_node(NODE, DEMO + script)
     assert out.splitlines() == [
         "Row 2 is empty: write \u201cb c\u201d on it.",
         "The pad is empty: write on it first.",
