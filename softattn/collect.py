@@ -17,14 +17,15 @@ import threading
 import warnings
 import webbrowser
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from softattn.hub import instance, path_of, read_file, whole
+from softattn.hub import instance, load, path_of, read_file, whole
 from softattn.ink import inkml_text, save_ink
 from softattn.page import PACES, from_pad
 from softattn.pictures import demo_html
@@ -138,6 +139,7 @@ def prompts(count: int = 20) -> list[str]:
 
 # -- A server for one reader --
 BODY = 4 * 2**20  # bytes of a request
+TOKEN = 24  # random bytes
 DOORS = {("GET", ""), ("POST", "line"), ("POST", "done")}
 
 
@@ -334,20 +336,26 @@ class Handler(BaseHTTPRequestHandler):
 
 
 # -- The page, served --
+def trained_reader() -> Callable[[Strokes], Any]:
+    """A function that reads one line, by the weights `reading`."""
+    reader: Any = load("reading")
+    return lambda line: reader.read([line])[0]
+
+
 class Desk(ThreadingHTTPServer):
     """Where lines are handed in: a server at 127.0.0.1 with a token.
 
     Args:
         folder: where lines are kept; it exists.
         count: lines that are asked for. port: 0 takes a free one.
-        read: what reads a line: Strokes -> Reading; None: softattn.read.
+        read: what reads a line, Strokes -> Reading; None: the weights.
     """
 
     daemon_threads = True
 
     def __init__(self, folder: Path, count: int = 20, port: int = 0, read=None):
         self.folder, self.read = folder, read
-        self.token = secrets.token_urlsafe(24)
+        self.token = secrets.token_urlsafe(TOKEN)
         self.lock = threading.Lock()
         kept = kept_lines(folder)
         self.lines = prompts(count)
@@ -395,15 +403,41 @@ class Desk(ThreadingHTTPServer):
 
     def reading(self, line: Strokes) -> dict:
         """What the reader makes of a line, if there is a reader."""
-        if self.read is None:
-            from softattn.reading import read
-
-            self.read = read
         try:
+            self.read = self.read or trained_reader()
             found = self.read(line)
         except (ValueError, OSError, RuntimeError) as err:
             return {"read": None, "why": f"{err!s:.200}"}
         return {"read": found.text, "confidence": found.confidence}
+
+
+# -- The page, served --
+def desk_at(folder: Path, count: int, port: int) -> Desk:
+    """A desk over a folder that is made, for its owner alone."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"collect: {folder} is a file, expected a folder for the lines")
+    if not folder.exists() and not folder.absolute().parent.is_dir():
+        raise FileNotFoundError(f"collect: there is no folder {folder.absolute().parent} to make {folder.name} in")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        return Desk(folder, count, port)
+    except OSError as err:
+        raise OSError(
+            f"collect: port {port} of 127.0.0.1 cannot be had ({err.strerror}); port 0 takes a free one"
+        ) from err
+
+
+# -- The page, served --
+def served(desk: Desk, browser: bool) -> None:
+    """Serve until the page says that it is done, or Ctrl-C."""
+    print(f"The page, for this machine alone: {desk.address}")
+    print("Done ends it, or Ctrl-C; who starts again goes on.", flush=True)
+    if browser:
+        webbrowser.open(desk.address)
+    try:
+        desk.serve_forever(poll_interval=0.1)
+    except KeyboardInterrupt:
+        print()
 
 
 # -- The page, served --
@@ -435,31 +469,3 @@ def collect(
         served(desk, browser)
     print(f"{len(desk.kept)} of {count} lines are kept in {folder}")
     return sorted(folder.glob("line-[0-9][0-9][0-9].json"))
-
-
-# -- The page, served --
-def desk_at(folder: Path, count: int, port: int) -> Desk:
-    """A desk over a folder that is made, for its owner alone."""
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"collect: {folder} is a file, expected a folder for the lines")
-    if not folder.exists() and not folder.absolute().parent.is_dir():
-        raise FileNotFoundError(f"collect: there is no folder {folder.absolute().parent} to make {folder.name} in")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    try:
-        return Desk(folder, count, port)
-    except OSError as err:
-        raise OSError(
-            f"collect: port {port} of 127.0.0.1 cannot be had ({err.strerror}); port 0 takes a free one"
-        ) from err
-
-
-def served(desk: Desk, browser: bool) -> None:
-    """Serve until the page says that it is done, or Ctrl-C."""
-    print(f"The page, for this machine alone: {desk.address}")
-    print("Done ends it, or Ctrl-C; who starts again goes on.", flush=True)
-    if browser:
-        webbrowser.open(desk.address)
-    try:
-        desk.serve_forever(poll_interval=0.1)
-    except KeyboardInterrupt:
-        print()

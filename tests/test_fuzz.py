@@ -437,7 +437,7 @@ def _writing() -> None:
 
 def _paper(here: Path) -> None:
     """Calls that set ink on paper and read it from files."""
-    from softattn import ink, paper
+    from softattn import collect, ink, paper
 
     line, length = _line(), anything()  # a length may be a number or a text
     call("paper.lay_out", paper.lay_out, ink=(line, wrong()), size=(7.0, length), paper=("A5", length),
@@ -459,6 +459,7 @@ def _paper(here: Path) -> None:
          y_up=(None, one_of(None, True)), rate=(None, real(1, 1e5, none=True)),
          scale=(None, real(1e-6, 1e6, none=True)), level=(None, one_of(None, True)))  # fmt: skip
     line.save(inks / "i.json")
+    call("collect.prompts", collect.prompts, count=(20, whole(1, 60)))
 
 
 def _line() -> Any:
