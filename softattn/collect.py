@@ -353,7 +353,7 @@ class Desk(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, count: int = 20, port: int = 0, read=None):
+    def __init__(self, folder: Path, count=20, port: int = 0, read=None):
         self.folder, self.read = folder, read
         self.token = secrets.token_urlsafe(TOKEN)
         self.lock = threading.Lock()
@@ -381,7 +381,7 @@ class Desk(ThreadingHTTPServer):
             if not isinstance(said, dict):
                 raise ValueError("the request is no JSON object")
             more = self.take(said) if door == "line" else {}
-        except (TypeError, ValueError, ArithmeticError, RecursionError) as err:
+        except (TypeError, ValueError, ArithmeticError, RuntimeError) as err:
             return 400, {"fault": f"not kept: {err!s:.300}"}
         except OSError as err:
             return 500, {"fault": f"not kept: {err!s:.300}"}
@@ -389,7 +389,8 @@ class Desk(ThreadingHTTPServer):
 
     def take(self, said: dict) -> dict:
         """Keep a line, then read it."""
-        number = whole("collect", "number", said.get("number"), 1, len(self.lines))
+        number, most = said.get("number"), len(self.lines)
+        number = whole("collect", "number", number, 1, most)
         line = line_of(said.get("strokes"), self.lines[number - 1])
         with self.lock:
             keep_line(self.folder, number, line)

@@ -370,6 +370,7 @@ _DEMO_RULES = """
   border-radius: 6px; background: var(--sa-panel);
   color: var(--sa-text); font: inherit; }
 .softattn-demo button, .softattn-demo select { cursor: pointer; }
+.softattn-demo button:disabled { opacity: 0.45; cursor: default; }
 .softattn-demo button[aria-pressed="true"] { border-color: var(--sa-blue);
   box-shadow: inset 0 0 0 2px var(--sa-blue); }
 .softattn-demo :focus-visible { outline: 3px solid var(--sa-blue);
