@@ -264,7 +264,8 @@ def served_page(lines: list[str], kept: list[int], folder: str) -> tuple:
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}' blob: "
         "'wasm-unsafe-eval'; style-src 'unsafe-inline'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "img-src data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     )
     return _SHELL.substitute(nonce=nonce, demo=demo), policy
 
