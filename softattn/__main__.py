@@ -1,8 +1,8 @@
-"""The command line: `softattn write`, `read`, `ink`, `collect`, `styles`, `weights`, `--version`.
+"""The command line: `softattn write`, `read`, `ink`, `collect`, `train`, `styles`, `weights`, `--version`.
 
 `--version` and `--help` need nothing but Python; the commands need typer, the extra `cli`. What a command does is a
 function of the book: `softattn.write`, `softattn.read`, `softattn.ink.load_ink` and `save_ink`,
-`softattn.collect.collect`.
+`softattn.collect.collect`, `softattn.own_hand.fine_tune`.
 """
 
 from __future__ import annotations
@@ -180,6 +180,55 @@ def _read(path: Path, model: str, details: bool, y_up: bool, **how: Any) -> None
         found = read(lines, model=model, **how)
     for line in found:
         print(json.dumps(line._asdict()) if details else line.text)
+
+
+SAMPLE = "this is my own hand"
+SAMPLE_SECONDS = 60.0
+
+
+def _watch(sample: Path | None, count: int) -> Any:
+    """What tells of a training: a line at a terminal, and a sample of ink every minute."""
+    import time
+
+    from softattn.ink import save_ink
+    from softattn.synthesis import sample_lines
+
+    due = [time.monotonic() + SAMPLE_SECONDS]
+
+    def tell(look: Any) -> None:
+        if at_terminal():
+            better = look.base - look.best
+            words = f"step {look.step} of at most {look.steps}: {look.nats:.1f} nats a line on {count} held-out lines"
+            print(f"\r{words}, at best {better:.1f} better than before ", end="", file=sys.stderr, flush=True)
+        if sample is not None and (time.monotonic() >= due[0]):
+            save_ink(sample, sample_lines(look.model, [SAMPLE], [1], 0.75)[0].strokes)
+            due[0] = time.monotonic() + SAMPLE_SECONDS
+
+    return tell
+
+
+def _train(folder: Path, out: Path, model: str, sample: Path | None, device: str | None, **how: Any) -> None:
+    """What `softattn train` does: read the lines, learn, store, report."""
+    from softattn.hub import load
+    from softattn.own_hand import fine_tune, hold_out, read_hand
+    from softattn.paper import PAPER_KINDS, check_target
+
+    if sample is not None:
+        check_target("softattn", sample, (".json", ".inkml", ".csv", *PAPER_KINDS))
+    lines = read_hand(folder)
+    held = len(hold_out(lines, how["seed"])[1]) if len(lines) > 1 else 0
+    with redirect_stdout(sys.stderr):  # the terms of the base
+        base = load(model, device)
+    try:
+        tuned: Any = fine_tune(base, lines, out, progress=_watch(sample, held), **how)  # pyright: ignore[reportArgumentType]
+    finally:
+        if at_terminal():
+            print(file=sys.stderr)
+    nats = tuned.card["curve"]["rows"]
+    print(
+        f"{out}: {len(lines)} lines, {held} of them held out, on which it is {nats[0] - min(nats):.1f} nats a line "
+        f"better than {model}; write with it: softattn write TEXT --model {out} -o a.svg"
+    )
 
 
 @contextmanager
@@ -396,6 +445,31 @@ def main(argv: list[str] | None = None) -> int:
                 collect(out, lines, port=port, browser=browser)
         except (ValueError, TypeError, RuntimeError, OSError, ImportError) as err:
             raise fail(err) from err
+
+    @app.command("train")
+    def train_command(
+        folder: Path = typer.Argument(  # noqa: B008
+            help="Five lines or more of one hand, a file each, with their texts, as `softattn collect` leaves them."
+        ),
+        out: Path = typer.Option(..., "-o", "--out", help="File to write: NAME.safetensors, a card beside it."),  # noqa: B008
+        model: str = typer.Option("synthesis", help="The weights to begin with; `softattn weights` lists them."),
+        layers: str = typer.Option("adapters", help="What is learned: adapters, the last layer, or all weights."),
+        rank: int = typer.Option(8, min=1, max=400, help="Rank of the adapters."),
+        steps: int = typer.Option(60, min=1, max=10_000, help="At most so many; it stops by itself when it is best."),
+        minutes: float = typer.Option(20.0, min=0, help="After so many the best so far is taken."),
+        seed: int = typer.Option(0, min=0, max=2**31, help="Chooses the lines that are held out, and the order."),
+        sample: Path | None = typer.Option(None, help="File of ink, written anew every minute: .svg or .png."),  # noqa: B008
+        device: str | None = typer.Option(None, help="Where to learn: cpu, cuda."),
+    ) -> None:
+        """Teach the pen one hand: softattn train mine/ -o me.safetensors; stopped, the same command goes on."""
+        how = {"layers": layers, "rank": rank, "steps": steps, "minutes": minutes, "seed": seed}
+        try:
+            _train(folder, out, model, sample, device, **how)
+        except (ValueError, TypeError, RuntimeError, OSError, ImportError, ArithmeticError) as err:
+            raise fail(err) from err
+        except KeyboardInterrupt as err:
+            print(f"softattn: stopped; the same command goes on from {out.with_suffix('.state')}", file=sys.stderr)
+            raise typer.Exit(130) from err
 
     @app.command("styles")
     def styles_command() -> None:

@@ -475,3 +475,73 @@ def test_what_is_no_ink_takes_one_line(capsys, tmp_path, small_reader, name, tex
     status, out, err = run(capsys, "read", tmp_path / name)
     assert status == 1 and out == "" and words in err and err.count("\n") == 1
     assert run(capsys, "read", tmp_path / "none.json")[0] == 1
+
+
+# -- softattn train ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder_of_lines(tmp_path, monkeypatch):
+    """A folder as `softattn collect` leaves it, and a small base that has a name."""
+    from softattn import own_hand
+    from softattn.ink import save_ink
+    from softattn.pen import EmbeddedWriter
+
+    writer, folder = EmbeddedWriter(3), tmp_path / "mine"
+    folder.mkdir()
+    for n, text in enumerate(("ink on", "a line", "my hand", "a pen", "old sea"), 1):
+        save_ink(folder / f"line-{n:03}.inkml", writer.write(text))
+    monkeypatch.setattr(softattn.hub, "load", lambda name, device=None: tiny(name))
+    monkeypatch.setattr(own_hand, "name_of", lambda model: ("synthesis", "0" * 64))
+    return folder
+
+
+def test_training_writes_a_hand_and_says_so(capsys, tmp_path, monkeypatch, folder_of_lines):
+    out, sample = tmp_path / "me.safetensors", tmp_path / "so-far.svg"
+    monkeypatch.setattr("softattn.__main__.SAMPLE_SECONDS", 0.0)
+    how = ("-o", out, "--steps", 2, "--rank", 2, "--sample", sample)
+    status, said, err = run(capsys, "train", folder_of_lines, *how)
+    assert status == 0 and said.count("\n") == 1 and "step" not in err, "no progress under a pipe"
+    assert said.startswith(f"{out}: 5 lines, 1 of them held out") and "nats a line better than synthesis" in said
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["class"] == "softattn.own_hand.Adapters" and sample.read_text().startswith("<svg")
+    assert not out.with_suffix(".state").exists()
+    monkeypatch.setattr("softattn.__main__.at_terminal", lambda: True)
+    _, _, err = run(capsys, "train", folder_of_lines, *how)
+    assert "step 2 of at most 2: " in err and "on 1 held-out lines" in err
+
+
+def test_training_stopped_says_how_it_goes_on(capsys, tmp_path, monkeypatch, folder_of_lines):
+    from softattn import own_hand
+
+    def stopped(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(own_hand.TuningRun, "step", stopped)
+    status, _, err = run(capsys, "train", folder_of_lines, "-o", tmp_path / "me.safetensors")
+    assert status == 130 and err.splitlines()[-1].endswith("me.state")
+    assert (tmp_path / "me.state").exists() and not (tmp_path / "me.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["nowhere", "-o", "me.safetensors"], "nowhere is no folder"),
+        ([".", "-o", "me.safetensors"], "holds no ink"),
+        (["mine", "-o", "me.pt"], "goes to NAME.safetensors"),
+        (["mine", "-o", "far/me.safetensors"], "does not exist"),
+        (["mine", "-o", "me.safetensors", "--model", "other"], "there are no weights 'other'"),
+        (["mine", "-o", "me.safetensors", "--layers", "some"], "layers is 'some'"),
+        (["mine", "-o", "me.safetensors", "--sample", "a.gif"], "expected .json"),
+        (["few", "-o", "me.safetensors"], "1 lines came, expected at least 5"),
+    ],
+)
+def test_errors_of_training_take_one_line(capsys, tmp_path, monkeypatch, folder_of_lines, arguments, why):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "a.inkml").write_bytes((folder_of_lines / "line-001.inkml").read_bytes())
+    before = sorted(tmp_path.rglob("*"))
+    status, out, err = run(capsys, "train", *arguments)
+    lines = [line for line in err.splitlines() if "for tests alone" not in line]
+    assert status == 1 and out == "" and len(lines) == 1 and why in lines[0]
+    assert sorted(tmp_path.rglob("*")) == before
