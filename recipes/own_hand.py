@@ -3,8 +3,8 @@
     SOFTATTN_DATA=... python -m recipes.own_hand             the 12 new writers, into softattn/data/own-hand.json
     SOFTATTN_DATA=... python -m recipes.own_hand --choose    writers of val1, to choose settings by; stores nothing
 
-For each writer, 20 lines are at hand (of which `fine_tune` holds out four) and up to 16 others are scored. With each of
-base, priming and adapters eight texts are written, and a judge says which of the writers wrote each line: the nearest
+For each writer, 20 lines are at hand (of which `fine_tune` holds out four) and up to 10 others are scored. With each of
+base, priming and adapters six texts are written, and a judge says which of the writers wrote each line: the nearest
 mean of stroke statistics, in the metric of how much these vary within a writer, learned from the 20 real lines of each.
 The twelve writers chose nothing: settings, statistics and judge were chosen on writers of val1. What is stored are
 figures by writer, under letters; no line, and no number of a writer. Figures are written after each piece, and a second
@@ -33,7 +33,7 @@ from softattn.strokes import Strokes
 from softattn.synthesis import sample_lines
 
 OUT = Path(__file__).resolve().parent.parent / "softattn" / "data" / "own-hand.json"
-LINES, OTHERS, STEPS, BIAS = 20, 16, 16, 0.75
+LINES, OTHERS, STEPS, BIAS = 20, 10, 10, 0.75
 TEXTS = (
     "the letter came on Friday",
     "nobody asked for a lamp",
@@ -41,8 +41,6 @@ TEXTS = (
     "bring bread, salt and honey",
     "a quiet night by the water",
     "He sold both of his boats",
-    "such weather in the middle of June",
-    "they will be here before noon",
 )
 
 

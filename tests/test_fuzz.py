@@ -645,6 +645,17 @@ def _looking_back() -> None:
          state=(lambda: net(torch.rand(4, 2, 3))[1], anything()))  # fmt: skip
 
 
+def _inked(line: Any) -> Path:
+    """A folder with one line of ink, which is gone at the end."""
+    from softattn.ink import save_ink
+    from softattn.strokes import Strokes
+
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    save_ink(folder / "a.json", Strokes(line.offsets, "abc"))
+    return folder
+
+
 def _reading() -> None:
     """What reads."""
     from softattn import decoding, proofreading, reading, synthesis, trace
@@ -678,6 +689,18 @@ def _reading() -> None:
          seed=(1, whole(-(2**62), 2**62, none=True)), check=(False, flag()), strict=(False, anything()),
          model=(synthesis.HandwritingSynthesizer(4, 1, 2, 2, std=(40.0, 40.0)), without(wrong(), "None", "''")),
          reader=(None, without(wrong(), "None")))  # fmt: skip
+    from softattn import own_hand
+
+    small = synthesis.HandwritingSynthesizer(4, 1, 2, 2, std=(40.0, 40.0))
+    five = [Strokes(torch.cat([line.offsets[:1], line.offsets[1:3], line.offsets[-1:]]), "abc")] * 5
+    call("own_hand.fine_tune", own_hand.fine_tune, model=(small, without(wrong(), "None", "''")), lines=(five, wrong()),
+         out=(None, one_of(None)), layers=("last", one_of(*own_hand.LAYERS)), rank=(2, whole(1)),
+         rate=(1e-3, real(0, 1, none=True)), steps=(0, whole(0)), minutes=(0.0, real(0, none=True)),
+         held_out=(five, without(wrong(), "None")), seed=(0, whole(0, 2**31)), progress=(None, anything()))  # fmt: skip
+    call("own_hand.Adapters", own_hand.Adapters, shapes=({"output.weight": [3, 4]}, wrong()),
+         layers=("all", one_of(*own_hand.LAYERS)), rank=(1, whole(1)), base=("", anything()),
+         sha256=("", anything()))  # fmt: skip
+    call("own_hand.read_hand", own_hand.read_hand, folder=(_inked(line), wrong()))
     call("trace.pen_tokens", trace.pen_tokens, line=(line, wrong()), group=(5, whole(1, 64)),
          spacing=(0.33, real(0.01, 100)), scale=(1.0, real(0.01, 100)))  # fmt: skip
     call("trace.split_lines", trace.split_lines, ink=(line, wrong()))
