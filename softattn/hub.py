@@ -612,7 +612,8 @@ def load(
     if card["non_commercial"] and card["licence"] not in _told:
         _told.add(card["licence"])
         print(f"The weights {name!r} are for non-commercial use: {card['licence']}. Terms: softattn/weights/LICENSE.")
-    if callable(merged := getattr(model, "merged", None)):  # what was added to weights that ship: the sum
+    merged: Any = getattr(model, "merged", None)
+    if callable(merged):  # what was added to weights that ship: the sum
         model = merged()
     model = model.to(place).eval()
     model.card = card  # pyright: ignore[reportArgumentType]  # no tensor: what its weights are

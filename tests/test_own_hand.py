@@ -372,3 +372,41 @@ def test_errors_of_adapters():
         Adapters({"w": [3, 3]}, "last")
     with pytest.raises(ValueError, match="first.weight_x has shape .* expected .* its own base"):
         Adapters(shapes_of(network(hidden=8))).merged(network())
+
+
+# -- the recipe --------------------------------------------------------------------------------------------------------
+
+
+def test_the_judge_tells_hands_apart_and_primed_nats_are_those_of_the_joined_line():
+    from recipes.own_hand import Judge, features
+
+    hands = [EmbeddedWriter(seed, slant=slant) for seed, slant in ((1, -0.2), (2, 0.1), (3, 0.5))]
+    lines = [[writer.write(text) for text in TEXTS] for writer in hands]
+    judge = Judge([torch.tensor([features(line).tolist() for line in rows[:5]]).numpy() for rows in lines])
+    assert [judge(line) for rows in lines for line in rows[5:]] == [0, 0, 1, 1, 2, 2]
+    model, (prime, line) = network(), hand(2)
+    (got,) = own_hand.primed_nats(model, prime, [line])
+    ink, other = prime.to_absolute(), line.to_absolute()
+    jump = torch.tensor([100.0, 0.0]) + ink[-1, :2]
+    jump[1] = ink[:, 1].median() + other[0, 1] - other[:, 1].median()
+    other[:, :2] += jump - other[0, :2]
+    joined = Strokes.from_absolute(torch.cat([ink, other]), text=f"{prime.text} {line.text}")
+    x = model.normalise(joined.offsets)[:, None]
+    raw = model.outputs(x[:-1], [joined])
+    cost = -own_hand.StrokeMixture(raw, floor=model.floors(own_hand.ROUNDING)).log_prob(x[1:])[:, 0]
+    assert got.item() == pytest.approx(cost[len(prime) :].sum().item(), rel=1e-4)
+    assert cost[len(prime) :].shape[0] == len(line) - 1
+
+
+def test_new_writers_are_read_line_by_line(tmp_path):
+    import numpy as np
+
+    from recipes.own_hand import new_writers
+
+    (tmp_path / "iam-ondb").mkdir()
+    dxdy = np.array([[0, 0], [3, 4], [0, 0], [5, 6], [7, 8]], dtype=np.int16)
+    table = {"eos": np.array([0, 1, 0, 0, 1]), "length": np.array([2, 3]), "text": np.array(["a", "bc"])}
+    np.savez(tmp_path / "iam-ondb" / "new_writers.npz", dxdy=dxdy, writer=np.array([9, 4], dtype=np.int16), **table)
+    (four,), (nine,) = new_writers(tmp_path)
+    assert (four.text, nine.text) == ("bc", "a")
+    assert four.offsets.tolist() == [[0, 0, 0], [5, 6, 0], [7, 8, 1]]
