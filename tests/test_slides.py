@@ -65,6 +65,11 @@ def test_the_opening_is_said_once_and_is_no_label_of_the_part():
     assert demo.kind == "demo" and "Drag it" not in demo.body
 
 
+def test_a_slide_of_the_talk_is_not_taken_for_one_of_the_deck():
+    text = PAGE.replace("What did not work here", "Slide 22")
+    assert "Sub: slide 22 of the talk" in [slide.title for slide in slides.chapter(text, "one")]
+
+
 def test_choices_stand_one_below_the_other_and_the_answer_in_the_notes():
     predict = next(s for s in slides.chapter(PAGE, "one") if s.kind == "predict")
     assert re.findall(r"<li>(.*?)</li>", predict.body) == ["one", "f(a) and two", "three."]

@@ -224,6 +224,8 @@ class _Maker:
             if title:
                 title.decompose()
             if len(here.get_text()) <= 3 * LONGEST:
+                if re.match(r"Slides? \d", words):  # of the talk, not of this deck
+                    words = f"{head}: {words[0].lower()}{words[1:]} of the talk"
                 self.add("note", _inner(here), words if words not in ("Note", "Warning") else head)
             else:
                 self.notes.append(_inner(here))
