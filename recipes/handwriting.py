@@ -117,10 +117,14 @@ class PredictorRun(StrokeRun):
         self.x, self.y = self.model.normalise(x), self.model.normalise(y)
         return len(x) // CHUNK
 
+    def points(self, k):
+        """Points, targets and where lines begin, of this share of chunk k."""
+        part = self.chunk(k), self.rows(ROWS)
+        return self.x[part], self.y[part], self.reset[part]
+
     def step(self, k):
         """One update on one chunk; nats per point."""
-        part = self.chunk(k), self.rows(ROWS)
-        x, y, begins = self.x[part], self.y[part], self.reset[part]
+        x, y, begins = self.points(k)
         if self.carried is None:  # rows may begin in the middle of a line, without its past
             begins = begins.clone()
             begins[0] = True
