@@ -449,7 +449,7 @@ def main(argv: list[str] | None = None) -> int:
     @app.command("train")
     def train_command(
         folder: Path = typer.Argument(  # noqa: B008
-            help="Five lines or more of one hand, a file each, with their texts, as `softattn collect` leaves them."
+            help="Five lines or more of one hand, with texts: a folder as `softattn collect` leaves it, or a file."
         ),
         out: Path = typer.Option(..., "-o", "--out", help="File to write: NAME.safetensors, a card beside it."),  # noqa: B008
         model: str = typer.Option("synthesis", help="The weights to begin with; `softattn weights` lists them."),

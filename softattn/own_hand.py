@@ -505,18 +505,19 @@ INK = ".inkml", ".json", ".svg", ".csv", ".npy"  # the first of a name counts
 
 
 def read_hand(folder: str | Path) -> list[Strokes]:
-    """Read a folder of lines, as `softattn collect` leaves it.
+    """Read a folder of lines, as `softattn collect` leaves it; or a file.
 
     Args:
         folder: with a file of ink for each line (or page); files of one name
             are one line, and a .json among them may say its text.
 
     Returns: the lines, in the order of the files' names.
-    Raises:
-        ValueError, OSError: for no folder, no lines, ink that is none, or a
-            line without a text; it names the file.
+    Raises ValueError, OSError: for no folder, no lines, ink that is none, or
+        a line without a text; it names the file.
     """
     folder = path_of("read_hand", folder)
+    if folder.is_file():
+        return lines_in([folder])
     if not folder.is_dir():
         raise ValueError(f"read_hand: {folder} is no folder; name the one where softattn collect put your lines")
     named: dict[str, list[Path]] = {}
@@ -524,14 +525,16 @@ def read_hand(folder: str | Path) -> list[Strokes]:
         if path.suffix.lower() in INK and not path.name.startswith("."):
             named.setdefault(path.stem, []).append(path)
     if not named:
-        raise ValueError(f"read_hand: {folder} holds no ink ({', '.join(INK)}); write some lines: softattn collect")
+        s = f"read_hand: {folder} holds no ink ({', '.join(INK)})"
+        raise ValueError(f"{s}; write some lines: softattn collect")
     return [line for paths in named.values() for line in lines_in(paths)]
 
 
 # -- From a folder to a file --
 def lines_in(paths: list[Path]) -> list[Strokes]:
     """The ink of files of one name, each line with its text."""
-    paths = sorted(paths, key=lambda path: INK.index(path.suffix.lower()))
+    order = {kind: n for n, kind in enumerate(INK)}
+    paths = sorted(paths, key=lambda path: order.get(path.suffix.lower(), 9))
     text = said_beside(paths[1:])
     found = load_ink(paths[0], text).lines
     for line in found:

@@ -306,6 +306,7 @@ def test_a_folder_as_collect_leaves_it(tmp_path):
         assert other.offsets[:, 2].sum() == line.offsets[:, 2].sum()
     save_ink(tmp_path / "line-004.json", lines[0])
     assert read_hand(tmp_path)[3].text == lines[0].text
+    assert [line.text for line in read_hand(tmp_path / "line-004.json")] == [lines[0].text], "one file will do"
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------
