@@ -4,7 +4,7 @@
 
 import { Pad, fromPad, keep, wrapped } from "./ink.js";
 import { button, clip, make, numbers, sum } from "./kit.js";
-import { fetchWeights, Machine } from "./machine.js";
+import { Machine, fetchWeights } from "./machine.js";
 import { penTokens } from "./readers.js";
 
 const WIDE = 640, PACES = [4, 100], PITCH = 430;      // pad units; points a character; raw units from line to line of a file
@@ -247,9 +247,10 @@ function render({ model, el }) {
       return enter("done", `Kept, and read as “${seen}”. If a letter went wrong, press Clear and write the line again; if it is as you meant it, go on with Next line: the reader knows other people's hands.`);
     }
     const told = seen === null ? `Line ${mine} is kept; the reader is not here (${why}).` : `Line ${mine} is kept, and read as “${seen}”.`;
+    const lost = desk.fleeting ? " This browser stores nothing: save the file before you leave the page." : "";
     if (next !== null) go(mine < lines.length && !desk.kept.has(mine + 1) ? mine + 1 : next);
     else pad.clear();
-    return enter("done", next === null ? `${told} These were all lines: press ${folder === undefined ? "Save the file" : "Done"}.` : told);
+    return enter("done", next === null ? `${told} These were all lines: press ${folder === undefined ? "Save the file" : "Done"}.${lost}` : told + lost);
   }
 
   function save() {
