@@ -19,7 +19,7 @@ PLACEHOLDER = "__OWNER__"  # not a legal account name: nobody has published the 
 NOTEBOOKS = "notebooks"  # the branch that the workflow publishes and the launch links point at
 
 # Files that repeat the address; the notebooks are generated, so they follow by themselves.
-REPEATING = ("README.md", "CONTRIBUTING.md", "CITATION.cff", "pyproject.toml", "THIRD_PARTY.md", "book/your_hand.md")
+REPEATING = ("README.md", "CONTRIBUTING.md", "CITATION.cff", "pyproject.toml", "THIRD_PARTY.md")
 
 
 class AddressError(Exception):
