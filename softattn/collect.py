@@ -128,9 +128,11 @@ MOST = 60  # lines
 def prompts(count: int = 20) -> list[str]:
     """Lines to write, so that a hand is seen whole.
 
-    Args: count: how many; 20 show all letters, digits, common signs and
-        the 100 most common pairs of letters.
+    Args:
+        count: how many; 20 show all letters, digits, common signs and the
+            100 most common pairs of letters.
 
+    Returns: the lines.
     Raises: TypeError, ValueError for a count that is not 1 to 60.
     """
     count = whole("prompts", "count", count, 1, MOST)
