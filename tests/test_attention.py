@@ -264,9 +264,10 @@ def test_the_table_of_seeds_is_whole(root):
     assert runs == set(itertools.product(("slow", "hasty"), ESTIMATORS, range(10))) and len(table["runs"]) == 120
     for run in table["runs"]:
         assert len(run["found"]) == len(table["steps"][run["pace"]]) and len(run["by_digit"]) == 10
-    run = next(r for r in table["runs"] if (r["pace"], r["estimator"], r["seed"]) == ("slow", "running mean", 3))
+    # no draw decides its gradient: one that falls otherwise in another version of PyTorch would change all that follows
+    run = next(r for r in table["runs"] if (r["pace"], r["estimator"], r["seed"]) == ("slow", "enumerated", 3))
     pace = {**table["paces"]["slow"], "steps": 50}
-    _, curve = learn_to_look("running mean", seeded(3), **pace)
+    _, curve = learn_to_look("enumerated", seeded(3), **pace)
     assert [row[1] for row in curve] == pytest.approx(run["found"][:3], abs=2e-3)
 
 

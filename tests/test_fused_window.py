@@ -89,6 +89,7 @@ def test_the_engine_knows_tensors_only():
     assert engine.__all__ == ["window_sequence"]
 
 
+@pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="PyTorch 2.6: its functions show no graph")
 def test_what_nobody_asks_for_is_not_computed():
     lstm, x, chars = random_lstm(), randn(T, B, I), randn(B, U, A)
     function = lstm(x, chars, fused=True).h.grad_fn

@@ -353,6 +353,7 @@ def test_the_mode_is_kept_and_nothing_global_is_touched():
     assert model.training and torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="PyTorch 2.6: its torch.export cannot read this")
 def test_it_exports():
     model, x = tiny(dtype=torch.float32), pictures(dtype=torch.float32)
     program = torch.export.export(model, (x,))

@@ -568,6 +568,7 @@ def test_a_subclass_with_another_formula_is_honoured():
     torch.testing.assert_close(Wider(raw).log_prob(stroke), StrokeMixture(wide).log_prob(stroke))
 
 
+@pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="PyTorch 2.6: its torch.export cannot read this")
 def test_exports_and_compiles_in_principle():
     class Score(torch.nn.Module):
         def forward(self, raw, stroke):

@@ -39,6 +39,7 @@ def test_the_tests_run_on_what_was_made(monkeypatch, capfd, tmp_path):
     made = []
     monkeypatch.setattr(oldest, "ROOT", tmp_path)
     monkeypatch.setattr(oldest, "wanted", lambda newest: "torch==2.6.0\n")
+    monkeypatch.setattr(oldest, "call", lambda command, cwd: made.append(command[-2:]))
     monkeypatch.setattr(oldest, "pinned_venv", lambda *given: made.append(given) or Path(sys.executable))
     (tmp_path / "test_it.py").write_text(
         "import pytest\ndef test_a(): pass\n@pytest.mark.slow\ndef test_b(): assert 0\n"
@@ -47,7 +48,7 @@ def test_the_tests_run_on_what_was_made(monkeypatch, capfd, tmp_path):
     assert oldest.main(["test_it.py"]) == 0
     told = capfd.readouterr().out
     assert "torch==2.6.0" in told and "torch 2." in told and "1 passed" in told
-    assert made == [(tmp_path / ".venv-oldest", "torch==2.6.0\n", Path(sys.executable))]
+    assert made == [(tmp_path / ".venv-oldest", "torch==2.6.0\n", Path(sys.executable)), ["-e", "."]]
 
     def fails(*given):
         raise run_notebooks.RunError("no such version")

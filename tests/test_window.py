@@ -723,6 +723,7 @@ def test_bfloat16_cannot_stop_a_window():
     assert moved.dtype == torch.float32 and moved.item() == pytest.approx(16 + 1 / 21.7)
 
 
+@pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="PyTorch 2.6: its torch.export cannot read this")
 def test_exported_outside_no_grad():
     lstm = random_lstm(dtype=torch.float32)
     x, chars = randn(4, B, I, dtype=torch.float32), randn(B, U, A, dtype=torch.float32)

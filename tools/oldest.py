@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.run_notebooks import ROOT, RunError, pinned_venv
+from tools.run_notebooks import ROOT, RunError, call, pinned_venv
 from tools.stages import WORKERS
 
 FAST = "not slow and not site and not browser and not data"
@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     print(fetched(pins, os.environ.get("PIP_EXTRA_INDEX_URL", "")), flush=True)
     try:
         python = pinned_venv(ROOT / (".venv-newest" if options.newest else ".venv-oldest"), pins, options.base)
+        call([python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", "."], cwd=ROOT)
     except RunError as err:
         print(f"oldest: {err}", file=sys.stderr)
         return 1
