@@ -29,7 +29,7 @@ from softattn.synthesis import HandwritingSynthesizer, choose_model, encode_text
 from softattn.training import in_mode, load_checkpoint, save_checkpoint
 from softattn.window import WindowState
 
-__all__ = ["Adapters", "INK", "LAYERS", "Look", "fine_tune", "hold_out", "read_hand", "trained_shapes"]
+__all__ = ["Adapters", "INK", "Look", "fine_tune", "hold_out", "read_hand"]
 
 
 # -- Two ways to copy a hand --
@@ -244,6 +244,10 @@ class Look(NamedTuple):
 # -- When to stop --
 def hold_out(lines: Sequence[Strokes], seed: int = 0) -> tuple[list, list]:
     """Set lines aside: one in five, 20 at most.
+
+    Args:
+        lines: of one hand.
+        seed: says which.
 
     Returns: the lines to learn from, and those that choose.
     """
@@ -462,7 +466,7 @@ def fine_tune(
         seed, progress: of starts and order; called with a Look.
 
     Returns: the synthesizer, for `softattn.write(model=...)`; its `card`.
-    Raises TypeError, ValueError for what cannot be learned; OSError.
+    Raises: TypeError, ValueError for what cannot be learned; OSError.
     """
     how = layers, rank, rate, steps, minutes, held_out, seed, progress
     with torch.random.fork_rng(devices=[]):
@@ -512,7 +516,7 @@ def read_hand(folder: str | Path) -> list[Strokes]:
             are one line, and a .json among them may say its text.
 
     Returns: the lines, in the order of the files' names.
-    Raises ValueError, OSError: for no folder, no lines, ink that is none, or
+    Raises: ValueError, OSError for no folder, no lines, ink that is none, or
         a line without a text; it names the file.
     """
     folder = path_of("read_hand", folder)
