@@ -211,7 +211,7 @@ class Images:
         """
         try:
             return self.pixels[index].to(torch.float32) / 255
-        except (IndexError, TypeError, ValueError) as err:
+        except (IndexError, TypeError, ValueError, RuntimeError) as err:
             raise ValueError(f"Images: {told(index)} chooses none of {len(self)} images: {err}") from None
 
     def batch(self, n: int, generator: torch.Generator) -> Tensor:
@@ -239,7 +239,7 @@ class Images:
         try:
             labels = None if self.labels is None else self.labels[index]
             return Images(self.pixels[index], labels, self.source)
-        except (IndexError, TypeError, ValueError) as err:
+        except (IndexError, TypeError, ValueError, RuntimeError) as err:
             raise ValueError(f"Images: {told(index)} chooses none of {len(self)} images: {err}") from None
 
     def __repr__(self) -> str:
