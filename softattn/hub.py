@@ -540,7 +540,14 @@ def _result_folders() -> list[Path]:
 
 
 def results_elsewhere(name: str) -> list[str]:
-    """The names, for `results`, of what a benchmark measured on other kinds of processors: ["lstm@intel"]."""
+    """The names, for `results`, of what a benchmark measured on other kinds of processors.
+
+    Args:
+        name: the benchmark.
+
+    Returns:
+        Names such as "lstm@intel", sorted.
+    """
     instance("results_elsewhere", "name", name, str, words="the name of a benchmark")
     found = {path.stem for folder in _result_folders() for path in folder.glob("*@*.json")}
     return sorted(other for other in found if other.partition("@")[0] == name)
