@@ -248,7 +248,7 @@ def proofreading(args: argparse.Namespace) -> None:
     if not os.environ.get("SOFTATTN_DATA"):
         raise NotHere("SOFTATTN_DATA is not set; it compares with the real lines of val1 (IAM-OnDB)")
     reader, model = Reader(args.threads), load_model(args)
-    result = Result("legibility_check", args.threads, None, by="legibility")
+    result = Result("legibility_check", args.threads, None, by="legibility", speed=False)
     real = people(args.lines)
     fresh = [odd_text(np.random.default_rng([13, i])) for i in range(len(real))]
     sets = {"val1": [line.text for line in real], "fresh": fresh}
@@ -328,7 +328,7 @@ CASES = [
 def counted(args: argparse.Namespace, name: str, groups: dict[str, list[tuple[str, float]]], seeds: int) -> None:
     """How many texts of each group come out as asked, in so many seeds each, with and without proofreading."""
     reader, model = Reader(args.threads), load_model(args)
-    result = Result(name, args.threads, None, by="legibility")
+    result = Result(name, args.threads, None, by="legibility", speed=False)
     rows, wrong = [], {}
     for group, texts in groups.items():
         for bias in sorted({bias for _, bias in texts}):
@@ -400,7 +400,7 @@ def legibility(args: argparse.Namespace) -> None:
     if not os.environ.get("SOFTATTN_DATA"):
         raise NotHere("SOFTATTN_DATA is not set; it compares with the real lines of val1 (IAM-OnDB)")
     reader, model = Reader(args.threads), load_model(args)
-    result = Result("legibility", args.threads, None)
+    result = Result("legibility", args.threads, None, speed=False)
     real = people(args.lines)
     texts = [line.text for line in real]
     groups = {"real": real}
@@ -502,7 +502,7 @@ def acceptance(args: argparse.Namespace) -> None:
         for bias in args.bias[:1]:
             first_attempts(write_lines(model, texts, bias, args.seed, tries=1)[0], bias)
         return
-    result = Result("acceptance", args.threads, None, by="legibility")
+    result = Result("acceptance", args.threads, None, by="legibility", speed=False)
     for bias in args.bias[:1]:
         drafts, wrong = write_lines(model, texts, bias, args.seed)
         final = [str(faults(draft, judged_by(model))) for draft in drafts]
