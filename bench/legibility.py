@@ -135,9 +135,11 @@ class Reader:
 
 def sheets(folder: Path | None, name: str, lines: list[Strokes], said: list[str], rates, rows: int = 20) -> None:
     """Contact sheets: each line, and under it the error and what was read; nothing without a folder."""
+    if folder is None:
+        return
     import cv2  # pyright: ignore[reportMissingImports]
 
-    for first in range(0, len(lines) if folder else 0, rows):
+    for first in range(0, len(lines), rows):
         strips = []
         for k in range(first, min(first + rows, len(lines))):
             picture = render(lines[k])

@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast, overload
 
 if TYPE_CHECKING:
     import torch
@@ -621,7 +621,7 @@ def load(
         print(f"The weights {name!r} are for non-commercial use: {card['licence']}. Terms: softattn/weights/LICENSE.")
     merged: Any = getattr(model, "merged", None)
     if callable(merged):  # what was added to weights that ship: the sum
-        model = merged()
+        model = cast(nn.Module, merged())
     model = model.to(place).eval()
     model.card = card  # pyright: ignore[reportArgumentType]  # no tensor: what its weights are
     return model
