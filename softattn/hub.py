@@ -621,7 +621,7 @@ def load(
         print(f"The weights {name!r} are for non-commercial use: {card['licence']}. Terms: softattn/weights/LICENSE.")
     merged: Any = getattr(model, "merged", None)
     if callable(merged):  # what was added to weights that ship: the sum
-        model = cast(nn.Module, merged())
+        model = cast("nn.Module", merged())
     model = model.to(place).eval()
     model.card = card  # pyright: ignore[reportArgumentType]  # no tensor: what its weights are
     return model
