@@ -358,7 +358,10 @@ def started(*arguments):
     """`softattn collect` in a process of its own, and the address that it prints."""
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "softattn", "collect", *map(str, arguments), "--no-browser"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    # What a shell starts in the background ignores Ctrl-C, and so do its children, unless told.
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, env=env, **pipes, **heard)
     address = re.search(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", process.stdout.readline())[0]
     process.stdout.readline()
     return process, address
