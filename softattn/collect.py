@@ -461,8 +461,9 @@ def collect(
         port: of 127.0.0.1; 0 takes a free one.
         browser: whether to open the page.
 
-    Returns: the files of the lines, .json, when the page's button "Done" or
-        Ctrl-C has ended it.
+    It ends by the page's button "Done" or by Ctrl-C.
+
+    Returns: the files of the lines, .json.
     Raises: TypeError, ValueError, OSError for what cannot be served.
     """
     folder = path_of("collect", folder)

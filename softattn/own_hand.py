@@ -516,8 +516,7 @@ def read_hand(folder: str | Path) -> list[Strokes]:
             are one line, and a .json among them may say its text.
 
     Returns: the lines, in the order of the files' names.
-    Raises: ValueError, OSError for no folder, no lines, ink that is none, or
-        a line without a text; it names the file.
+    Raises: ValueError, OSError for what is no hand; they name the file.
     """
     folder = path_of("read_hand", folder)
     if folder.is_file():
