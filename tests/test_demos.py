@@ -362,7 +362,7 @@ def test_a_page_reads_well_in_the_dark_on_a_phone(chromium, site, name):
 
 
 # Pages to look things up in: their links are what they are made of.
-LISTS = {"book/api", "book/course", "book/glossary"}
+LISTS = {"book/api", "book/course", "book/glossary", "book/index"}
 
 
 @pytest.mark.parametrize("name", PAGES)

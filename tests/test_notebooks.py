@@ -572,7 +572,7 @@ def test_numbers_are_those_of_the_books_pages():
         page = ROOT / "_build" / "html" / "book" / f"{notebook.stem}.html"
         assert page.exists(), f"{page} was not built"
         count = compare(page.read_text(encoding="utf-8"), notebook.read_text(encoding="utf-8"))
-        assert count > 0 or notebook.stem == "index", notebook.name
+        assert count > 0 or notebook.stem in ("index", "your_hand"), notebook.name  # pages without a numbered thing
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
