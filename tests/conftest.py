@@ -30,6 +30,18 @@ def _seed():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window, for pages that a test makes itself."""
+    api = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    with api.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=path, args=flags)
+        yield found
+        found.close()
+
+
 @pytest.fixture(scope="session")
 def alone():
     """Puts a browser's page at http://book.test, with the weights beside it and nothing else in the world.

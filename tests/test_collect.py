@@ -468,16 +468,6 @@ def test_the_file_of_the_page_is_ink_of_this_book(tmp_path):
 # -- Chromium ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    with api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
-        yield browser
-        browser.close()
-
-
 def said(demo) -> dict:
     return json.loads(demo.get_attribute("data-numbers"))
 

@@ -4,7 +4,6 @@ import datetime
 import functools
 import json
 import math
-import shutil
 from importlib.resources import files
 
 import numpy as np
@@ -27,16 +26,6 @@ FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --d
 HEAD = '<!doctype html><html lang="en"><head><link rel="icon" href="data:,"></head><body>'
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    with api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=FLAGS.split())
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -101,16 +101,6 @@ ROOM = "<div style='height:3000px'></div></body></html>"
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    with api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(browser, alone):
     """A phone at an address of its own, with the weights beside it and nothing else in the world."""
