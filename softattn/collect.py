@@ -434,11 +434,11 @@ def desk_at(folder: Path, count: int, port: int) -> Desk:
 # -- The page, served --
 def served(desk: Desk, browser: bool) -> None:
     """Serve until the page says that it is done, or Ctrl-C."""
-    print(f"The page, for this machine alone: {desk.address}")
-    print("Done ends it, or Ctrl-C; who starts again goes on.", flush=True)
-    if browser:
-        webbrowser.open(desk.address)
     try:
+        print(f"The page, for this machine alone: {desk.address}")
+        print("Done ends it, or Ctrl-C; who starts again goes on.", flush=True)
+        if browser:
+            webbrowser.open(desk.address)
         desk.serve_forever(poll_interval=0.1)
     except KeyboardInterrupt:
         print()

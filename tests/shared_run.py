@@ -47,7 +47,7 @@ def synthesizer(args):
 
 
 def auto_encoder(args):
-    vae.VAERun.BATCH, vae.ImageRun.KL_STEPS = 8, 3
+    vae.ImageRun.BATCH, vae.ImageRun.KL_STEPS = 8, 3
     images = embedded_digits(40)
     return vae.VAERun(dict(latent=2, hidden=8, layers=1, dropout=args.dropout), args, images, images)
 

@@ -33,7 +33,7 @@ JOBS = {
 def _as_it_was():
     """The small runs change sizes of modules and the global random numbers."""
     sizes = [(m, n, getattr(m, n)) for m in (handwriting, synthesis) for n in ("ROWS", "CHUNK")]
-    sizes += [(vae.VAERun, "BATCH", vae.VAERun.BATCH), (vae.ImageRun, "KL_STEPS", vae.ImageRun.KL_STEPS)]
+    sizes += [(vae.ImageRun, n, getattr(vae.ImageRun, n)) for n in ("BATCH", "KL_STEPS")]
     with torch.random.fork_rng():
         yield
     for owner, name, value in sizes:
