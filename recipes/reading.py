@@ -36,12 +36,12 @@ from torch.nn import functional as F
 
 import softattn
 from recipes._run import WEIGHTS, Run, commit, machine, options, train
-from recipes.synthesis import rare_text
+from recipes.texts import embedded_line
 from softattn.decoding import edit_distance
 from softattn.handwriting import evaluating
 from softattn.hub import save_weights
 from softattn.iam import load_iam
-from softattn.pen import PRINTABLE, EmbeddedWriter, embedded_text
+from softattn.pen import PRINTABLE
 from softattn.proofreading import laid_beside, proof_of, same_sign
 from softattn.reading import (
     HandwritingReader,
@@ -63,31 +63,6 @@ FREE = 200  # lines of the embedded writer that score `reading-free`
 EMBEDDED = 1200  # lines of the embedded writer per epoch beside the corpus
 ROWS = 24
 RATE, WARMUP = 2e-3, 100
-
-
-def embedded_line(rng, short):
-    """A text of the embedded writer: one or two words; or a line, among others of rare signs and of runs."""
-    text = embedded_text(rng)
-    if short:
-        words = text.split()
-        begin = int(rng.integers(len(words)))
-        text = " ".join(words[begin : begin + 1 + int(rng.integers(2))])
-    kind = rng.random()
-    if kind < (0.1 if short else 0.3):
-        text = rare_text(rng)[: 8 if short else 32].strip() or "Q"
-    elif kind < (0.15 if short else 0.45):  # runs of one letter, rows of dots
-        common = rng.random() < 0.5
-        sign = PRINTABLE[rng.integers(len(PRINTABLE) - 1)] if common else rng.choice(list(".esol-1iE"))
-        run = str(sign) * int(rng.integers(2, 6))
-        words = text.split()
-        place = int(rng.integers(len(words) + 1))
-        words = [*words[:place], run, *words[place:]]
-        text = " ".join(words[:2] if short else words)
-        if rng.random() < 0.3:
-            text = text.replace(" " + run, run)
-    # four hands in ten put dots and bars on when the word is done
-    hand = {"late": float(rng.uniform(0.6, 1.0))} if rng.random() < 0.4 else {}
-    return EmbeddedWriter(rng, **hand).write(text)
 
 
 def changed(line, rng):

@@ -17,7 +17,6 @@ far as the data allow. Otherwise as recipes/handwriting.py, with which it shares
 
 import json
 import math
-import string
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,18 @@ import torch
 import softattn
 from recipes._run import WEIGHTS, commit, machine, options, train
 from recipes.handwriting import RATE, ROWS, StrokeRun, jittered, report
+from recipes.pieces import stored
+from recipes.texts import embedded_line, rare_text
 from softattn.handwriting import ROUNDING, line_stream
 from softattn.hub import save_weights
 from softattn.iam import load_iam
 from softattn.mixture import StrokeMixture
-from softattn.pen import PRINTABLE, EmbeddedWriter, embedded_text
+from softattn.pen import EmbeddedWriter, embedded_text
 from softattn.synthesis import HandwritingSynthesizer, encode_texts
 from softattn.window import WindowState, alignment_share
 
 CHUNK = 160
 EMBEDDED = 1400  # lines of the embedded writer per epoch beside IAM-OnDB: one point in seven
-CLASSES = (string.ascii_uppercase, string.digits, string.punctuation, PRINTABLE.strip(), string.ascii_letters)
 
 
 def corpus_lines():
@@ -48,16 +48,6 @@ def corpus_lines():
         print(str(told).splitlines()[0])
         lines += [line for line in part if "#" not in line.text]
     return lines
-
-
-def rare_text(rng):
-    """Words of characters that English seldom uses, among a few of English."""
-    words = []
-    while sum(map(len, words)) + len(words) < 26:
-        kind = CLASSES[rng.integers(len(CLASSES))]
-        words.append("".join(rng.choice(list(kind), rng.integers(1, 7))))
-    rng.shuffle(words)
-    return " ".join(words)[: int(rng.integers(8, 32))].strip() or "Q"
 
 
 def embedded_lines(count, seed):
@@ -89,6 +79,8 @@ class SynthesisRun(StrokeRun):
         super().__init__(HandwritingSynthesizer, config, args, corpus, val1)
         self.hint, self.height, self.sharp, self.dropout = args.hint, args.height, args.sharp, args.dropout
         self.embedded, self.blind = embedded, []
+        self.pieces = stored(args.state, "pieces") if args.pieces else []
+        self.drafts = stored(args.state, "drafts") if args.drafts else []
         self.facts |= dict(start="chance", hints=[])
         self.model.first.register_forward_hook(lambda layer, given, seen: setattr(self, "look_at", seen))
 
@@ -117,14 +109,24 @@ class SynthesisRun(StrokeRun):
         seed = generator.initial_seed()
         fresh = self.args.embedded if self.lines else 4 * EMBEDDED
         self.epoch_lines = lines = jittered(self.lines, self.jitter, seed) + embedded_lines(fresh, seed)
+        lines += jittered(self.short(seed), self.jitter, seed + 1)
         x, y, self.reset, self.which = line_stream(lines, ROWS, generator)
         self.x, self.y = self.model.normalise(x.to(self.device)), self.model.normalise(y.to(self.device))
         self.truth = true_places(self.which, lines)
         self.epoch_points = self.which.numel()
         told = [self.hint, self.height, self.sharp, self.dropout, self.jitter, self.noise, self.adaptive]
+        told += [self.args.pieces, self.args.drafts, self.args.runs]
         if any(told) and (not facts["hints"] or facts["hints"][-1][1:] != told):
             facts["hints"].append([facts["points"], *told])
         return len(x) // CHUNK
+
+    def short(self, seed):
+        """Short lines of an epoch: pieces of the corpus, own drafts, short texts and runs of the embedded writer."""
+        rng = np.random.default_rng([seed, 13])
+        pieces = [self.pieces[i] for i in rng.permutation(len(self.pieces))[: self.args.pieces]]
+        drafts = [self.drafts[i] for i in rng.permutation(len(self.drafts))[: self.args.drafts]]
+        runs = [embedded_line(np.random.default_rng([seed, 14, i]), True) for i in range(self.args.runs)]
+        return pieces + drafts + runs
 
     def chunk_of(self, k):
         """Points, targets, resets, text, its rows, which targets count, true places; the state before it."""
@@ -215,6 +217,9 @@ def main():
     parser.add_argument("--hint", type=float, default=0.0, help="weight of being told the place in embedded lines")
     parser.add_argument("--height", type=float, default=0.0, help="weight of holding the sum of phi near 1")
     parser.add_argument("--sharp", type=float, default=0.0, help="weight of looking at one character at a time")
+    parser.add_argument("--pieces", type=int, default=0, help="words cut out of the corpus, per epoch (recipes.pieces)")
+    parser.add_argument("--drafts", type=int, default=0, help="own drafts of odd texts, per epoch (recipes.pieces)")
+    parser.add_argument("--runs", type=int, default=0, help="short texts of the embedded writer, per epoch")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
@@ -247,6 +252,12 @@ def main():
     config = sizes | dict(mean=constants["mean"], std=constants["std"])
     run = SynthesisRun(config, args, corpus, val1 if args.free else val1[::12], held_out[:24])
     run.take_up_either(stable, cooled, args.out.stem, args.cool)
+    if args.resume and not run.facts["updates"]:
+        old: Any = softattn.load(args.out.stem).card
+        run.facts["start"] = (
+            f"the weights {args.out.stem} of commit {old['commit']} ({old['points'] / 1e6:.0f} million points, "
+            f"{old['minutes']:.0f} minutes, from {old['start']})"
+        )
     if not (stable.exists() or args.resume or args.free or args.scratch):
         run.start_from_predictor()
     run.plan(args.points, args.cool)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from recipes import _run, draw, glimpse, handwriting, lineage, reading, synthesis, vae
+from recipes import _run, draw, glimpse, handwriting, lineage, pieces, reading, synthesis, texts, vae
 from softattn import load
 from softattn.decoding import edit_distance
 from softattn.images import binarise, embedded_digits
@@ -21,6 +21,7 @@ MEAN, STD = (8.0, 0.0), (40.0, 30.0)
 OPTIONS = dict(
     seed=1, device="cpu", float32=True, noise=0.0, adaptive=0.5, dropout=0.1, jitter=0.1, rate=2e-3, resume=False,
     hint=0.5, height=0.1, sharp=0.1, embedded=2, epochs=2, stages=[[2, 1], [3, 1]], save_seconds=1e9,
+    pieces=0, drafts=0, runs=0,
 )  # fmt: skip
 
 
@@ -290,10 +291,48 @@ def test_a_changed_line_keeps_its_strokes_and_its_text():
     import numpy as np
 
     for seed in range(20):
-        line = reading.embedded_line(np.random.default_rng([3, seed]), seed % 2 == 0)
+        line = texts.embedded_line(np.random.default_rng([3, seed]), seed % 2 == 0)
         other, scale = reading.changed(line, np.random.default_rng(seed))
         assert other.text == line.text and 0.5 < scale < 2 and len(other) <= len(line)
         assert other.offsets[:, 2].sum() == line.offsets[:, 2].sum()
+
+
+def test_pieces_are_ink_of_their_line_and_words_of_its_text():
+    """A piece is a run of the line's points, but that it starts where it starts, and reads as the words cut out."""
+    lines = [EmbeddedWriter(np.random.default_rng(k)).write("stone bridge over water") for k in range(4)]
+    found = pieces.pieces_of(lines, load("reading").eval(), 3, seed=1)
+    assert len(found) >= 6
+    for line in found:
+        assert f" {line.text} " in " stone bridge over water " and len(line.text.split()) <= 3
+        ink = line.offsets[1:]
+        runs = (one.offsets[k : k + len(ink)] for one in lines for k in range(1 + len(one) - len(ink)))
+        assert any(torch.equal(run, ink) for run in runs)
+        assert line.offsets[0, :2].tolist() == [0, 0] and line.offsets[-1, 2] == 1
+    assert [p.text for p in pieces.pieces_of(lines, load("reading").eval(), 3, seed=1)] == [p.text for p in found]
+
+
+def test_short_lines_join_an_epoch_and_what_is_missing_is_told(tmp_path):
+    with pytest.raises(SystemExit, match=r"pieces.pt is not there: python -m recipes.pieces --cut writes it"):
+        pieces.stored(tmp_path, "pieces")
+    pen = EmbeddedWriter(np.random.default_rng(1))
+    pieces.store(tmp_path / "pieces.pt", [pen.write(word) for word in ("one", "two", "three")])
+    pieces.store(tmp_path / "drafts.pt", [pen.write(word) for word in ("A4", "x@y.org")])
+    config = dict(hidden_size=6, num_layers=2, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
+    more = options(pieces=2, drafts=9, runs=3, state=tmp_path)
+    run = synthesis.SynthesisRun(config, more, synthesis.embedded_lines(6, 5))
+    run.prepare()
+    short = [line.text for line in run.epoch_lines[8:]]
+    assert len(set(short[:2]) & {"one", "two", "three"}) == 2 and set(short[2:4]) == {"A4", "x@y.org"}
+    assert len(short) == 7 and run.facts["hints"][-1][-3:] == [2, 9, 3]
+    again = synthesis.SynthesisRun(config, more, synthesis.embedded_lines(6, 5))
+    again.prepare()
+    assert [line.text for line in again.epoch_lines] == [line.text for line in run.epoch_lines]
+
+
+def test_odd_texts_are_short_and_can_be_written():
+    odd = [pieces.odd_text(np.random.default_rng([5, k])) for k in range(300)]
+    assert all(1 <= len(text) <= 40 and text == text.strip() and text.isprintable() for text in odd)
+    assert min(map(len, odd)) == 1 and any(t.isupper() for t in odd) and any("@" in t for t in odd)
 
 
 def test_mistakes_are_paired():
