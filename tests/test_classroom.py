@@ -5,7 +5,10 @@ import contextlib
 import csv
 import io
 import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -515,7 +518,7 @@ def test_otter_marks_as_nbgrader_does(one):
     for label, checked in one.checked.items():
         assert judged(one, label, "\n".join(checked.solutions)) == ["", ""]
         shown, hidden = judged(one, label, checked.exercise)
-        assert shown == "" and hidden == "not tried yet: no answer, no mark"
+        assert shown.startswith("not tried yet: ") and hidden == "not tried yet: no answer, no mark"
         for wrong, says in zip(checked.wrong, checked.says, strict=True):
             shown, hidden = judged(one, label, wrong)
             assert says in shown and says in hidden
@@ -535,6 +538,58 @@ def test_otters_master_has_its_marks_in_pairs_and_hides_the_solution(one, tmp_pa
     assert sum("hidden: true" in cell.source for cell in book) == 2
     assert not any("nbgrader" in cell.metadata for cell in book)
     assert otter.main(["nowhere", "--out", str(tmp_path)]) == 1 and "nowhere" in capsys.readouterr().err
+
+
+# -- Otter itself ----------------------------------------------------------------------------------------------------
+
+
+def _otter() -> Path | None:
+    """The program: $OTTER, or the one on the path; None if there is none."""
+    found = os.environ.get("OTTER") or shutil.which("otter")
+    return Path(found) if found else None
+
+
+OTTER = _otter()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    OTTER is None, reason="Otter is not installed: put otter-grader into an environment, name it by OTTER"
+)
+def test_a_sheet_is_marked_by_otter(one, tmp_path):
+    """Right, empty, one wrong answer, numbers by heart: what Otter itself makes of each."""
+    notebooks.write(tmp_path / "one.ipynb", otter.master(one))
+
+    def call(*words: str) -> None:
+        done = subprocess.run([str(OTTER), *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+    call("assign", "--no-pdfs", "one.ipynb", "dist")  # it marks the solutions once: all tests must pass
+    (archive,) = (tmp_path / "dist" / "autograder").glob("*.zip")
+    given = (tmp_path / "dist" / "student" / "one.ipynb").read_text(encoding="utf-8")
+    assert "x + x" not in given and "not tried yet: no answer, no mark" not in given
+    right = {label: "\n".join(checked.solutions) for label, checked in one.checked.items()}
+    wrong = right | {"one-implement": one.checked["one-implement"].wrong[0]}
+    memory = right | {"one-implement": "def double(x):\n    return {6: 12, 9: 18, 15: 30}.get(x, 0)"}
+    for who, answers, marks, told in (
+        ("right", right, (1, 3), ""),
+        ("empty", {}, (0, 0), "not tried yet: "),
+        ("wrong", wrong, (1, 0), "comes back as it was given"),
+        ("memory", memory, (1, 0), "with other numbers"),
+    ):
+        book = nbformat.reads(given, as_version=4)
+        for label, answer in answers.items():
+            (cell,) = [cell for cell in book.cells if cell.source == one.checked[label].exercise]
+            cell.source = answer
+        nbformat.write(book, tmp_path / f"{who}.ipynb")
+        (tmp_path / who).mkdir()
+        call("run", "-a", str(archive), "-o", who, f"{who}.ipynb")
+        rows = json.loads((tmp_path / who / "results.json").read_text(encoding="utf-8"))["tests"]
+        found = {row["name"]: row for row in rows}
+        assert (found["one_predict"]["score"], found["one_implement"]["score"]) == marks, who
+        assert told in found["one_implement"]["output"] and found["one_implement"]["visibility"] == "hidden", who
+        shown = found["Public Tests"]["output"]  # what its author is shown
+        assert "with other numbers" not in shown and (told in shown or who == "memory"), who
 
 
 # -- nbgrader itself -------------------------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 python -m tools.otter [NAME ...]    write _build/classroom/otter/NAME/NAME.ipynb, for all chapters or those named
 
-Otter itself is not installed here. Where it is, `otter assign NAME.ipynb dist` makes what students get and what marks,
-and `otter run -a dist/autograder/*.zip ANSWER.ipynb` marks one file. The hidden test of an exercise is nbgrader's
-(tools/classroom.py). Nothing reads an answer before it is run: mark in Otter's container.
+Otter is not among the book's packages. In an environment that has it, `otter assign --no-pdfs NAME.ipynb dist` makes
+what students get and what marks, and `otter run -a dist/autograder/*.zip ANSWER.ipynb` marks one file. The hidden test
+of an exercise is nbgrader's (tools/classroom.py). Nothing reads an answer before it is run: mark in Otter's container.
 """
 
 import argparse
@@ -24,12 +24,25 @@ check_all_cell: false
 tests:
     ok_format: false
 generate: true"""
-TEST = '''""" # BEGIN TEST CONFIG
-{config}
+CHECK = '''""" # BEGIN TEST CONFIG
+points: 0
 """ # END TEST CONFIG
-def test_{name}(env):
+def test_check(env):
+    import contextlib
+    import io
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec({check}, dict(env))
+    words = said.getvalue().strip()
+    assert not words.startswith("not tried yet"), words'''
+MARKS = '''""" # BEGIN TEST CONFIG
+points: {points}
+hidden: true
+""" # END TEST CONFIG
+def test_marks(env):
     space = dict(env)
-    for source in ({sources},):
+    for source in ({check}, {hidden}):
         exec(source, space)'''
 
 
@@ -49,11 +62,14 @@ def _prompt(source: str) -> str:
 
 
 def tests(exercise: Exercise, points: int) -> list[Piece]:
-    """The check, which gives no points, and the hidden test, which gives all."""
+    """The check, which gives no points, and the hidden test, which gives all.
+
+    Otter shows a student what a test raises, and not what it prints; so the check raises that nothing was tried.
+    """
     check = "\n\n".join(exercise.checks)
     hidden = "\n".join(line for line in classroom.hidden(exercise).split("\n") if not line.startswith("### "))
-    shown = TEST.format(config="points: 0", name="check", sources=repr(check))
-    marks = TEST.format(config=f"points: {points}\nhidden: true", name="marks", sources=f"{check!r}, {hidden!r}")
+    shown = CHECK.format(check=repr(check))
+    marks = MARKS.format(points=points, check=repr(check), hidden=repr(hidden))
     return [Piece("code", shown, {}, shown), Piece("code", marks, {}, marks)]
 
 

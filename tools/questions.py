@@ -329,6 +329,29 @@ def _number(text: str) -> float:
     return math.nan if found is None else found
 
 
+def _roundness(text: str) -> float:
+    """Minus the digits that a number needs; 300 needs one, 0.32 two."""
+    return math.nan if _leading(text) is None else -len(re.sub(r"\D", "", text).strip("0"))
+
+
+def _between(values: list[float]) -> list[float]:
+    """How near the middle a number stands among the four; nothing where one of them is no number."""
+    if any(math.isnan(value) for value in values):
+        return values
+    return [-abs(sorted(values).index(value) - 1.5) for value in values]
+
+
+def _alone(has: list[bool]) -> list[float]:
+    """1 for the only answer that has something, or for the only one that lacks it."""
+    return [float(has.count(one) == 1) for one in has]
+
+
+def _middling(texts: list[str]) -> list[float]:
+    """How near an answer's length is to the mean of all four."""
+    mean = _mean(len(text) for text in texts)
+    return [-abs(len(text) - mean) for text in texts]
+
+
 CUES: dict[str, Callable[[str, list[str]], list[float]]] = {
     "the longest": lambda stem, texts: [len(text) for text in texts],
     "the shortest": lambda stem, texts: [-len(text) for text in texts],
@@ -343,7 +366,12 @@ CUES: dict[str, Callable[[str, list[str]], list[float]]] = {
     "the most figures": lambda stem, texts: [len(re.findall(r"\d", text)) for text in texts],
     "the largest number": lambda stem, texts: [_number(text) for text in texts],
     "the smallest number": lambda stem, texts: [-_number(text) for text in texts],
-    "a number between": lambda stem, texts: [-abs(sorted(map(_number, texts)).index(_number(t)) - 1.5) for t in texts],
+    "the least round number": lambda stem, texts: [-_roundness(text) for text in texts],
+    "the only one with a number": lambda stem, texts: _alone([bool(re.search(r"\d", text)) for text in texts]),
+    "the only one without absolutes": lambda stem, texts: _alone([bool(ABSOLUTE & set(_words(t))) for t in texts]),
+    "the only one of two parts": lambda stem, texts: _alone([bool(re.search(r"[,;] | and ", t)) for t in texts]),
+    "the length in the middle": lambda stem, texts: _middling(texts),
+    "a number between": lambda stem, texts: _between([_number(text) for text in texts]),
 }
 
 
@@ -377,7 +405,7 @@ def cues(bank: Bank, forms: str = "AB") -> list[Cue]:
     return found
 
 
-def loudest(cue: Cue, errors: float = 2.6) -> bool:
+def loudest(cue: Cue, errors: float = 2.0) -> bool:
     """Whether a way of guessing beats chance by more than so many standard errors."""
     return cue.right > CHANCE + errors * math.sqrt(CHANCE * (1 - CHANCE) / max(1, cue.spoken))
 
