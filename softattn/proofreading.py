@@ -33,6 +33,7 @@ from softattn.synthesis import (
     sample_lines,
     write_checked,
 )
+from softattn.trace import first_points, ink_of
 
 __all__ = ["Proof", "Reader", "proofread", "write"]
 
@@ -89,7 +90,8 @@ class Proof(NamedTuple):
         excess: the same less that of what was read; the text is in doubt
             where it is above `limit`.
         limit: the excess that is allowed.
-        confidence: 0 to 1, in what was read, as that of a `Reading`.
+        confidence: 0 to 1, in what was read, as that of a `Reading`; of a
+            row of dots, whose strokes are counted, 0 or 1.
         doubts: for each edit the place in the text, the characters that
             should be there and those that were read.
     """
@@ -158,7 +160,37 @@ def compared(text: str, read: str) -> tuple[str, tuple]:
     return shown, tuple(doubts)
 
 
-# -- What was asked against what was read --
+# -- Dots have no height --
+DOT = 0.8, 0.4  # a dot is smaller, by the way to the next; with spaces
+
+
+def only_dots(text: str) -> bool:
+    """Whether a text is a row of dots, two at least, spaces left out."""
+    return set(text) <= set(". ") and text.count(".") > 1
+
+
+def are_dots(line: Strokes) -> list[bool]:
+    """Whether each stroke is a dot, and lies further along the row."""
+    xy, stroke = ink_of(line)
+    starts = first_points(stroke)
+    low, high = (f.reduceat(xy, starts) for f in (np.minimum, np.maximum))
+    step = np.diff((low + high) / 2, axis=0)  # (S - 1, 2)
+    apart = np.median(np.hypot(*step.T)) if len(step) else 0.0
+    spaced = line.text.count(" ") >= line.text.count(".") - 1
+    small = np.hypot(*(high - low).T) < DOT[spaced] * apart
+    along = np.append(True, step[:, 0] > np.abs(step[:, 1]))
+    return (small & along).tolist()
+
+
+def row_of_dots(line: Strokes, letters: dict[int, str]) -> str:
+    """A row as a text; `letters`: what was read in each stroke."""
+    dots = are_dots(line)
+    signs = ["." if dot else letters.get(s, "").strip(". ") or "?" for s, dot in enumerate(dots)]
+    same = all(dots) and len(dots) == line.text.count(".")
+    return line.text if same else "".join(signs)
+
+
+# -- Dots have no height --
 LIMIT = 3.0, 0.2, 4.0, 0.15  # where a card tells no other
 
 
@@ -173,12 +205,12 @@ def limit_of(reader: HandwritingReader, text: str, seen: float) -> float:
     return base + letter * len(text) + nat * min(seen, most * len(text))
 
 
-# -- What was asked against what was read --
+# -- Dots have no height --
 @torch.no_grad()
 def proof_of(reader: HandwritingReader, line: Strokes) -> Proof:
     """Read one line and hold it against its text."""
-    x = reader.tokens(line).x.to(reader.output.weight.device)
-    length = torch.tensor([len(x)])
+    x, point = reader.tokens(line)
+    x, length = x.to(reader.output.weight.device), torch.tensor([len(x)])
     log_p = reader(x[:, None], length.to(x.device))[:, 0].cpu()
     votes, to = folded(log_p, reader.alphabet)
     rows, signs = spikes(votes.argmax(-1)), torch.arange(len(to))
@@ -187,13 +219,26 @@ def proof_of(reader: HandwritingReader, line: Strokes) -> Proof:
     codes = [to[codes_of(text, reader.alphabet)] for text in (line.text, read)]
     nats = ctc_batch(votes[:, None].expand(-1, 2, -1), length.expand(2), codes)
     asked, seen = nats.tolist()
+    if only_dots(line.text):
+        return proof_of_dots(line, read, [int(point[t]) for _, t in rows], asked)
     shown, doubts = compared(line.text, read)
     sure = math.exp(-seen / (len(read) + 1))
     limit = limit_of(reader, line.text, seen)
     return Proof(line.text, shown, len(doubts), asked, asked - seen, limit, sure, doubts)
 
 
-# -- What was asked against what was read --
+def proof_of_dots(line: Strokes, read: str, places, nats: float) -> Proof:
+    """Count a row of dots; one wrong stroke is too many."""
+    stroke, letters = ink_of(line)[1], {}
+    for letter, place in zip(read, places, strict=True):
+        s = int(stroke[place])
+        letters[s] = letters.get(s, "") + letter
+    shown, doubts = compared(line.text, row_of_dots(line, letters))
+    excess = math.inf if doubts else 0.0
+    return Proof(line.text, shown, len(doubts), nats, excess, 0.0, float(not doubts), doubts)
+
+
+# -- Dots have no height --
 def proofread(lines: Iterable[Strokes], reader: HandwritingReader | str = "reading") -> list[Proof]:
     """Read lines, and hold each against the text that it should say.
 
@@ -220,7 +265,7 @@ def proofread(lines: Iterable[Strokes], reader: HandwritingReader | str = "readi
         return [proof_of(reader, line) for line in lines]
 
 
-# -- What was asked against what was read --
+# -- Dots have no height --
 def choose_reader(who: str, reader, writer=None) -> HandwritingReader:
     """Load a reader by name; None: one under terms like the writer's."""
     from softattn.hub import load, weights

@@ -187,6 +187,76 @@ def test_ink_of_hardly_anything_gets_a_verdict():
         assert not got.ok and 0 <= got.confidence <= 1
 
 
+# -- rows of dots: strokes are looked at and counted ----------------------------------------------------------------
+
+
+def row(text, asked=None, seed=0, **hand) -> Strokes:
+    """Made ink of a text, held to be another one."""
+    return Strokes(EmbeddedWriter(1000 + seed, **hand).write(text).offsets, asked or text)
+
+
+@pytest.mark.parametrize("text", ["..", "....", "........", ". . .", "... ... ..", ". .."])
+def test_a_row_of_dots_passes_though_the_reader_reads_no_dots(text):
+    proofs = proofread([row(text, seed=k) for k in range(20)], small_reader())
+    good = [p for p in proofs if p.ok]
+    assert len(good) >= 18
+    assert all((p.read, p.errors, p.excess, p.confidence) == (text, 0, 0.0, 1.0) for p in good)
+
+
+@pytest.mark.parametrize("wrong", list("arcelnow1W,-:i!"))
+@pytest.mark.parametrize("text", ["...", ".....", ". . . ."])
+def test_one_sign_for_a_dot_is_told(text, wrong):
+    if wrong == "," and " " in text:
+        return  # beside so wide a way a comma is as small as a dot
+    lines, dots = [], [k for k, c in enumerate(text) if c == "."]
+    for k in range(12):
+        place = dots[k % len(dots)]
+        lines.append(row(text[:place] + wrong + text[place + 1 :], text, k))
+    if wrong not in ",-":  # short strokes in a row are dots to whoever has nothing else to measure by
+        lines += [row(text.replace(".", wrong), text, k) for k in range(4)]
+    for p in proofread(lines, small_reader()):
+        assert not p.ok and p.errors > 0 and p.doubts and p.confidence == 0.0
+
+
+def test_dots_are_counted_in_any_unit_and_on_a_slope():
+    good = 0
+    for seed in range(8):
+        line = row("....", seed=seed, slope=0.1)
+        big = Strokes(line.offsets * torch.tensor([1e3, 1e3, 1.0]), line.text)
+        assert proofreading.are_dots(line) == proofreading.are_dots(big)
+        if not all(proofreading.are_dots(line)):
+            continue
+        good += 1
+        for text, shown in (("...", "...."), (".....", "....")):
+            told = proofreading.row_of_dots(Strokes(line.offsets, text), {})
+            assert told == shown and compared(text, told)[1], "one too many, one too few"
+    assert good >= 6
+
+
+def test_what_is_no_dot_bears_the_readers_letter_or_a_question_mark():
+    line = row("..o.", "....", 3)
+    assert proofreading.row_of_dots(line, {2: "o"}) == "..o." and proofreading.row_of_dots(line, {}) == "..?."
+    assert proofreading.row_of_dots(line, {2: ". "}) == "..?.", "the reader may not call it a dot"
+    (got,) = proofread([line], softattn.load("reading"))
+    assert got.doubts[0][:2] == (2, ".") and not got.ok
+
+
+def test_what_else_is_asked_for_is_read():
+    for text in (".", "a.", "...b", ". ,", "  "):
+        assert not proofreading.only_dots(text)
+    assert proofreading.only_dots("..") and proofreading.only_dots(". . .")
+    (got,) = proofread([row(".")], small_reader())
+    assert got.limit > 0, "a dot alone has a limit, as any text"
+
+
+def test_ink_of_hardly_anything_is_no_row_of_dots():
+    for offsets in ([[0, 0, 1]], [[0, 0, 1]] * 3, [[0, 0, 0], [1e30, 1, 1]], [[0, 0, 1], [-9, 0, 1], [-9, 0, 1]]):
+        (got,) = proofread([Strokes(offsets, "...")], small_reader())
+        assert not got.ok and str(got)
+    apart = Strokes([[0, 0, 1], [9, 0, 1], [9, 1, 1]], "...")
+    assert proofread([apart], small_reader())[0].ok, "points without any extent"
+
+
 # -- draw again --------------------------------------------------------------------------------------------------------
 
 
