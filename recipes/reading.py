@@ -6,6 +6,7 @@
     python -m recipes.reading --finish            the same, and score the test lines: once, at the very end
     python -m recipes.reading --score             score the weights that ship on val1: best path, beam, spelling
     python -m recipes.reading --proof             set the proofreader's limit anew in the card of the weights that ship
+    python -m recipes.reading --doubt             measure how sure they are of ink that says nothing (recipes/doubt.py)
     python -m recipes.reading --free ...          on the embedded writer alone: `reading-free`
     python -m recipes.reading --words             train the chapter's small readers: `words-content`, ...
 
@@ -35,6 +36,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import softattn
+from recipes import doubt
 from recipes._run import WEIGHTS, Run, commit, machine, options, train
 from recipes.texts import embedded_line
 from softattn.decoding import edit_distance
@@ -353,6 +355,7 @@ def land(run, args, val1, test=None):
         "paper": "11.5 % on the test set, LSTMs and CTC (Graves et al. 2009, recalled); 5.9 % (Carbune et al. 2020)",
         **told,
         "proof": proof_figures(*proof_rows(model, val1)),
+        **({} if args.free else {"doubt": doubted(model, val1)}),
         "confusions": pairs,
         "worst": worst,
         "curve": {
@@ -375,14 +378,23 @@ def score(args, val1):
         print(f"{words:>13}: {100 * error:.2f} % on every tenth line", flush=True)
 
 
-def set_limit(args, val1):
-    """The proofreader's limit for the weights that ship, put into their card."""
+def doubted(model, val1):
+    """How sure the reader is of ink that says nothing, beside all lines of val1 and words cut from some of them."""
+    order = np.random.default_rng(3).permutation(len(val1))
+    some = [val1[i] for i in order[: doubt.COUNT]]
+    with evaluating(model):
+        words = [word for line in some for word in cut(model, line, most=1)][: doubt.COUNT]
+    return doubt.doubt_figures(model, val1, {"people's words": words, **doubt.strange_ink(some)})
+
+
+def set_in_card(args, key, measure):
+    """Figures of the weights that ship, put into their card."""
     model: Any = softattn.load(args.out.stem)
-    model.card.pop("proof", None)  # its limit is the one to be set
+    model.card.pop(key, None)  # what it holds is to be set
     filled = ("format", "sha256", "bytes", "dtype", "parameters")
-    card = {key: value for key, value in model.card.items() if key not in filled}
-    card["proof"] = proof_figures(*proof_rows(model, val1))
-    print(json.dumps({key: value for key, value in card["proof"].items() if key != "rules"}, indent=2))
+    card = {name: value for name, value in model.card.items() if name not in filled}
+    card[key] = measure(model)
+    print(json.dumps({name: value for name, value in card[key].items() if name != "rules"}, indent=2))
     save_weights(args.out, model.state_dict(), card, dtype=torch.bfloat16)
 
 
@@ -444,8 +456,9 @@ def main():
     parser.add_argument("--land", action="store_true", help="write weights and card of the average so far")
     parser.add_argument("--finish", action="store_true", help="the same, and score the test lines, once")
     parser.add_argument("--score", action="store_true", help="score the weights that ship on val1")
-    parser.add_argument("--every", type=int, default=1, help="with --score and --proof: of val1, every so manieth line")
+    parser.add_argument("--every", type=int, default=1, help="with --score, --proof, --doubt: every so manieth line")
     parser.add_argument("--proof", action="store_true", help="set the proofreader's limit of the weights that ship")
+    parser.add_argument("--doubt", action="store_true", help="measure how sure they are of ink that says nothing")
     parser.add_argument("--free", action="store_true", help="train on the embedded writer alone")
     parser.add_argument("--words", action="store_true", help="train the chapter's small readers")
     parser.add_argument("--hidden", type=int, default=160)
@@ -462,8 +475,13 @@ def main():
     val1 = [embedded_line(np.random.default_rng([999, i]), False) for i in range(FREE)]
     if not args.free:
         val1 = usable(load_iam(split="val1")[0])
-    if args.score or args.proof:
-        return (score if args.score else set_limit)(args, val1[:: args.every])
+    val1_part = val1[:: args.every]
+    if args.score:
+        return score(args, val1_part)
+    if args.proof:
+        return set_in_card(args, "proof", lambda model: proof_figures(*proof_rows(model, val1_part)))
+    if args.doubt:
+        return set_in_card(args, "doubt", lambda model: doubted(model, val1_part))
     corpus = []
     for split in () if args.free or args.land or args.finish else ("train", "val2"):
         part, told = load_iam(split=split, clean=True)

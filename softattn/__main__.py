@@ -172,14 +172,19 @@ def _read(path: Path, model: str, details: bool, y_up: bool, **how: Any) -> None
     """What `softattn read` does: one line of text for each line of ink."""
     import json
 
+    from softattn.hub import load
     from softattn.ink import load_ink
-    from softattn.reading import read
+    from softattn.reading import legible, legible_bar, read
 
     lines = load_ink(path, y_up=True if y_up else None).lines
     with redirect_stdout(sys.stderr):  # the terms of the weights must not stand among what was read
-        found = read(lines, model=model, **how)
-    for line in found:
+        reader: Any = load(model)
+        found = read(lines, model=reader, **how)
+    for number, line in enumerate(found, 1):
         print(json.dumps(line._asdict()) if details else line.text)
+        if not legible(line, reader):
+            said = f"confidence {line.confidence:.2f}, below {legible_bar(reader):.2f}" if line.text else "no letter"
+            print(f"softattn: line {number} may not be writing: {said}; look before you trust it", file=sys.stderr)
 
 
 SAMPLE = "this is my own hand"

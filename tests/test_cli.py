@@ -460,6 +460,23 @@ def test_reading_gives_a_line_of_text_for_each_line_of_ink(capsys, tmp_path, sma
     assert status == 0 and [set(row) for row in told] == [{"text", "confidence", "place"}] * 2
 
 
+def test_a_line_that_may_be_no_writing_is_told_of(capsys, tmp_path, small_reader):
+    from softattn.pen import EmbeddedWriter
+
+    EmbeddedWriter(1).write("some ink").save(tmp_path / "me.json")
+    words = "softattn: line 1 may not be writing: "
+    for bar, told in ((1.0, True), (0.0, False)):
+        small_reader.card = {"doubt": {"bar": bar}}
+        with torch.no_grad():
+            small_reader.output.bias[0] = -9.0  # letters everywhere
+        status, out, err = run(capsys, "read", tmp_path / "me.json")
+        assert status == 0 and out.count("\n") == 1 and words not in out and (words in err) == told
+    with torch.no_grad():
+        small_reader.output.bias[0] = 99.0  # the blank alone
+    status, out, err = run(capsys, "read", tmp_path / "me.json")
+    assert status == 0 and out == "\n" and words + "no letter" in err
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

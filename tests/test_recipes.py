@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from recipes import _run, draw, glimpse, handwriting, lineage, pieces, reading, synthesis, texts, vae
+from recipes import _run, doubt, draw, glimpse, handwriting, lineage, pieces, reading, synthesis, texts, vae
 from softattn import load
 from softattn.decoding import edit_distance
+from softattn.handwriting import HandwritingPredictor
 from softattn.images import binarise, embedded_digits
 from softattn.pen import EmbeddedWriter
 from softattn.proofreading import proofread, same_sign
@@ -492,3 +493,75 @@ def test_the_proofs_figures_are_counts_by_its_limit():
         refused, found = np.array(points).T
         assert (np.diff(refused) <= 0).all() and (np.diff(found) <= 0).all() and (found >= refused).all(), rule
         assert told["caught"][rule] == max(f for r, f in points if r <= reading.REFUSED)
+
+
+# -- Ink that says nothing ---------------------------------------------------------------------------------------------
+
+
+def test_turned_about_lines_have_the_lines_ink():
+    line = EmbeddedWriter(5).write("a line of ink")
+    rng = np.random.default_rng(1)
+    there = {tuple(row) for row in line.to_absolute()[:, :2].round().tolist()}
+
+    def places(other):
+        return other.to_absolute()[:, :2].round().tolist()
+
+    other = doubt.backwards(line)
+    shift = line.to_absolute()[-1, :2]  # ink begins at its own first point
+    assert {tuple(row) for row in (other.to_absolute()[:, :2] + shift).round().tolist()} == there
+    assert torch.allclose(doubt.backwards(other).offsets, line.offsets, atol=0.01)
+    mirrored = doubt.turned(line, -1, 1)
+    assert places(doubt.turned(mirrored, -1, 1)) == places(line) and places(mirrored) != places(line)
+    mixed = doubt.shuffled(line, rng)
+    strokes, others = doubt.strokes_of(line), doubt.strokes_of(mixed)
+    assert sorted(map(len, strokes)) == sorted(map(len, others)) and len(mixed) == len(line)
+    assert [s[0].tolist() for s in strokes] == [s[0].tolist() for s in others], "each in the place of another"
+    assert [*map(len, strokes)] != [*map(len, others)]
+    wild = doubt.wandering(line, rng)
+    assert torch.equal(wild.offsets[:, 2], line.offsets[:, 2]) and not torch.allclose(wild.offsets, line.offsets)
+
+
+def test_words_of_other_alphabets_are_one_line_each():
+    for name, (font, signs) in doubt.SCRIPTS.items():
+        one, same, other = (doubt.in_script(font, signs, np.random.default_rng(k)) for k in (1, 1, 2))
+        assert torch.equal(one.offsets, same.offsets) and len(one) != len(other), name
+        width, height = np.ptp(one.to_absolute()[:, :2].numpy(), axis=0)
+        assert width > 5 * height > 0, name
+
+
+def test_scribble_side_by_side_is_as_long_as_told_and_comes_again():
+    torch.manual_seed(0)
+    model = HandwritingPredictor(6, 1, 2, std=(40.0, 40.0))
+    lines = doubt.scribbled(model, [4, 9, 6], seed=3)
+    assert [len(line) for line in lines] == [5, 10, 7] and all(line.offsets[-1, 2] == 1 for line in lines)
+    again = doubt.scribbled(model, [4, 9, 6], seed=3)
+    assert all(torch.equal(a.offsets, b.offsets) for a, b in zip(lines, again, strict=True))
+    assert not torch.equal(lines[0].offsets, doubt.scribbled(model, [4, 9, 6], seed=4)[0].offsets)
+
+
+def test_the_figures_of_doubt_are_counts(monkeypatch):
+    sure = {"people": np.linspace(0.5, 0.995, 100), "odd": np.array([0.2, 0.45, 0.6, 0.99]), "none": np.zeros(2)}
+    lines = {name: [Strokes([[0, 0, 1]])] * len(values) for name, values in sure.items()}
+    lines["none"][:1] = [Strokes([[0, 0, 1]])]
+    values = iter(sure.values())
+    monkeypatch.setattr(doubt.softattn, "load", lambda name: None)
+    monkeypatch.setattr(doubt, "doubts_of", lambda model, network, lines: np.stack([(v := next(values)), 1 - v], 1))
+    values = iter([sure["people"], *sure.values()])
+    told = doubt.doubt_figures(None, lines["people"], {"odd": lines["odd"], "none": lines["none"]})
+    rows = {row[0]: row[1:] for row in told["rows"]}
+    assert (
+        told["bar"] <= np.sort(sure["people"])[4] < told["bar"] + 0.01 and len(told["columns"]) == len(rows["odd"]) + 1
+    )
+    assert rows["people"] == [100, 0.0, 0.7475, 0.9702, 0.995, 0.99, 0.9, 0.5, 0.96, 0.96]
+    assert rows["odd"] == [4, 0.0, 0.525, 0.9315, 0.99, 0.5, 0.5, 0.25, 0.5, 0.5]
+    assert rows["none"][5:] == [0.0] * 5
+
+
+def test_the_card_of_the_reader_says_how_sure_it_is_of_what_says_nothing():
+    told = load("reading").card["doubt"]
+    rows = {row[0]: dict(zip(told["columns"][1:], row[1:], strict=True)) for row in told["rows"]}
+    above = "share above the bar"
+    assert rows["people"][above] >= 1 - told["refused"] and rows["scribble"]["lines"] == 200
+    assert all(0 <= value <= 1 for row in rows.values() for key, value in row.items() if key != "lines")
+    network = load("prediction")
+    assert doubt.spelling_nats(network, "that it was the") < doubt.spelling_nats(network, "xqvj zzkp wq")
