@@ -174,7 +174,8 @@ def _read(path: Path, model: str, details: bool, y_up: bool, **how: Any) -> None
 
     from softattn.hub import load
     from softattn.ink import load_ink
-    from softattn.reading import legible, legible_bar, read
+    from softattn.proofreading import legible
+    from softattn.reading import read
 
     lines = load_ink(path, y_up=True if y_up else None).lines
     with redirect_stdout(sys.stderr):  # the terms of the weights must not stand among what was read
@@ -183,7 +184,11 @@ def _read(path: Path, model: str, details: bool, y_up: bool, **how: Any) -> None
     for number, line in enumerate(found, 1):
         print(json.dumps(line._asdict()) if details else line.text)
         if not legible(line, reader):
-            said = f"confidence {line.confidence:.2f}, below {legible_bar(reader):.2f}" if line.text else "no letter"
+            said = (
+                f"the reader is less sure ({line.confidence:.2f}) than of most people's lines"
+                if line.text
+                else "no letter was found"
+            )
             print(f"softattn: line {number} may not be writing: {said}; look before you trust it", file=sys.stderr)
 
 

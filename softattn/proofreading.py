@@ -19,7 +19,7 @@ from softattn.decoding import spikes
 from softattn.handwriting import evaluating, lines_of
 from softattn.hub import instance
 from softattn.page import Handwriting
-from softattn.reading import HandwritingReader, codes_of, ctc_batch
+from softattn.reading import HandwritingReader, Reading, codes_of, ctc_batch
 from softattn.strokes import Strokes
 from softattn.synthesis import (
     BATCH,
@@ -35,7 +35,7 @@ from softattn.synthesis import (
 )
 from softattn.trace import first_points, ink_of
 
-__all__ = ["Proof", "Reader", "proofread", "write"]
+__all__ = ["LEGIBLE", "Proof", "Reader", "legible", "proofread", "write"]
 
 
 # -- Signs that look alike --
@@ -227,6 +227,7 @@ def proof_of(reader: HandwritingReader, line: Strokes) -> Proof:
     return Proof(line.text, shown, len(doubts), asked, asked - seen, limit, sure, doubts)
 
 
+# -- Dots have no height --
 def proof_of_dots(line: Strokes, read: str, places, nats: float) -> Proof:
     """Count a row of dots; one wrong stroke is too many."""
     stroke, letters = ink_of(line)[1], {}
@@ -278,6 +279,28 @@ def choose_reader(who: str, reader, writer=None) -> HandwritingReader:
     if isinstance(reader, str):
         reader = load(reader)
     return instance(who, "reader", reader, HandwritingReader)
+
+
+# -- How strict? --
+LEGIBLE = 0.8  # a confidence, where a card tells no other
+
+
+def legible(found: Reading, reader: HandwritingReader) -> bool:
+    """Whether a reader is as sure of a line as it mostly is of people's.
+
+    It tells ink with letters from ink without, not sense from nonsense.
+
+    Args: found: what was read; reader: who read it.
+
+    Returns: True if there is text, at a confidence of at least the bar: in
+        the reader's card, what all but one in twenty of people's lines reach.
+    Raises: TypeError for other types.
+    """
+    found = instance("legible", "found", found, Reading)
+    reader = instance("legible", "reader", reader, HandwritingReader)
+    card: dict = getattr(reader, "card", {})
+    bar = card.get("doubt", {}).get("bar", LEGIBLE)
+    return bool(found.text) and found.confidence >= bar
 
 
 # -- Draw again --

@@ -26,14 +26,12 @@ from softattn.trace import PenTokens, pen_tokens, split_lines
 
 __all__ = [
     "HandwritingReader",
-    "LEGIBLE",
     "LocationAttention",
     "Reading",
     "WordReader",
     "ctc_alphas",
     "ctc_nats",
     "ctc_posterior",
-    "legible",
     "read",
 ]
 
@@ -588,30 +586,3 @@ def read_checked(ink, model, beam, language, y_up):
     network = load("prediction") if language else None
     found = read_lines(model, lines, beam, network, y_up)
     return found[0] if single else found
-
-
-# -- What it does not know --
-LEGIBLE = 0.8  # the bar, where a card tells no other
-
-
-def legible(found: Reading, model: HandwritingReader) -> bool:
-    """Whether a reader is as sure of a line as it mostly is of people's.
-
-    It tells ink with letters from ink without, not sense from nonsense.
-
-    Args: found: what was read; model: who read it.
-
-    Returns: True if there is text, at a confidence of at least the bar: in
-        the model's card, what all but one in twenty of people's lines reach.
-    Raises: TypeError for other types.
-    """
-    found = instance("legible", "found", found, Reading)
-    model = instance("legible", "model", model, HandwritingReader)
-    return bool(found.text) and found.confidence >= legible_bar(model)
-
-
-# -- What it does not know --
-def legible_bar(model: HandwritingReader) -> float:
-    """The confidence that a line has to reach, by the model's card."""
-    card: dict = getattr(model, "card", {})
-    return card.get("doubt", {}).get("bar", LEGIBLE)

@@ -474,7 +474,7 @@ def test_a_line_that_may_be_no_writing_is_told_of(capsys, tmp_path, small_reader
     with torch.no_grad():
         small_reader.output.bias[0] = 99.0  # the blank alone
     status, out, err = run(capsys, "read", tmp_path / "me.json")
-    assert status == 0 and out == "\n" and words + "no letter" in err
+    assert status == 0 and out == "\n" and words + "no letter was found" in err
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from softattn.proofreading import (
     proofread,
     same_sign,
 )
-from softattn.reading import HandwritingReader, ctc_nats
+from softattn.reading import HandwritingReader, Reading, ctc_nats
 from softattn.strokes import Strokes
 from softattn.synthesis import Draft, Faults, HandwritingSynthesizer, WritingError, sample_lines
 
@@ -255,6 +255,29 @@ def test_ink_of_hardly_anything_is_no_row_of_dots():
         assert not got.ok and str(got)
     apart = Strokes([[0, 0, 1], [9, 0, 1], [9, 1, 1]], "...")
     assert proofread([apart], small_reader())[0].ok, "points without any extent"
+
+
+# -- a line without a text ---------------------------------------------------------------------------------------------
+
+
+def test_legible_is_what_reaches_the_bar_of_the_card():
+    model = HandwritingReader(4, 1)
+    assert proofreading.legible(Reading("a", proofreading.LEGIBLE, (0,)), model)
+    model.card = {"doubt": {"bar": 0.6}}
+    for text, sure, good in (("a", 0.6, True), ("a", 0.59, False), ("", 1.0, False)):
+        assert proofreading.legible(Reading(text, sure, (0,) * len(text)), model) is good
+    with pytest.raises(TypeError, match="legible: found"):
+        proofreading.legible("a", model)
+    with pytest.raises(TypeError, match="legible: reader"):
+        proofreading.legible(Reading("a", 1.0, (0,)), "reading")
+
+
+def test_ink_without_letters_stays_below_the_bar():
+    model = softattn.load("reading")
+    lines = [EmbeddedWriter(40 + k).write("an ordinary line of ink") for k in range(12)]
+    over = [Strokes(line.offsets * torch.tensor([1.0, -1.0, 1.0])) for line in lines]
+    good, bad = (sum(proofreading.legible(got, model) for got in model.read(some)) for some in (lines, over))
+    assert good > 6 and bad <= 1
 
 
 # -- draw again --------------------------------------------------------------------------------------------------------

@@ -416,26 +416,6 @@ def test_confidence_is_the_mean_probability(small):
     assert abs(got.confidence - math.exp(-nats / (len(got.text) + 1))) < 1e-6
 
 
-def test_legible_is_what_reaches_the_bar_of_the_card():
-    model = HandwritingReader(4, 1)
-    assert reading.legible(reading.Reading("a", reading.LEGIBLE, (0,)), model)
-    model.card = {"doubt": {"bar": 0.6}}
-    for text, sure, good in (("a", 0.6, True), ("a", 0.59, False), ("", 1.0, False)):
-        assert reading.legible(reading.Reading(text, sure, (0,) * len(text)), model) is good
-    with pytest.raises(TypeError, match="legible: found"):
-        reading.legible("a", model)
-    with pytest.raises(TypeError, match="legible: model"):
-        reading.legible(reading.Reading("a", 1.0, (0,)), "reading")
-
-
-def test_ink_without_letters_stays_below_the_bar():
-    model = softattn.load("reading")
-    lines = [EmbeddedWriter(40 + k).write("an ordinary line of ink") for k in range(12)]
-    over = [dataclasses.replace(line, offsets=line.offsets * torch.tensor([1.0, -1.0, 1.0])) for line in lines]
-    good, bad = (sum(reading.legible(got, model) for got in model.read(some)) for some in (lines, over))
-    assert good > 6 and bad <= 1
-
-
 def test_beam_and_path_give_readings(small):
     line = line_of("beams")
     (path,), (beam,) = small.read([line]), small.read([line], beam=4)
