@@ -2,8 +2,10 @@
 
     python -m recipes.pieces --cut                 cut words out of the lines of IAM-OnDB
     python -m recipes.pieces --draft               write odd short texts, keep what the reader reads as its text
+    python -m recipes.pieces --whole               the same with lines that the corpus holds the texts of
 
-Both are kept beside the state (--state), to be drawn from by `python -m recipes.synthesis --pieces N --drafts N`.
+They are kept beside the state (--state), to be drawn from by `python -m recipes.synthesis --pieces N --drafts N
+--whole N`.
 
 The corpus has whole lines alone, some thirty characters each: a pen that knows nothing else runs on behind "cat". A
 line is cut where the reader places its spaces, in the pen's widest flight there; a piece that is then read otherwise
@@ -27,6 +29,8 @@ from softattn.pen import embedded_text
 from softattn.proofreading import compared
 from softattn.reading import Reading
 from softattn.strokes import Strokes
+from softattn.synthesis import sample_lines
+from softattn.text import plain_text
 
 BATCH = 256
 
@@ -92,17 +96,18 @@ def odd_text(rng: np.random.Generator) -> str:
 
 
 def drafts_of(texts: list[str], seed: int, path) -> list[Strokes]:
-    """The texts, written by the weights that ship at a bias from 0.2 to 0.7; those that read as they should. They
-    are kept in a file all the while.
+    """The texts, written once by the weights that ship at a bias from 0 to 0.7; those that read as they should.
+
+    They are kept in a file all the while.
     """
-    kept = []
-    for k in range(0, len(texts), 64):
-        part = texts[k : k + 64]
-        bias = 0.2 + 0.5 * (k // 64 % 6) / 5
-        for text, page in zip(part, softattn.write(part, bias=bias, seed=seed + k), strict=True):
-            line = page.lines[0]
-            if len(page.lines) == 1 and same(text, page.reading):
-                kept.append(Strokes(line.offsets, text, f"draft {seed + k}"))
+    model, reader, kept = softattn.load("synthesis"), softattn.load("reading"), []
+    for k in range(0, len(texts), BATCH):
+        part = texts[k : k + BATCH]
+        bias = [0.1 * (i % 8) for i in range(len(part))]
+        lines = [draft.strokes for draft in sample_lines(model, part, range(seed + k, seed + k + len(part)), bias)]
+        for text, line, seen in zip(part, lines, in_batches(reader, lines), strict=True):
+            if seen and same(text, seen.text):
+                kept.append(Strokes(line.offsets, text, "draft"))
         store(path, kept)
         print(f"{k + len(part)} texts, {len(kept)} kept", flush=True)
     return kept
@@ -115,10 +120,10 @@ def store(path, lines: list[Strokes]) -> None:
 
 
 def stored(folder, name: str) -> list[Strokes]:
-    """What --cut or --draft has left in the folder of the state: `pieces` or `drafts`."""
+    """What was left in the folder of the state: `pieces`, `drafts` or `whole`."""
     path = folder / f"{name}.pt"
     if not path.exists():
-        command = {"pieces": "--cut", "drafts": "--draft"}[name]
+        command = {"pieces": "--cut", "drafts": "--draft", "whole": "--whole"}[name]
         raise SystemExit(f"{path} is not there: python -m recipes.pieces {command} writes it")
     return [Strokes(offsets, text, name) for offsets, text in torch.load(path, weights_only=True)]
 
@@ -127,7 +132,8 @@ def main():
     parser = options(__doc__, "synthesis")
     parser.add_argument("--cut", action="store_true", help="cut words out of the lines of IAM-OnDB")
     parser.add_argument("--draft", action="store_true", help="write odd short texts, and keep those that read well")
-    parser.add_argument("--count", type=int, default=3000, help="odd texts to write")
+    parser.add_argument("--whole", action="store_true", help="the same with whole lines, of the corpus' texts")
+    parser.add_argument("--count", type=int, default=8000, help="texts to write")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.cut:
@@ -139,7 +145,14 @@ def main():
         store(args.state / "pieces.pt", pieces)
     if args.draft:
         texts = [odd_text(np.random.default_rng([args.seed, 12, k])) for k in range(args.count)]
-        drafts_of(texts, 1000 * args.seed, args.state / "drafts.pt")
+        drafts_of(texts, 1_000_000 * args.seed, args.state / "drafts.pt")
+    if args.whole:
+        from recipes.synthesis import corpus_lines
+
+        lines = corpus_lines()
+        order = np.random.default_rng([args.seed, 15]).permutation(len(lines))[: args.count]
+        texts = [plain_text(lines[i].text) for i in order]
+        drafts_of(texts, 2_000_000 * args.seed, args.state / "whole.pt")
 
 
 if __name__ == "__main__":

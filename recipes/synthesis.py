@@ -10,7 +10,8 @@ Data: Graves' protocol as in recipes/handwriting.py (train, val2 and what is the
 the lines whose strokes or text are faulty, and in each epoch new lines of the embedded writer, for letters that
 the corpus lacks. It starts from the weights `handwriting`: the same network, without a window; `--scratch` starts from
 chance. Hints for the window: `--hint` tells it its place in lines of the embedded writer, who knows it; `--height`
-holds the sum of phi near 1; `--sharp` asks it to look at one character at a time. Against learning by heart:
+holds the sum of phi near 1; `--sharp` asks it to look at one character at a time; `--stop` to look behind the text at
+a line's last points, where the rule that ends a line looks for it. Against learning by heart:
 `--dropout` between the layers, `--jitter` of the hands, `--noise` on the weights, `--adaptive` noise on each weight as
 far as the data allow. Otherwise as recipes/handwriting.py, with which it shares the rate, the average and the chunks.
 """
@@ -37,6 +38,7 @@ from softattn.synthesis import HandwritingSynthesizer, encode_texts
 from softattn.window import WindowState, alignment_share
 
 CHUNK = 160
+END = -2  # the place behind the text, among true places of which -1 is unknown
 EMBEDDED = 1400  # lines of the embedded writer per epoch beside IAM-OnDB: one point in seven
 
 
@@ -69,6 +71,15 @@ def true_places(which, lines):
     return torch.cat([index[1:] for index in known])[: steps * rows].view(rows, steps).t()
 
 
+def last_points(which, count=3):
+    """Where a line of the stream has at most so many points left, bool, (T, B); a row's own end is none."""
+    near = torch.zeros_like(which, dtype=torch.bool)
+    near[:-1] = which[1:] != which[:-1]
+    for _ in range(count - 1):
+        near[:-1] = near[:-1] | near[1:]
+    return near
+
+
 class SynthesisRun(StrokeRun):
     """The run of recipes/handwriting.py, with a text beside the points and hints for the window."""
 
@@ -78,9 +89,11 @@ class SynthesisRun(StrokeRun):
     def __init__(self, config, args, corpus=(), val1=(), embedded=()):
         super().__init__(HandwritingSynthesizer, config, args, corpus, val1)
         self.hint, self.height, self.sharp, self.dropout = args.hint, args.height, args.sharp, args.dropout
+        self.stop = args.stop
         self.embedded, self.blind = embedded, []
         self.pieces = stored(args.state, "pieces") if args.pieces else []
         self.drafts = stored(args.state, "drafts") if args.drafts else []
+        self.whole = stored(args.state, "whole") if args.whole else []
         self.facts |= dict(start="chance", hints=[])
         self.model.first.register_forward_hook(lambda layer, given, seen: setattr(self, "look_at", seen))
 
@@ -109,24 +122,23 @@ class SynthesisRun(StrokeRun):
         seed = generator.initial_seed()
         fresh = self.args.embedded if self.lines else 4 * EMBEDDED
         self.epoch_lines = lines = jittered(self.lines, self.jitter, seed) + embedded_lines(fresh, seed)
-        lines += jittered(self.short(seed), self.jitter, seed + 1)
+        lines += jittered(self.beside(seed), self.jitter, seed + 1)
         x, y, self.reset, self.which = line_stream(lines, ROWS, generator)
         self.x, self.y = self.model.normalise(x.to(self.device)), self.model.normalise(y.to(self.device))
-        self.truth = true_places(self.which, lines)
+        self.truth, self.last = true_places(self.which, lines), last_points(self.which)
         self.epoch_points = self.which.numel()
         told = [self.hint, self.height, self.sharp, self.dropout, self.jitter, self.noise, self.adaptive]
-        told += [self.args.pieces, self.args.drafts, self.args.runs]
+        told += [self.args.pieces, self.args.drafts, self.args.runs, self.args.whole, self.stop]
         if any(told) and (not facts["hints"] or facts["hints"][-1][1:] != told):
             facts["hints"].append([facts["points"], *told])
         return len(x) // CHUNK
 
-    def short(self, seed):
-        """Short lines of an epoch: pieces of the corpus, own drafts, short texts and runs of the embedded writer."""
+    def beside(self, seed):
+        """Other lines of an epoch: pieces of the corpus, own drafts, short texts and runs of the embedded writer."""
         rng = np.random.default_rng([seed, 13])
-        pieces = [self.pieces[i] for i in rng.permutation(len(self.pieces))[: self.args.pieces]]
-        drafts = [self.drafts[i] for i in rng.permutation(len(self.drafts))[: self.args.drafts]]
-        runs = [embedded_line(np.random.default_rng([seed, 14, i]), True) for i in range(self.args.runs)]
-        return pieces + drafts + runs
+        kinds = (self.pieces, self.args.pieces), (self.drafts, self.args.drafts), (self.whole, self.args.whole)
+        lines = [kind[i] for kind, count in kinds for i in rng.permutation(len(kind))[:count]]
+        return lines + [embedded_line(np.random.default_rng([seed, 14, i]), True) for i in range(self.args.runs)]
 
     def chunk_of(self, k):
         """Points, targets, resets, text, its rows, which targets count, true places; the state before it."""
@@ -141,7 +153,8 @@ class SynthesisRun(StrokeRun):
             state = (WindowState(*state[0]), state[1])
         numbers, rows = self.which[part].unique(return_inverse=True)
         text = encode_texts([self.epoch_lines[i].text for i in numbers.tolist()])
-        rest = (a.to(self.device) for a in (begins, text, rows, counts.float(), self.truth[part]))
+        truth = torch.where(self.last[part], END, self.truth[part])
+        rest = (a.to(self.device) for a in (begins, text, rows, counts.float(), truth))
         return (self.x[part], self.y[part], *rest), state, counts[-1]
 
     def step(self, k):
@@ -152,7 +165,9 @@ class SynthesisRun(StrokeRun):
             out = self.model(x, text, state, reset, rows)
         log_prob = StrokeMixture(out.raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y)
         loss = -(log_prob * counts).sum() / counts.sum().clamp(min=1)
-        total = loss + self.off_place(text, rows, truth) if self.hint or self.height or self.sharp else loss
+        total = (
+            loss + self.off_place(text, rows, truth) if self.hint or self.height or self.sharp or self.stop else loss
+        )
         self.update(total, self.rate(), x.shape[0] * x.shape[1])
         first, above = out.state
         self.carried = ((tuple(a.detach() for a in first), [(h.detach(), c.detach()) for h, c in above]), whole)
@@ -171,25 +186,30 @@ class SynthesisRun(StrokeRun):
         )
 
     def off_place(self, text, rows, truth):
-        """Three hints for the window, in nats per point.
+        """Four hints for the window, in nats per point.
 
         Everywhere: how far the sum s of its weights is from 1, s - 1 - log s and, above 1, (s - 1)^2 beside it, and
         how little of it lies on one character. Where the pen's true character is known: by how much the window, its
-        weights brought to sum 1, misses it. Looked at in every fourth step only: phi of a whole
+        weights brought to sum 1, misses it. At the last points of a line: by how much it misses the empty place behind
+        the text, for it is there that `sample_lines` ends a line. Looked at in every fourth step only: phi of a whole
         chunk costs much.
         """
         pick = slice(self.facts["updates"] % 4, None, 4)
         rows, truth, h, kappa = rows[pick], truth[pick], self.look_at.h[pick], self.look_at.kappa[pick].flatten(0, 1)
         window = self.model.first.window
         alpha, beta, _ = window.params(h.float().flatten(0, 1), kappa)
-        u = torch.arange(1.0, text.shape[1] + 1, device=text.device)
+        u = torch.arange(1.0, text.shape[1] + 2, device=text.device)
+        lengths, last = (text >= 0).sum(1)[rows], truth == END
+        places = lengths + last  # the place behind the text counts where the line ends
         phi = window.phi(alpha, beta, kappa, u).unflatten(0, truth.shape)
-        phi = phi.masked_fill(text[rows] < 0, 0) + 1e-6
+        phi = phi.masked_fill(u > places[..., None], 0) + 1e-6
+        truth = torch.where(last, lengths, truth)
         total, known = phi.sum(-1), truth >= 0
-        share = phi[known].gather(1, truth[known][:, None])[:, 0] / total[known]
+        share = (phi.gather(-1, truth.clamp(min=0)[..., None])[..., 0] / total).log()
         height = (total - 1 - total.log() + (total - 1).relu().square()).sum()
         top = (phi.amax(-1) / total).log().sum()
-        return (self.height * height - self.sharp * top - self.hint * share.log().sum()) / truth.numel()
+        missed = self.hint * share[known & ~last].sum() + self.stop * share[last].sum()
+        return (self.height * height - self.sharp * top - missed) / truth.numel()
 
 
 @torch.no_grad()
@@ -216,9 +236,11 @@ def main():
     parser.add_argument("--embedded", type=int, default=EMBEDDED, help="lines of the embedded writer per epoch")
     parser.add_argument("--hint", type=float, default=0.0, help="weight of being told the place in embedded lines")
     parser.add_argument("--height", type=float, default=0.0, help="weight of holding the sum of phi near 1")
+    parser.add_argument("--stop", type=float, default=0.0, help="weight of looking behind the text at a line's end")
     parser.add_argument("--sharp", type=float, default=0.0, help="weight of looking at one character at a time")
     parser.add_argument("--pieces", type=int, default=0, help="words cut out of the corpus, per epoch (recipes.pieces)")
     parser.add_argument("--drafts", type=int, default=0, help="own drafts of odd texts, per epoch (recipes.pieces)")
+    parser.add_argument("--whole", type=int, default=0, help="own drafts of whole lines, per epoch (recipes.pieces)")
     parser.add_argument("--runs", type=int, default=0, help="short texts of the embedded writer, per epoch")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)

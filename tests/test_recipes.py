@@ -22,7 +22,7 @@ MEAN, STD = (8.0, 0.0), (40.0, 30.0)
 OPTIONS = dict(
     seed=1, device="cpu", float32=True, noise=0.0, adaptive=0.5, dropout=0.1, jitter=0.1, rate=2e-3, resume=False,
     hint=0.5, height=0.1, sharp=0.1, embedded=2, epochs=2, stages=[[2, 1], [3, 1]], save_seconds=1e9,
-    pieces=0, drafts=0, runs=0,
+    pieces=0, drafts=0, runs=0, whole=0, stop=0.0,
 )  # fmt: skip
 
 
@@ -324,10 +324,27 @@ def test_short_lines_join_an_epoch_and_what_is_missing_is_told(tmp_path):
     run.prepare()
     short = [line.text for line in run.epoch_lines[8:]]
     assert len(set(short[:2]) & {"one", "two", "three"}) == 2 and set(short[2:4]) == {"A4", "x@y.org"}
-    assert len(short) == 7 and run.facts["hints"][-1][-3:] == [2, 9, 3]
+    assert len(short) == 7 and run.facts["hints"][-1][-5:] == [2, 9, 3, 0, 0]
     again = synthesis.SynthesisRun(config, more, synthesis.embedded_lines(6, 5))
     again.prepare()
     assert [line.text for line in again.epoch_lines] == [line.text for line in run.epoch_lines]
+
+
+def test_the_last_points_of_a_line_ask_for_the_place_behind_its_text():
+    which = torch.tensor([[0, 2], [0, 2], [0, 2], [1, 2], [1, 3], [1, 3]])
+    assert synthesis.last_points(which).t().int().tolist() == [[1, 1, 1, 0, 0, 0], [0, 1, 1, 1, 0, 0]]
+    config = dict(hidden_size=6, num_layers=2, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
+    none = dict(hint=0.0, height=0.0, sharp=0.0, adaptive=0.0, jitter=0.0, dropout=0.0, state=None)
+    run = synthesis.SynthesisRun(config, options(**none, stop=1.0), synthesis.embedded_lines(6, 5))
+    text, rows = torch.tensor([[3, 4, -1], [5, 6, 7]]), torch.tensor([[0, 1]])
+    truth = torch.tensor([[synthesis.END, -1]])
+    for places, better in (((2.0, 3.0), False), ((3.0, 3.0), True), ((3.0, 1.0), True)):
+        kappa = torch.tensor(places)[None, :, None].expand(1, 2, 2)
+        run.look_at = types.SimpleNamespace(h=torch.zeros(1, 2, 6), kappa=kappa)
+        cost = run.off_place(text, rows, truth).item()
+        assert (cost < 0.4) == better
+    run.stop = 0.0
+    assert run.off_place(text, rows, truth).item() == 0
 
 
 def test_odd_texts_are_short_and_can_be_written():
