@@ -293,29 +293,33 @@ def read_primes(network: StepNetwork, rows: Rows, primes: Sequence[Tensor]) -> T
 
 # -- A batch --
 NOTHING = 1e-3  # a window that weighs less in all sees nothing any more
+GRACE = 8  # points in which the pen may still lift after the sign
+NEVER = 2**40
 
 
-def ended(phi: Tensor, lifts: Tensor, lengths: Tensor, over: Tensor, first: bool) -> tuple[Tensor, Tensor]:
-    """Find where lines end, in a stretch of their points.
+def signs(phi: Tensor, lifts: Tensor, lengths: Tensor, over: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Find where lines may end, in a stretch of their points.
 
     Args:
         phi: the window's weights, (B, points, U).
         lifts: whether the pen came lifted to each look, bool, (B, points).
         lengths: characters of each text, (B,).
-        over: whether the sign was seen before, bool, (B,).
-        first: whether the first look is before any ink, and does not count.
+        over: at which look the sign was seen, NEVER if not yet, (B,).
+        start: number of the first look; look 0 is before any ink.
 
     Returns:
-        Whether each point ends its line, and whether the sign has been seen
-        by then, both (B, points).
+        Whether each point ends its line, and whether it is GRACE points
+        behind the sign, both (B, points); and the sign's place, (B,).
     """
     place = lengths[:, None, None].expand(-1, phi.shape[1], 1)
     behind = phi.gather(2, place)[..., 0]
     heard = phi.cumsum(2).gather(2, place)[..., 0]
-    sign = 2 * behind > heard
-    sign[:, 0] &= not first
-    seen = over[:, None] | (sign.cumsum(1) > 0)
-    return seen & (lifts | (heard < NOTHING)), seen
+    t = torch.arange(start, start + phi.shape[1], device=phi.device)
+    sign = (2 * behind > heard) & (t > 0)
+    over = torch.minimum(over, t.where(sign, NEVER).amin(1))
+    seen = t >= over[:, None]
+    ends = seen & (lifts | (heard < NOTHING))
+    return ends, t - over[:, None] == GRACE, over
 
 
 # -- A batch --
@@ -332,7 +336,7 @@ class Pages:
         phi: after each point, (B, steps, U).
         took: points that each line took, (B,); at first, how many it may.
         ended: whether a rule ended it rather than its limit, bool, (B,).
-        over: whether the sign of the end has been seen, bool, (B,).
+        over: where the sign of the end was seen, NEVER if not yet, (B,).
     """
 
     points: Tensor
@@ -355,13 +359,15 @@ class Pages:
         block = slice(start, start + BLOCK)
         lifts = self.points[live, block, 2] > 0
         phi, over = self.phi[live, block], self.over[live]
-        ends, seen = ended(phi, lifts, lengths[live], over, start == 0)
-        self.over[live] = seen[:, -1]
+        ends, late, over = signs(phi, lifts, lengths[live], over, start)
+        self.over[live] = over
         t = torch.arange(start, start + BLOCK, device=live.device)
-        done = ends | (self.took[live, None] == t)
+        done = ends | late | (self.took[live, None] == t)
         stop, first = done.any(1), done.byte().argmax(1)
-        self.took[live[stop]] = start + first[stop]
-        self.ended[live[stop]] = ends[stop, first[stop]]
+        at, rows = start + first[stop], (stop, first[stop])
+        back = late[rows] & ~ends[rows]  # no lift came: where the sign was
+        self.took[live[stop]] = at.where(~back, over[stop])
+        self.ended[live[stop]] = ends[rows] | back
         return stop
 
     def lines(self, places: Tensor) -> list[Line]:
@@ -411,7 +417,8 @@ def write_bundle(
     points = x.new_zeros(B, steps + 1, 3)
     points[:, 0], phis = x, x.new_zeros(B, steps, codes.shape[1])
     off = torch.zeros_like(limits, dtype=torch.bool)
-    pages = Pages(points, phis, limits.clone(), off, off.clone())
+    never = torch.full_like(limits, NEVER)
+    pages = Pages(points, phis, limits.clone(), off, never)
     for start in range(0, steps, BLOCK):
         block = slice(start, start + BLOCK)
         numbers = noise[live, block]

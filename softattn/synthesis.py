@@ -15,7 +15,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from softattn.fast_writer import MOST_NARROW, NOTHING, WriterWeights, pen_noise, soften, write_rows
+from softattn.fast_writer import (
+    GRACE,  # fmt: skip
+    MOST_NARROW,  # fmt: skip
+    NOTHING,  # fmt: skip
+    WriterWeights,
+    pen_noise,  # fmt: skip
+    soften,  # fmt: skip
+    write_rows,
+)
 from softattn.handwriting import PenModel, stroke_start_
 from softattn.hub import instance, many, real, shaped, whole
 from softattn.lstm import PeepholeLSTM
@@ -226,16 +234,20 @@ def sample_line(model, text, seed, bias, prime=None, fused=None, noise=pen_noise
     codes = nn.functional.pad(codes, (0, 1), value=VOCAB_SIZE)  # no letter
     x, state = first_points(model, prime)[:, None], None
     bias = min(bias, MOST_NARROW)
-    over, ended, b = False, False, model.mean.new_tensor([[bias]])
+    over, ended, b = None, False, model.mean.new_tensor([[bias]])
     points, looks = [x[-1, 0]], []
-    for numbers in noise(seed, point_limit(text) + 1):
+    for t, numbers in enumerate(noise(seed, point_limit(text) + 1)):
         out = model(x, codes, state, fused=fused)  # read
         phi, state = out.phi[-1, 0], out.state
         looks.append(phi)  # (U + 1,)
-        over = over or (len(looks) > 1 and bool(2 * phi[-1] > phi.sum()))
-        if over and (x[-1, 0, 2] > 0 or phi.sum() < NOTHING):
-            ended = True
-            break
+        if over is None and t > 0 and 2 * phi[-1] > phi.sum():
+            over = t  # the sign
+        if over is not None:
+            ended = bool(x[-1, 0, 2] > 0 or phi.sum() < NOTHING)
+            if not ended and t - over == GRACE:  # no lift came
+                ended, looks = True, looks[: over + 1]
+            if ended:
+                break
         mixture = StrokeMixture(soften(out.raw[-1].clone(), b))
         x = mixture.sample(bias, noise=numbers[None].to(x))[None]  # draw
         points.append(x[0, 0])

@@ -168,16 +168,20 @@ def unroll(model, text, seed, bias, prime=None):
     whole, n = before + text, len(before)
     start = torch.zeros(1, 3) if prime is None else prime.offsets
     x = list(model.normalise(start.double()))
-    told, noise, over = len(x), pen_noise(seed, 200 + 60 * len(text)), False
+    told, noise, over = len(x), pen_noise(seed, 200 + 60 * len(text)), None
     loop, phis = Loop(model, whole, len(whole) + 1), []
     for point in x[:-1]:
         loop.step(point)
     for numbers in noise:
         raw, phi = loop.step(x[-1])
         phis.append(phi[n:])
-        if len(x) > told:
-            over = over or bool(phi[-1] > phi[:-1].sum())
-            if over and (x[-1][2] > 0 or phi.sum() < 1e-3):
+        if len(x) > told and over is None and phi[-1] > phi[:-1].sum():
+            over = len(phis)
+        if over is not None:
+            if x[-1][2] > 0 or phi.sum() < 1e-3:
+                break
+            if len(phis) == over + 8:  # no lift came: the line ended at the sign
+                x, phis = x[: told - 1 + over], phis[:over]
                 break
         raw[1 : 1 + len(raw) // 6] *= (1 + min(bias, 1.0)) / (1 + bias)  # the weights feel no more than 1
         x.append(StrokeMixture(raw).sample(bias, noise=numbers))
@@ -185,7 +189,7 @@ def unroll(model, text, seed, bias, prime=None):
     first = 0 if prime is None else 1  # the jump from the prime's last point is no ink of the new line
     points, phis = points[first:], torch.stack(phis)[first:]
     points[0, :2], points[-1, 2] = 0, 1
-    return points, phis, over
+    return points, phis, over is not None
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -288,10 +292,10 @@ def test_the_attention_is_that_of_forward_and_the_place_only_grows():
     (draft,) = sample_lines(model, ["ink and pens"], [2])
     x = model.normalise(draft.strokes.offsets)
     x[0] = model.normalise(torch.zeros(3))
-    x[-1, 2] = 0 if model.normalise(draft.strokes.offsets)[-1, 2] == 0 else x[-1, 2]
     with torch.no_grad():
         out = model(x[:, None], encode_texts(["ink and pens"]))
-    torch.testing.assert_close(draft.phi[:, :-1], out.phi[:, 0], rtol=1e-3, atol=1e-4)
+    # the last look may have come without a lift, which the ink shows all the same
+    torch.testing.assert_close(draft.phi[:-1, :-1], out.phi[:-1, 0], rtol=1e-3, atol=1e-4)
     assert (out.kappa.diff(dim=0) > 0).all()
     assert (draft.phi >= 0).all() and draft.phi.isfinite().all()
 
@@ -852,7 +856,7 @@ def test_jitter_changes_the_hand_and_not_the_line(recipe):
 def small_run(recipe):
     args = types.SimpleNamespace(
         hint=0.0, height=0.0, sharp=0.0, dropout=0.0, jitter=0.0, noise=0.1, adaptive=0.0, rate=0.0, seed=1,
-        device="cpu", float32=True, embedded=4,
+        device="cpu", float32=True, embedded=4, pieces=0, drafts=0, whole=0, runs=0, stop=0.0,
     )  # fmt: skip
     sizes = dict(hidden_size=8, num_layers=1, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
     return recipe.SynthesisRun(sizes, args)

@@ -365,28 +365,37 @@ export class Synthesizer extends Pen {
   predict() { return this.output.times(this.first.h, ...this.layers.map((layer) => layer.h)); }
 }
 
+const GRACE = 8; // points in which the pen may still lift after the sign of the end
+
 // Write a text, point by point: {offset: [dx, dy, end] in raw units, phi}. A prime {text, offsets} is read before, and its
-// hand goes on. The same rules as softattn.synthesis: the line ends when the window is loudest behind the text and the pen lifts.
+// hand goes on. The same rules as softattn.synthesis: the line ends when the window is loudest behind the text and the pen lifts;
+// if it does not within GRACE points, the line ended there. Till then the points are held back.
 export function* writeLine(net, { text, seed = 0, bias = 0, prime = null }) {
   const before = prime ? `${prime.text} ` : "", noise = penNoise(seed), limit = 200 + 60 * text.length;
   net.begin(before + text);
   const read = prime ? prime.offsets : [[0, 0, 0]];
-  let x = null, phi = null, over = false;
+  let x = null, phi = null, over = null, held = [];
   for (const offset of read) {
     phi = net.step(x = net.normal(offset));
     if (prime) yield;      // a breath, for who stops or waits
   }
   for (let t = 0; t <= limit; t += 1) {
     const behind = phi[phi.length - 1], heard = phi.reduce((a, b) => a + b);
-    over ||= t > 0 && 2 * behind > heard;
-    const ended = over && (x[2] > 0 || heard < 1e-3);
+    if (over === null && t > 0 && 2 * behind > heard) over = t;
+    const lifts = over !== null && (x[2] > 0 || heard < 1e-3), late = over !== null && t - over === GRACE;
     if (t > 0 || !prime) {
       const offset = net.raw(x);
       if (t === (prime ? 1 : 0)) offset[0] = offset[1] = 0;
-      if (ended || t === limit) offset[2] = 1;
-      yield { offset, phi: phi.slice(before.length), ended };
+      held.push({ offset, phi: phi.slice(before.length), ended: false });
     }
-    if (ended || t === limit) return;
+    if (late && !lifts) held = held.slice(0, 1);
+    if (lifts || late || t === limit) {
+      const last = held[held.length - 1];
+      [last.offset[2], last.ended] = [1, lifts || late];
+      yield* held;
+      return;
+    }
+    if (over === null) yield* held.splice(0);
     x = drawPoint(net.predict(), bias, noise());
     phi = net.step(x);
   }
