@@ -308,7 +308,8 @@ def land(run, val1, faulty, held_out, corpus, args):
     if args.free:
         figures = {"held_out": figures["val1"]}
     split = "held_out" if args.free else "val1"
-    flags = "--free " * args.free + f"--layers {args.layers} --hidden {args.hidden} --seed {args.seed}"
+    flags = "--free " * args.free + "--resume " * args.resume
+    flags += f"--layers {args.layers} --hidden {args.hidden} --seed {args.seed}"
     embedded = f"{args.embedded if lines else 4 * EMBEDDED} new lines of the embedded writer in each epoch"
     card = {
         "class": "softattn.synthesis.HandwritingSynthesizer",
@@ -329,7 +330,9 @@ def land(run, val1, faulty, held_out, corpus, args):
             "(not in the corpus, where nobody knows it), weights of holding the sum of phi near 1 and of "
             "looking at one character at a time, dropout, the share by which slant, width and height of the corpus' "
             "lines vary, the standard deviation of the noise on the weights, and the share of the posterior's "
-            "standard deviation that is added to it",
+            "standard deviation that is added to it; pieces cut out of the corpus, own short drafts, short texts of "
+            "the embedded writer and own drafts of whole lines in an epoch (recipes/pieces.py); weight of looking "
+            "behind the text at a line's end",
             "rows": facts["hints"],
         },
         "command": f"python -m recipes.synthesis {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many "
