@@ -34,7 +34,7 @@ from softattn.page import ink_height, ink_slant
 from softattn.strokes import Strokes
 
 OUT = Path(__file__).resolve().parent.parent / "softattn" / "data" / "own-hand.json"
-LINES, OTHERS, STEPS, BIAS = 20, 10, 10, 0.75
+LINES, OTHERS, STEPS, BIAS = 20, 10, 30, 0.75
 TEXTS = (
     "the letter came on Friday",
     "nobody asked for a lamp",
