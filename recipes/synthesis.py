@@ -275,17 +275,33 @@ def main():
     run = SynthesisRun(config, args, corpus, val1 if args.free else val1[::12], held_out[:24])
     run.take_up_either(stable, cooled, args.out.stem, args.cool)
     if args.resume and not run.facts["updates"]:
-        old: Any = softattn.load(args.out.stem).card
-        run.facts["start"] = (
-            f"the weights {args.out.stem} of commit {old['commit']} ({old['points'] / 1e6:.0f} million points, "
-            f"{old['minutes']:.0f} minutes, from {old['start']})"
-        )
+        run.facts |= past(softattn.load(args.out.stem).card)
     if not (stable.exists() or args.resume or args.free or args.scratch):
         run.start_from_predictor()
     run.plan(args.points, args.cool)
     path = cooled if args.cool else stable
     if train(run, path, args.minutes, run.over, save_seconds=args.save_seconds) and args.cool:
         land(run, val1, faulty, held_out, corpus, args)
+
+
+def past(card):
+    """What a card says of the training so far, for a run that goes on from its weights."""
+    told = {name: card[name] for name in ("points", "steps", "minutes", "command")}
+    return {"start": card["start"], "past": {**told, "curve": card["curve"]["rows"], "hints": card["hints"]["rows"]}}
+
+
+def history(facts, command):
+    """Command, steps, points and minutes, rows of the curve and of the hints: of this run, behind those of its past."""
+    old = facts.get("past", dict(points=0, steps=0, minutes=0.0, command="", curve=[], hints=[]))
+    points, minutes = old["points"], old["minutes"]
+    return {
+        "command": f"{old['command']}; then {command}" if old["command"] else command,
+        "steps": old["steps"] + facts["updates"],
+        "points": points + facts["points"],
+        "minutes": round(minutes + facts["seconds"] / 60, 1),
+        "curve": old["curve"] + [[points + n, *row, minutes + spent] for n, *row, spent in facts["curve"]],
+        "hints": old["hints"] + [[points + n, *row] for n, *row in facts["hints"]],
+    }
 
 
 def by_heart(model, corpus, val1):
@@ -309,7 +325,9 @@ def land(run, val1, faulty, held_out, corpus, args):
         figures = {"held_out": figures["val1"]}
     split = "held_out" if args.free else "val1"
     flags = "--free " * args.free + "--resume " * args.resume
-    flags += f"--layers {args.layers} --hidden {args.hidden} --seed {args.seed}"
+    flags += f"--layers {args.layers} --hidden {args.hidden} --rate {args.rate:g} --seed {args.seed}"
+    command = f"python -m recipes.synthesis {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many calls "
+    told = history(facts, f"{command}as liked), then --cool {args.cool:g}")
     embedded = f"{args.embedded if lines else 4 * EMBEDDED} new lines of the embedded writer in each epoch"
     card = {
         "class": "softattn.synthesis.HandwritingSynthesizer",
@@ -333,14 +351,13 @@ def land(run, val1, faulty, held_out, corpus, args):
             "standard deviation that is added to it; pieces cut out of the corpus, own short drafts, short texts of "
             "the embedded writer and own drafts of whole lines in an epoch (recipes/pieces.py); weight of looking "
             "behind the text at a line's end",
-            "rows": facts["hints"],
+            "rows": told["hints"],
         },
-        "command": f"python -m recipes.synthesis {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many "
-        f"calls as liked), then --cool {args.cool:g}",
+        "command": told["command"],
         "commit": commit(),
-        "steps": facts["updates"],
-        "points": facts["points"],
-        "minutes": round(facts["seconds"] / 60, 1),
+        "steps": told["steps"],
+        "points": told["points"],
+        "minutes": told["minutes"],
         "machine": machine(args) + ", beside other work",
         "seed": args.seed,
         "metric": {
@@ -354,7 +371,7 @@ def land(run, val1, faulty, held_out, corpus, args):
         "lost_to_bfloat16_nats_per_line": figures[split]["nats_per_line"] - exact,
         "curve": {
             "columns": ["points", "train nats per point", "part of val1, nats per line", "window near pen", "minutes"],
-            "rows": facts["curve"],
+            "rows": told["curve"],
         },
     }
     save_weights(args.out, model.state_dict(), card, dtype=torch.bfloat16)
