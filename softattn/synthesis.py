@@ -15,15 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from softattn.fast_writer import (
-    GRACE,  # fmt: skip
-    MOST_NARROW,  # fmt: skip
-    NOTHING,  # fmt: skip
-    WriterWeights,
-    pen_noise,  # fmt: skip
-    soften,  # fmt: skip
-    write_rows,
-)
+from softattn.fast_writer import GRACE, MOST_NARROW, NOTHING, WriterWeights, pen_noise, soften, write_rows
 from softattn.handwriting import PenModel, stroke_start_
 from softattn.hub import instance, many, real, shaped, whole
 from softattn.lstm import PeepholeLSTM
@@ -234,37 +226,38 @@ def sample_line(model, text, seed, bias, prime=None, fused=None, noise=pen_noise
     codes = nn.functional.pad(codes, (0, 1), value=VOCAB_SIZE)  # no letter
     x, state = first_points(model, prime)[:, None], None
     bias = min(bias, MOST_NARROW)
-    over, ended, b = None, False, model.mean.new_tensor([[bias]])
+    over, last, b = None, None, model.mean.new_tensor([[bias]])
     points, looks = [x[-1, 0]], []
     for t, numbers in enumerate(noise(seed, point_limit(text) + 1)):
         out = model(x, codes, state, fused=fused)  # read
         phi, state = out.phi[-1, 0], out.state
         looks.append(phi)  # (U + 1,)
-        if over is None and t > 0 and 2 * phi[-1] > phi.sum():
-            over = t  # the sign
-        if over is not None:
-            ended = bool(x[-1, 0, 2] > 0 or phi.sum() < NOTHING)
-            if not ended and t - over == GRACE:  # no lift came
-                ended, looks = True, looks[: over + 1]
-            if ended:
-                break
+        over, last = line_end(phi, bool(x[-1, 0, 2] > 0), t, over)
+        if last is not None:
+            break
         mixture = StrokeMixture(soften(out.raw[-1].clone(), b))
         x = mixture.sample(bias, noise=numbers[None].to(x))[None]  # draw
         points.append(x[0, 0])
-    points = torch.stack(points[: len(looks)])
-    return as_draft(model, points, torch.stack(looks), ended, text, before)
+    ended, n = last is not None, (t if last is None else last) + 1
+    points, phi = torch.stack(points[:n]), torch.stack(looks[:n])
+    return as_draft(model, points, phi, ended, text, before)
 
 
 # -- When has it finished? --
-def point_limit(text: str) -> int:
-    """How many points a line may take: 60 a character, and 200 more."""
-    return 200 + 60 * len(text)
-
-
-def first_points(model: HandwritingSynthesizer, prime: Strokes | None) -> Tensor:
+def first_points(model, prime: Strokes | None) -> Tensor:
     """What is read before a point is drawn, normalised, (n, 3)."""
     start = model.mean.new_zeros(1, 3) if prime is None else prime.offsets
     return model.normalise(start.to(model.mean)).to(model.output.weight)
+
+
+def line_end(phi, lifted: bool, t: int, over: int | None) -> tuple:
+    """Where the sign was seen, and which point is the last; else None."""
+    if over is None and t > 0 and 2 * phi[-1] > phi.sum():
+        over = t
+    if over is not None and (lifted or phi.sum() < NOTHING):
+        return over, t
+    late = over is not None and t - over == GRACE  # no lift came
+    return over, over if late else None
 
 
 def as_draft(model, points, phi, ended: bool, text: str, before: str) -> Draft:
@@ -324,6 +317,11 @@ def pack_weights(model: HandwritingSynthesizer) -> WriterWeights:
 
 # -- When has it finished? --
 Noise = Callable[[int, int], Tensor]  # numbers for a seed and steps
+
+
+def point_limit(text: str) -> int:
+    """How many points a line may take: 60 a character, and 200 more."""
+    return 200 + 60 * len(text)
 
 
 def write_fast(model: HandwritingSynthesizer, jobs: list[tuple], noise: Noise) -> list[Draft]:
