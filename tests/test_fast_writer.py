@@ -91,3 +91,40 @@ def test_no_room_is_read_that_was_not_filled(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "new_empty", lambda s, *a, **k: fresh(s, *a, **k).fill_(math.nan))
     for draft in sample_lines(model, ["ink and paper", "pen"], [1, 2]):
         assert draft.strokes.offsets.isfinite().all() and draft.phi.isfinite().all()
+
+
+# -- when a line ends --------------------------------------------------------------------------------------------------
+
+
+def test_a_line_ends_at_a_lift_behind_the_sign_or_eight_points_later():
+    """Text of two characters, a look at each of 24 points; the sign from point 5 on; blocks of eight."""
+    phi = torch.tensor([0.5, 0.4, 0.1]).repeat(3, 24, 1)
+    phi[:, 5:] = torch.tensor([0.1, 0.1, 0.7])
+    phi[2] = 0.0  # a window that sees nothing has no sign
+    lifts = torch.zeros(3, 24, dtype=torch.bool)
+    lifts[:, 3], lifts[0, 9] = True, True
+    over, ends, late = torch.full((3,), fast_writer.NEVER), [], []
+    for start in range(0, 24, 8):
+        block = slice(start, start + 8)
+        end, back, over = fast_writer.signs(phi[:, block], lifts[:, block], torch.tensor([2, 2, 2]), over, start)
+        ends.append(end)
+        late.append(back)
+    ends, late = torch.cat(ends, 1), torch.cat(late, 1)
+    assert over[:2].tolist() == [5, 5] and over[2] == fast_writer.NEVER
+    assert ends[0].nonzero()[:, 0].tolist() == [9] and not ends[1:].any()
+    assert late[1].nonzero()[:, 0].tolist() == [5 + fast_writer.GRACE] and not late[2].any()
+
+
+def test_what_is_drawn_after_the_sign_is_dropped():
+    """Pages keep the points up to the sign where no lift comes, and all up to the lift where one does."""
+    points = torch.zeros(2, 25, 3)
+    points[:, 3, 2], points[0, 9, 2] = 1.0, 1.0
+    phi = torch.tensor([0.5, 0.4, 0.1]).repeat(2, 24, 1)
+    phi[:, 5:] = torch.tensor([0.1, 0.1, 0.7])
+    off, never = torch.zeros(2, dtype=torch.bool), torch.full((2,), fast_writer.NEVER)
+    pages = fast_writer.Pages(points, phi, torch.tensor([24, 24]), off, never)
+    live, lengths = torch.tensor([0, 1]), torch.tensor([2, 2])
+    for start in (0, 8):
+        stop = pages.note(start, live, lengths)
+        live = live[~stop]
+    assert pages.took.tolist() == [9, 5] and pages.ended.all() and not len(live)

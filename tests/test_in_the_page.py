@@ -339,6 +339,7 @@ def test_page_and_python_write_the_same_lines(ask, simd):
     scribe, text = softattn.load("synthesis-free"), "a thin line of ink"
     prime = sample_lines(scribe, ["paper"], [9], 0.75, noise=page_noise)[0].strokes
     jobs = [(text, 1, 0.75, None), ("oak 7", 2, 0.0, None), ("pen", 2**32 + 5, 1.5, prime)]
+    jobs.append(("garden", 0, 0.75, None))  # does not lift behind its text: ended where the window left it
     lines = [
         {"text": t, "seed": s, "bias": b}
         | ({} if p is None else {"prime": {"text": p.text, "offsets": p.offsets.tolist()}})
