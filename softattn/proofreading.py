@@ -292,8 +292,9 @@ def legible(found: Reading, reader: HandwritingReader) -> bool:
 
     Args: found: what was read; reader: who read it.
 
-    Returns: True if there is text, at a confidence of at least the bar: in
-        the reader's card, what all but one in twenty of people's lines reach.
+    Returns: whether there is text, as sure as all but one in twenty of
+    people's lines are read; the bar is in the reader's card.
+
     Raises: TypeError for other types.
     """
     found = instance("legible", "found", found, Reading)
