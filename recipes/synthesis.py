@@ -165,9 +165,8 @@ class SynthesisRun(StrokeRun):
             out = self.model(x, text, state, reset, rows)
         log_prob = StrokeMixture(out.raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y)
         loss = -(log_prob * counts).sum() / counts.sum().clamp(min=1)
-        total = (
-            loss + self.off_place(text, rows, truth) if self.hint or self.height or self.sharp or self.stop else loss
-        )
+        hints = self.hint or self.height or self.sharp or self.stop
+        total = loss + self.off_place(text, rows, truth) if hints else loss
         self.update(total, self.rate(), x.shape[0] * x.shape[1])
         first, above = out.state
         self.carried = ((tuple(a.detach() for a in first), [(h.detach(), c.detach()) for h, c in above]), whole)
@@ -314,6 +313,13 @@ def by_heart(model, corpus, val1):
     return {"nats_per_point": told}
 
 
+def also_read(args):
+    """What else an epoch held, in words."""
+    kinds = {"pieces": "words cut out of these lines", "drafts": "own drafts of odd texts", "whole": "own whole lines"}
+    words = [what for name, what in kinds.items() if getattr(args, name)]
+    return "".join(f", {what} that the weights reading read as their text" for what in words)
+
+
 def land(run, val1, faulty, held_out, corpus, args):
     """Score the averaged weights as they are stored, and write them with their card."""
     lines = len(corpus)
@@ -337,7 +343,7 @@ def land(run, val1, faulty, held_out, corpus, args):
         "data": embedded
         if args.free
         else f"IAM-OnDB: train, val2 and the part of test that was at hand, {lines} lines without faults; beside them "
-        f"{embedded}; val1, IAM-OnDB alone, gives the figures",
+        f"{embedded}{also_read(args)}; val1, IAM-OnDB alone, gives the figures",
         "alphabet": "the 95 printable characters of ASCII, and one code for all others",
         "licence": "MIT" if args.free else "trained on IAM-OnDB, for non-commercial research",
         "non_commercial": not args.free,

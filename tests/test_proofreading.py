@@ -233,6 +233,15 @@ def test_dots_are_counted_in_any_unit_and_on_a_slope():
     assert good >= 6
 
 
+@pytest.mark.parametrize(("rise", "fits"), [(0.0, True), (0.9, True), (-0.9, True), (1.1, False), (-1.1, False)])
+def test_dots_stand_on_one_level(rise, fits):
+    """The second of three dots, 100 apart, stands so much of the way higher or lower than the first."""
+    spots = [(0.0, 0.0), (100.0, 100 * rise), (200.0, 100 * rise)]
+    ink = [[x + d, y, end] for x, y in spots for d, end in ((0, 0), (4, 1))]
+    (got,) = proofread([Strokes.from_absolute(ink, None, "...")], small_reader())
+    assert got.ok == fits and (got.read == "...") == fits
+
+
 def test_what_is_no_dot_bears_the_readers_letter_or_a_question_mark():
     line = row("..o.", "....", 3)
     assert proofreading.row_of_dots(line, {2: "o"}) == "..o." and proofreading.row_of_dots(line, {}) == "..?."

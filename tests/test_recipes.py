@@ -347,6 +347,18 @@ def test_the_last_points_of_a_line_ask_for_the_place_behind_its_text():
     assert run.off_place(text, rows, truth).item() == 0
 
 
+def test_a_card_keeps_the_past_of_its_weights():
+    card = dict(points=1000, steps=9, minutes=2.5, command="first", start="chance")
+    card |= {"curve": {"rows": [[600, -1.0, 1.5], [1000, -2.0, 2.5]]}, "hints": {"rows": [[0, 1.0]]}}
+    facts = dict(updates=4, points=300, seconds=90.0, curve=[[200, -3.0, 1.0]], hints=[[50, 7.0]])
+    told = synthesis.history(facts | synthesis.past(card), "second")
+    assert (told["command"], told["steps"], told["points"], told["minutes"]) == ("first; then second", 13, 1300, 4.0)
+    assert told["curve"] == [[600, -1.0, 1.5], [1000, -2.0, 2.5], [1200, -3.0, 3.5]]
+    assert told["hints"] == [[0, 1.0], [1050, 7.0]]
+    alone = synthesis.history(facts, "second")
+    assert (alone["command"], alone["curve"], alone["points"]) == ("second", facts["curve"], 300)
+
+
 def test_odd_texts_are_short_and_can_be_written():
     odd = [pieces.odd_text(np.random.default_rng([5, k])) for k in range(300)]
     assert all(1 <= len(text) <= 40 and text == text.strip() and text.isprintable() for text in odd)
