@@ -30,11 +30,13 @@ from typing import Any
 
 import torch
 
+from softattn.fused_lstm import product_seconds
 from softattn.hub import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 FEWEST = 3  # calls behind a median
+HOPELESS = 4  # times as long as in float32: formats slower than that are not timed
 
 
 def parser(doc: str | None, raw: bool = False) -> argparse.ArgumentParser:
@@ -65,14 +67,27 @@ def processor() -> str:
 
 
 def kind(name: str, flags: str | None = None) -> str:
-    """A short word for a processor: its maker, and "-amx" where it has tiles for products; `flags`: its features."""
+    """A short word for a processor, of its features `flags`: its maker; "-amx" where it has tiles for products, "-avx2"
+    where its vectors are no longer than that. One name, "AMD EPYC", stands for processors with and without AVX-512.
+    """
     if flags is None:
         try:
             flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         except OSError:
             flags = ""
     maker = re.sub(r"[^a-z0-9]+", "", (re.split(r"[\s(]", name.strip()) or [""])[0].lower()) or "unknown"
-    return maker + "-amx" * bool(re.search(r"\bamx_tile\b", flags))
+    amx, long, short = (bool(re.search(rf"\b{name}\b", flags)) for name in ("amx_tile", "avx512f", "avx2"))
+    return maker + ("-amx" if amx else "-avx2" * (short and not long))
+
+
+def worth_timing(rows: Sequence[tuple]) -> list[tuple]:
+    """Rows, whose first word names a number format: without bfloat16 where the processor is far too slow for it."""
+    seconds = {dtype: product_seconds(dtype, "cpu") for dtype in (torch.float32, torch.bfloat16)}
+    times = seconds[torch.bfloat16] / seconds[torch.float32]
+    if times <= HOPELESS:
+        return list(rows)
+    print(f"bfloat16 is left out: a product takes {times:.0f} times as long as in float32\n")
+    return [row for row in rows if not row[0].startswith("bfloat16")]
 
 
 def busy_processors(seconds: float = 1.0) -> float:

@@ -28,7 +28,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from bench._result import FEWEST, ROOT, Result, milliseconds, parser
+from bench._result import FEWEST, ROOT, Result, milliseconds, parser, worth_timing
 from softattn.draw import BOUND, DRAW
 from softattn.images import binarise, embedded_digits
 
@@ -169,7 +169,7 @@ def train(args, result):
     assert apart < 1e-4
     rows = []
     for threads in args.threads:
-        for words, low in (("float32", False), ("bfloat16", True)):
+        for words, low in worth_timing([("float32", False), ("bfloat16", True)]):
             runs: dict[str, tuple] = {name: (model, x, noise, low) for name, model in models.items()}
             ms = milliseconds(step, runs, threads, args.rounds)
             what = f"training step by that of a plain port, {words}, threads: {threads}; noise {list(noise.shape)}"
@@ -182,7 +182,7 @@ def train(args, result):
 
 def memory(args, result):
     rows = []
-    for words, low in (("float32", False), ("bfloat16", True)):
+    for words, low in worth_timing([("float32", False), ("bfloat16", True)]):
         sizes = []
         for name in ("ours", "port"):
             command = [sys.executable, "-m", "bench.draw", "--grow", name, *(["--quick"] if args.quick else [])]

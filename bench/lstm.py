@@ -10,7 +10,7 @@ Run it while nothing else runs: on two cores one busy neighbour makes the number
 import torch
 from torch import nn
 
-from bench._result import Result, milliseconds, parser
+from bench._result import Result, milliseconds, parser, worth_timing
 from softattn.lstm import LSTMCell, PeepholeLSTM
 
 
@@ -55,13 +55,15 @@ def main():
     print(f"T={T} B={B} I={I} H={H}, peepholes on\n")
     for threads in counts:
         rows = []
-        for key, words, low, data, backward in (
-            ("float32_first", "float32, first layer", False, x, True),
-            ("float32", "float32, input has a gradient", False, x_grad, True),
-            ("float32_forward", "float32, forward only", False, x, False),
-            ("bfloat16_first", "bfloat16, first layer", True, x, True),
-            ("bfloat16", "bfloat16, input has a gradient", True, x_grad, True),
-            ("bfloat16_forward", "bfloat16, forward only", True, x, False),
+        for key, words, low, data, backward in worth_timing(
+            [
+                ("float32_first", "float32, first layer", False, x, True),
+                ("float32", "float32, input has a gradient", False, x_grad, True),
+                ("float32_forward", "float32, forward only", False, x, False),
+                ("bfloat16_first", "bfloat16, first layer", True, x, True),
+                ("bfloat16", "bfloat16, input has a gradient", True, x_grad, True),
+                ("bfloat16_forward", "bfloat16, forward only", True, x, False),
+            ]
         ):
             ms = milliseconds(
                 step, {name: (model, data, low, backward) for name, model in models.items()}, threads, rounds

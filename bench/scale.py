@@ -29,7 +29,7 @@ T = handwriting.CHUNK
 
 def options(hidden: int, folder: Path, rest: list[str]):
     """The options of a run of the small predictor."""
-    made = _run.options(__doc__, "scale", dropout=0.0, jitter=0.0, rate=2e-3, float32=True)
+    made = _run.options(__doc__, "scale", dropout=0.0, jitter=0.0, rate=2e-3, products="float32")
     return made.parse_args(["--state", str(folder), *rest]), dict(hidden_size=hidden, num_layers=3, mixtures=20)
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 import softattn
-from bench._result import Result, milliseconds, parser
+from bench._result import Result, milliseconds, parser, worth_timing
 from softattn import synthesis
 from softattn.mixture import StrokeMixture
 from softattn.pen import PRINTABLE
@@ -71,10 +71,12 @@ def train(args, size, result):
     print(f"training step: T={T} B={B} U={U} H={H}, K=10, M=20")
     for threads in args.threads:
         rows = []
-        for key, words, low, backward in (
-            ("float32", "float32", False, True),
-            ("bfloat16", "bfloat16 products", True, True),
-            ("float32_forward", "float32, no backward", False, False),
+        for key, words, low, backward in worth_timing(
+            [
+                ("float32", "float32", False, True),
+                ("bfloat16", "bfloat16 products", True, True),
+                ("float32_forward", "float32, no backward", False, False),
+            ]
         ):
             runs = {"ours": (ours, (x, text), target, low, backward), "plain": (plain, (wide,), target, low, backward)}
             ms = milliseconds(step, runs, threads, args.rounds)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.benchmark import Timer
 
-from bench._result import Result, milliseconds, parser
+from bench._result import Result, milliseconds, parser, worth_timing
 from bench.lstm import step
 from softattn.lstm import LSTMCell, PeepholeLSTM
 from softattn.window import SoftWindow, WindowLSTM
@@ -99,11 +99,13 @@ def main():
     x = torch.randn(T, B, I)
     for threads in counts:
         rows = []
-        for key, words, low, backward in (
-            ("float32", "float32", False, True),
-            ("float32_forward", "float32, forward only", False, False),
-            ("bfloat16", "bfloat16", True, True),
-            ("bfloat16_forward", "bfloat16, forward only", True, False),
+        for key, words, low, backward in worth_timing(
+            [
+                ("float32", "float32", False, True),
+                ("float32_forward", "float32, forward only", False, False),
+                ("bfloat16", "bfloat16", True, True),
+                ("bfloat16_forward", "bfloat16, forward only", True, False),
+            ]
         ):
             runs = {name: (model, x, low, backward) for name, model in models.items()}
             ms = milliseconds(step, runs, threads, rounds)

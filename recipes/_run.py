@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from recipes._processes import processes
+from softattn.fused_lstm import faster_products
 from softattn.hub import atomic_write, load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +49,10 @@ def options(doc: str | None, state: str, **defaults: Any) -> argparse.ArgumentPa
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--shares", type=int, help="parts that each batch is cut into; left out: one per process")
-    parser.add_argument("--float32", action="store_true", help="no bfloat16 products")
+    products = parser.add_mutually_exclusive_group()
+    for name in ("float32", "bfloat16"):
+        told = f"products in {name}; left out: as the state says, in a new run what is faster here"
+        products.add_argument(f"--{name}", dest="products", action="store_const", const=name, help=told)
     parser.add_argument("--adaptive", type=float, default=0.0, help="share of the posterior's noise on the weights")
     parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of noise on all weights")
     parser.add_argument("--save-seconds", type=float, default=SAVE_SECONDS, help="seconds between savings of the state")
@@ -63,9 +67,9 @@ def commit() -> str:
     return out.stdout.strip() or "unknown"
 
 
-def machine(args: argparse.Namespace, products: bool = True) -> str:
-    """Processor, threads, device and kind of products, for a card."""
-    kind = ("float32" if args.float32 else "bfloat16 products") if products else ""
+def machine(args: argparse.Namespace, run: "Run | None" = None) -> str:
+    """Processor, threads, device and, of a run, the format of its products, for a card."""
+    kind = run.products_told() if run else ""
     number = processes(args.device).number
     several = f"{number} processes" if number > 1 else ""
     words = [platform.machine(), several, f"{args.threads} of {os.cpu_count()} threads", str(args.device), kind]
@@ -95,6 +99,7 @@ class Run:
         self.optimizer = self.OPTIMIZER(self.model.parameters(), **self.SETTINGS)
         self.facts: dict[str, Any] = dict(updates=0, points=0, seconds=0.0, epoch=0, place=0, curve=[], sums=[0.0, 0])
         self.facts["seed"] = args.seed
+        self.facts["products"] = []  # formats of products, each with the update from which on it is used
         self.cut(getattr(args, "shares", None) or self.processes.number)
         self.average: dict[str, Tensor] = {}
         self.average_anew()
@@ -159,6 +164,31 @@ class Run:
             shown += self.step(k) / self.facts["shares"]
             self.kept[self.turn] = self.carried
         return self.processes.total(torch.tensor([shown], dtype=torch.float64, device=self.device)).item()
+
+    # -- number format -------------------------------------------------------------------------------------------------
+
+    def products(self) -> str:
+        """The format of products: as told, else as the state says, else what is faster here, measured at first use."""
+        kept, told = self.facts["products"], getattr(self.args, "products", None)
+        if told is None and kept:
+            return kept[-1][1]
+        if told is None:
+            dtype, why = faster_products(str(self.device))
+            told = "bfloat16" if self.processes.agree(dtype == torch.bfloat16) else "float32"
+            print(f"products in {told}: measured here, {why}", flush=True)
+        if not kept or kept[-1][1] != told:
+            kept.append([self.facts["updates"], told])
+        return told
+
+    def products_told(self) -> str:
+        """The formats so far, in words for a card."""
+        self.products()
+        told = [(f"from update {n} on " * (n > 0)) + f"{name} products" for n, name in self.facts["products"]]
+        return ", ".join(told)
+
+    def low_products(self) -> torch.autocast:
+        """Within this, products are in the format of the run; what is no product stays float32."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.products() == "bfloat16")
 
     # -- the average, and where a run starts ---------------------------------------------------------------------------
 
@@ -301,7 +331,8 @@ class Run:
         if path.exists():
             self.load(path)
             facts = self.facts
-            print(f"taken up in epoch {facts['epoch']}, {facts['seconds'] / 60:.1f} min", flush=True)
+            kept = f", products in {self.products()}" if facts["products"] else ""
+            print(f"taken up in epoch {facts['epoch']}, {facts['seconds'] / 60:.1f} min{kept}", flush=True)
         elif getattr(self.args, "resume", False):
             if ships is None:
                 raise SystemExit(f"{path} is not there: nothing to resume")

@@ -13,7 +13,7 @@ No parameter belongs to a step, so a model trained with 16 steps goes on with 32
 step of the optimizer is cheap. Choices that the paper does not name: the first canvas is learned and starts at the log
 odds of the mean image (the bound then starts near 206 nats, not near 543), the first states are learned; the logarithms
 of the attention are held between -5 and 5; the KL's weight rises from 0 to 1 over the first 500 steps; the weights are
-averaged (EMA); products of the LSTMs in bfloat16.
+averaged (EMA); products of the LSTMs in bfloat16 where that is faster (measured at the start).
 """
 
 import json
@@ -172,7 +172,7 @@ def finish(run, args):
         "steps": facts["updates"],
         "epochs": facts["epoch"],
         "minutes": round(minutes, 1),
-        "machine": machine(args) + ", processor time, other work beside it",
+        "machine": machine(args, run) + ", processor time, other work beside it",
         "seed": facts["seed"],
         "metric": {
             "name": "bound in nats per image, " + ("mean of 10 noise draws" if test else "one noise draw"),

@@ -76,7 +76,7 @@ class CanvasRun(Run):
     def step(self, k):
         x, labels = self.canvases()
         self.shake(self.args.noise, self.args.adaptive, self.EPOCH * self.BATCH**2)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=not self.args.float32):
+        with self.low_products():
             told = self.told(self.model, x)
         self.update(glimpse_nats(told, labels).mean(), self.rate(), len(x))
         return F.cross_entropy(told[-1].float().detach(), labels).item()
@@ -247,7 +247,7 @@ def finish(run, args, test_set):
         "steps": facts["updates"],
         "canvases": facts["points"],
         "minutes": round(facts["seconds"] / 60, 1),
-        "machine": machine(args) + ", processor time, other work beside it",
+        "machine": machine(args, run) + ", processor time, other work beside it",
         "seed": facts["seed"],
         "metric": {
             "name": f"error in per cent after {looks} looks",
@@ -291,7 +291,7 @@ def baseline(args, kind, images, valid, test_set):
         "curve": [[round(row[3], 2), round(row[2][0], 2)] for row in run.facts["curve"]],
         "command": f"python -m recipes.glimpse --baseline {kind.replace(' ', '-')} --budget {args.budget:g}",
         "commit": commit(),
-        "machine": machine(args),
+        "machine": machine(args, run),
     }
     store("glimpse-baselines", kind, entry, "networks of the paper's table that read the whole canvas; "
           "curve: minutes of processor time, error in per cent on 4,000 withheld canvases")  # fmt: skip
@@ -355,7 +355,7 @@ def reinforce(args):
         "minutes": args.minutes,
         "command": f"python -m recipes.glimpse --reinforce --minutes {args.minutes:g} --seeds {args.seeds}",
         "commit": commit(),
-        "machine": machine(args, products=False),
+        "machine": machine(args),
         "runs": runs,
     }
     with atomic_write(DATA / "glimpse-reinforce.json") as beside:

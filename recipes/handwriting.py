@@ -13,9 +13,9 @@
 
 Data: the lines of train, val2 and what is there of test (Graves' protocol); val1 is for early stopping and for every
 reported number, as in the paper. Differs from the paper: AdamW instead of RMSProp, a constant rate that falls to 0 at
-the end instead of a fixed one, an average of the weights (EMA), bfloat16 products, chunks of lines with the state
-carried over. The state lies outside the repository (--state) and is saved every three minutes; killed and called again,
-the run goes on from there.
+the end instead of a fixed one, an average of the weights (EMA), bfloat16 products where they are faster, chunks of
+lines with the state carried over. The state lies outside the repository (--state) and is saved every three minutes;
+killed and called again, the run goes on from there.
 """
 
 import dataclasses
@@ -129,7 +129,7 @@ class PredictorRun(StrokeRun):
             begins = begins.clone()
             begins[0] = True
         self.shake(self.noise, self.adaptive, self.epoch_points * len(x) * ROWS)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=not self.args.float32):
+        with self.low_products():
             raw, state = self.model(x, self.carried, begins)
         loss = -StrokeMixture(raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y).mean()
         self.update(loss, self.rate(), x.shape[0] * x.shape[1])
@@ -138,7 +138,7 @@ class PredictorRun(StrokeRun):
 
     def look(self, mean):
         facts = self.facts
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=not self.args.float32):
+        with self.low_products():
             nats = self.averaged().nats(self.part).mean().item()
         facts["curve"].append([facts["points"], mean, nats, facts["seconds"] / 60])
         return (
@@ -282,7 +282,7 @@ def main():
         "points": facts["points"],
         "epochs": facts["points"] / sum(len(line) - 1 for line in lines),
         "minutes": round(facts["seconds"] / 60, 1),
-        "machine": machine(args) + ", beside other work",
+        "machine": machine(args, run) + ", beside other work",
         "seed": args.seed,
         "metric": {
             "name": "nats per line, floor 1/sqrt(12) raw unit",

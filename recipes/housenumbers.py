@@ -268,7 +268,7 @@ def finish(run, args, train_set, held_out, path):
         "steps": facts["updates"],
         "epochs": facts["epoch"],
         "minutes": round(minutes, 1),
-        "machine": machine(args) + ", processor time, other work beside it",
+        "machine": machine(args, run) + ", processor time, other work beside it",
         "seed": facts["seed"],
         "metric": {
             "name": "bound less the pixels' entropy, nats per image, "

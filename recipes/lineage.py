@@ -232,7 +232,7 @@ def copy(args: Any) -> None:
     head = {"source": "recipes/lineage.py copy", "budget_minutes": args.budget, "seed": args.seed,
             "columns": "lengths: bytes, bits a line, share of wrong bits; curve: minutes of the processor, updates, "
             "bits a bit"}  # fmt: skip
-    store("lineage-copy", {**head, "machine_used": machine(args, False), "runs": table}, args.data)
+    store("lineage-copy", {**head, "machine_used": machine(args), "runs": table}, args.data)
 
 
 def about(args: Any, run: BudgetRun, what: str) -> dict[str, Any]:
@@ -243,7 +243,7 @@ def about(args: Any, run: BudgetRun, what: str) -> dict[str, Any]:
         "commit": commit(),
         "steps": run.facts["updates"],
         "minutes": round(run.facts["seconds"] / 60, 1),
-        "machine": machine(args, False) + ", minutes of the processor, beside other work",
+        "machine": machine(args) + ", minutes of the processor, beside other work",
         "seed": args.seed,
     }
 
@@ -306,7 +306,7 @@ def text(args: Any) -> None:
     head = {"source": "recipes/lineage.py text", "budget_minutes": args.budget, "seed": args.seed,
             "columns": "bits: per character of the held-out part, each from the 128 to 255 before it; curve: minutes "
             "of the processor, updates, training bits"}  # fmt: skip
-    store("transformer-text", {**head, "machine_used": machine(args, False), "runs": table}, args.data)
+    store("transformer-text", {**head, "machine_used": machine(args), "runs": table}, args.data)
 
 
 # -- the pen -----------------------------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def pen(args: Any) -> None:
         print(name, figures["nats_per_line"], flush=True)
     head = {"source": "recipes/lineage.py pen", "budget_minutes": args.budget, "seed": args.seed, "split": "val1",
             "lines": len(lines)}  # fmt: skip
-    store("transformer-pen", {**head, "machine_used": machine(args, False), "runs": table}, args.data)
+    store("transformer-pen", {**head, "machine_used": machine(args), "runs": table}, args.data)
 
 
 def main(arguments: list[str] | None = None) -> None:

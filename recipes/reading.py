@@ -254,7 +254,7 @@ class ReaderRun(Run):
         """One update on one batch; nats a character."""
         x, lengths, texts = self.batch(k)
         self.shake(self.args.noise, self.args.adaptive, 1.0)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=not self.args.float32):
+        with self.low_products():
             log_p = self.model(x.to(self.device), lengths.to(self.device))
         sizes = torch.tensor([len(codes) for codes in texts])
         loss = F.ctc_loss(log_p, torch.cat(texts), lengths, sizes, reduction="sum") / sizes.sum()
@@ -348,7 +348,7 @@ def land(run, args, val1, test=None):
         "steps": before["steps"] + facts["updates"],
         "points": before["points"] + facts["points"],
         "minutes": round(before["minutes"] + facts["seconds"] / 60, 1),
-        "machine": machine(args) + ", beside other work; minutes of processor time",
+        "machine": machine(args, run) + ", beside other work; minutes of processor time",
         "seed": args.seed,
         "finished": test is not None,
         "metric": {"name": "wrong characters, %", "value": round(100 * found["error"], 2), "split": split},
@@ -442,7 +442,7 @@ def land_words(args, name, model, steps, seconds):
         "commit": commit(),
         "steps": steps,
         "minutes": round(seconds / 60, 1),
-        "machine": machine(args, products=False),
+        "machine": machine(args),
         "seed": args.seed,
         "metric": {"name": "loss in nats a letter", "value": round(unseen, 4), "split": "200 other words"},
         "paper": "none; the task is a toy of the chapter",

@@ -161,7 +161,7 @@ class SynthesisRun(StrokeRun):
         """One update on one chunk; nats per point."""
         (x, y, reset, text, rows, counts, truth), state, whole = self.chunk_of(k)
         self.shake(self.noise, self.adaptive, self.epoch_points * len(x) * ROWS)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=not self.args.float32):
+        with self.low_products():
             out = self.model(x, text, state, reset, rows)
         log_prob = StrokeMixture(out.raw.float(), floor=self.model.floors(ROUNDING)).log_prob(y)
         loss = -(log_prob * counts).sum() / counts.sum().clamp(min=1)
@@ -175,7 +175,7 @@ class SynthesisRun(StrokeRun):
 
     def look(self, mean):
         facts = self.facts
-        nats, near = probe(self, self.part, self.embedded, not self.args.float32)
+        nats, near = probe(self, self.part, self.embedded)
         facts["curve"].append([facts["points"], mean, nats, near, facts["seconds"] / 60])
         blind, self.blind = sum(self.blind) / max(1, len(self.blind)), []
         return (
@@ -212,10 +212,10 @@ class SynthesisRun(StrokeRun):
 
 
 @torch.no_grad()
-def probe(run, val1, embedded, bf16):
+def probe(run, val1, embedded):
     """For the learning curve: nats per line on a part of val1, and how often the window is near the pen."""
     model = run.averaged()
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=bf16):
+    with run.low_products():
         nats = model.nats(val1).mean().item()
         near = []
         for line in embedded:
@@ -364,7 +364,7 @@ def land(run, val1, faulty, held_out, corpus, args):
         "steps": told["steps"],
         "points": told["points"],
         "minutes": told["minutes"],
-        "machine": machine(args) + ", beside other work",
+        "machine": machine(args, run) + ", beside other work",
         "seed": args.seed,
         "metric": {
             "name": "nats per line, floor 1/sqrt(12) raw unit",

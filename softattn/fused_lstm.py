@@ -6,6 +6,9 @@ The LSTM over whole sequences as one function, with a gradient that reuses its m
 The chapter book/fused_lstm.md builds this module and explains each line.
 """
 
+import functools
+import math
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -82,6 +85,35 @@ def product_dtype(weight: Tensor) -> torch.dtype:
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) and weight.dtype != torch.float64:
         return torch.get_autocast_dtype(kind)
     return weight.dtype
+
+
+# -- Number formats --
+CLEARLY = 0.8  # of float32's time: what bfloat16 may take to be chosen
+
+
+def product_seconds(dtype: torch.dtype, device: str, calls: int = 4) -> float:
+    """Time h W and W z^T as a step makes them; inf where there is none."""
+    h = torch.ones(64, 400, dtype=dtype, device=device)
+    weight = torch.ones(400, 1600, dtype=dtype, device=device)
+    seconds = []
+    try:
+        for _ in range(calls + 1):  # the first warms up
+            start = time.perf_counter()
+            back = weight @ (h @ weight).t()
+            back[0, 0].item()  # a device has finished when it answers
+            seconds.append(time.perf_counter() - start)
+    except (RuntimeError, NotImplementedError):
+        return math.inf
+    return min(seconds[1:])
+
+
+@functools.cache
+def faster_products(device: str = "cpu") -> tuple[torch.dtype, str]:
+    """Measure, once, which format of products is faster; and say so."""
+    wide, low = torch.float32, torch.bfloat16
+    a, b = (product_seconds(dtype, device) for dtype in (wide, low))
+    told = f"{1000 * a:.2f} ms in float32, {1000 * b:.2f} ms in bfloat16"
+    return low if b < CLEARLY * a else wide, told
 
 
 # -- Out and back --

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from bench import _result
 from softattn import hub
@@ -65,7 +66,9 @@ def test_each_kind_of_processor_keeps_its_record(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "flags", "kind"),
     [
-        ("AMD EPYC", "flags : avx2", "amd"),
+        ("AMD EPYC", "flags : avx2", "amd-avx2"),
+        ("AMD EPYC", "flags : avx2 avx512f avx512_bf16", "amd"),
+        ("Intel(R) Xeon(R) Processor", "", "intel"),
         ("Intel(R) Xeon(R) Processor", "flags : avx512f amx_tile amx_int8", "intel-amx"),
         ("Intel(R) Xeon(R) Processor", "flags : avx512f", "intel"),
         ("", "", "unknown"),
@@ -73,6 +76,14 @@ def test_each_kind_of_processor_keeps_its_record(tmp_path, monkeypatch):
 )
 def test_the_kind_of_a_processor(name, flags, kind):
     assert _result.kind(name, flags) == kind
+
+
+@pytest.mark.parametrize(("low", "left"), [(2.0, ["float32", "bfloat16"]), (9.0, ["float32"])])
+def test_a_format_far_too_slow_is_not_timed(monkeypatch, capsys, low, left):
+    seconds = {torch.float32: 1.0, torch.bfloat16: low}
+    monkeypatch.setattr(_result, "product_seconds", lambda dtype, device: seconds[dtype])
+    assert [row[0] for row in _result.worth_timing([("float32", False), ("bfloat16", True)])] == left
+    assert ("9 times as long" in capsys.readouterr().out) == (low > 4)
 
 
 def test_quick_sizes_are_never_stored(tmp_path, monkeypatch):

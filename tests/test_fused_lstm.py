@@ -1,9 +1,12 @@
 """The fused LSTM against the plain loop of cells."""
 
+import types
+
 import pytest
 import torch
 from torch import nn
 
+from softattn import fused_lstm
 from softattn.lstm import PeepholeLSTM
 
 
@@ -22,3 +25,34 @@ def test_plain_and_fused_agree(device, peephole, with_reset):
         runs.append((hs, h_last, c_last, *torch.autograd.grad(loss, (x, h, c, *net.parameters()))))
     for plain, fast in zip(*runs, strict=True):
         assert (plain - fast).abs().max() <= 1e-10 * plain.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("low", "chosen"),
+    [
+        (1.0, torch.bfloat16),
+        (1.59, torch.bfloat16),
+        (1.61, torch.float32),
+        (50.0, torch.float32),
+        (float("inf"), torch.float32),
+    ],
+)
+def test_bfloat16_is_chosen_where_it_is_clearly_faster(monkeypatch, low, chosen):
+    seconds = {torch.float32: 2.0, torch.bfloat16: low}
+    monkeypatch.setattr(fused_lstm, "product_seconds", lambda dtype, device: seconds[dtype])
+    fused_lstm.faster_products.cache_clear()
+    dtype, told = fused_lstm.faster_products()
+    assert dtype == chosen and told == f"2000.00 ms in float32, {1000 * low:.2f} ms in bfloat16"
+    monkeypatch.setattr(fused_lstm, "product_seconds", None)  # asked again, nothing is measured
+    assert fused_lstm.faster_products() == (dtype, told)
+    fused_lstm.faster_products.cache_clear()
+
+
+def test_a_product_is_timed_by_its_fastest_call_but_the_first(monkeypatch):
+    ticks = iter([0.0, 1.0, 10.0, 15.0, 20.0, 23.0, 30.0, 39.0])  # 1 to warm up, then 5, 3 and 9 seconds
+    monkeypatch.setattr(fused_lstm, "time", types.SimpleNamespace(perf_counter=lambda: next(ticks)))
+    assert fused_lstm.product_seconds(torch.float32, "cpu", calls=3) == 3.0
+
+
+def test_a_format_that_the_device_does_not_multiply_is_endlessly_slow():
+    assert fused_lstm.product_seconds(torch.bool, "cpu") == float("inf")

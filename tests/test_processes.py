@@ -21,7 +21,7 @@ NOISY = dict(kind="predictor", shares=2, adaptive=0.5, noise=0.01, dropout=0.1, 
 JOBS = {
     "plain": dict(kind="predictor", updates=20),
     "noisy": dict(updates=20, **NOISY),
-    "narrow": dict(kind="predictor", updates=8, shares=4, float32=False),
+    "narrow": dict(kind="predictor", updates=8, shares=4, products="bfloat16"),
     "window": dict(kind="synthesizer", updates=6, shares=4, hint=0.5, height=0.1, adaptive=0.5),
     "coins": dict(kind="auto_encoder", updates=12, shares=4, adaptive=0.5, dropout=0.1),
     "two to one": dict(updates=9, **NOISY),

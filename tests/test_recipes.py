@@ -20,7 +20,7 @@ from softattn.strokes import Strokes
 
 MEAN, STD = (8.0, 0.0), (40.0, 30.0)
 OPTIONS = dict(
-    seed=1, device="cpu", float32=True, noise=0.0, adaptive=0.5, dropout=0.1, jitter=0.1, rate=2e-3, resume=False,
+    seed=1, device="cpu", products="float32", noise=0.0, adaptive=0.5, dropout=0.1, jitter=0.1, rate=2e-3, resume=False,
     hint=0.5, height=0.1, sharp=0.1, embedded=2, epochs=2, stages=[[2, 1], [3, 1]], save_seconds=1e9,
     pieces=0, drafts=0, runs=0, whole=0, stop=0.0,
 )  # fmt: skip
@@ -177,7 +177,66 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_move():
 def test_the_options_are_those_of_every_recipe():
     parsed = _run.options("A recipe.", "none").parse_args(["--minutes", "3", "--adaptive", "1.5", "--resume"])
     assert (parsed.minutes, parsed.adaptive, parsed.resume, parsed.device, parsed.threads) == (3.0, 1.5, True, "cpu", 1)
-    assert _run.machine(types.SimpleNamespace(float32=True, threads=1, device="cpu")).count(",") == 4
+    assert parsed.products is None and _run.machine(types.SimpleNamespace(threads=1, device="cpu")).count(",") == 3
+    for name in ("float32", "bfloat16"):
+        assert _run.options("A recipe.", "none").parse_args([f"--{name}"]).products == name
+    with pytest.raises(SystemExit):
+        _run.options("A recipe.", "none").parse_args(["--float32", "--bfloat16"])
+
+
+# -- the format of products ------------------------------------------------------------------------------------------
+
+
+def measured(monkeypatch, dtype):
+    """As on a machine whose products are faster in this format."""
+    monkeypatch.setattr(_run, "faster_products", lambda device: (dtype, f"on the {device}"))
+
+
+def unsaid():
+    """A predictor that is not told which format to take."""
+    run, over, how = predictor()
+    run.args.products = None
+    return run, over, how
+
+
+def test_a_new_run_measures_the_format_of_its_products_and_says_so(monkeypatch, capsys):
+    for dtype, name in ((torch.bfloat16, "bfloat16"), (torch.float32, "float32")):
+        measured(monkeypatch, dtype)
+        run, *_ = unsaid()
+        with run.low_products():
+            product = torch.ones(2, 2) @ torch.ones(2, 2)
+        assert product.dtype == dtype and run.facts["products"] == [[0, name]]
+        assert f"{name} products" in _run.machine(argparse.Namespace(threads=1, device="cpu"), run)
+        assert f"products in {name}: measured here, on the cpu" in capsys.readouterr().out
+
+
+def test_a_run_taken_up_elsewhere_keeps_its_format_to_the_bit(monkeypatch, tmp_path):
+    measured(monkeypatch, torch.bfloat16)
+    whole, over, how = unsaid()
+    _run.train(whole, tmp_path / "whole.pt", over=over, **how)
+    first, over, how = unsaid()
+    assert not _run.train(first, tmp_path / "piece.pt", minutes=0.0, over=over, **how)
+    measured(monkeypatch, torch.float32)  # the next machine is another
+    piece, over, how = unsaid()
+    piece.take_up(tmp_path / "piece.pt")
+    _run.train(piece, tmp_path / "piece.pt", over=over, **how)
+    assert piece.facts["products"] == [[0, "bfloat16"]] and piece.facts["updates"] == whole.facts["updates"]
+    assert all(torch.equal(value, piece.average[name]) for name, value in whole.average.items())
+    plain, over, how = predictor()
+    _run.train(plain, tmp_path / "plain.pt", over=over, **how)
+    assert not all(torch.equal(value, plain.average[name]) for name, value in whole.average.items())
+
+
+def test_a_run_that_is_told_changes_its_format_and_its_card_says_when(monkeypatch, tmp_path, capsys):
+    measured(monkeypatch, torch.bfloat16)
+    run, _, how = unsaid()
+    _run.train(run, tmp_path / "a.pt", minutes=0.0, **how)
+    again, *_ = predictor()  # told: float32
+    again.take_up(tmp_path / "a.pt")
+    assert "products in float32" in capsys.readouterr().out
+    assert again.products_told() == "bfloat16 products, from update 1 on float32 products"
+    again.facts["products"] = []  # as in a state from before formats were kept
+    assert again.products_told() == "from update 1 on float32 products"
 
 
 # -- the reader of cluttered digits ------------------------------------------------------------------------------------
