@@ -123,6 +123,21 @@ class Together(Alone):
             raise SystemExit(0)
 
 
+def share_gradients(model: nn.Module, who: Alone) -> None:
+    """Let each gradient become the mean over all processes as soon as it is there.
+
+    For `softattn.training.fit`, which clips and steps afterwards: each process draws the same batch and reads its own
+    rows of it. The weights keep their names, so that a checkpoint goes on with any number of processes.
+    """
+
+    def mean(p: Tensor) -> None:
+        if p.grad is not None:
+            p.grad = who.total(p.grad) / who.number
+
+    for p in model.parameters() if who.number > 1 else ():
+        p.register_post_accumulate_grad_hook(mean)
+
+
 @functools.cache
 def processes(device: str = "cpu") -> Alone:
     """This process among those that its launcher started: `Alone`, or `Together` with others."""

@@ -14,8 +14,12 @@ import sys
 import time
 from pathlib import Path
 
+import torch
+
 from recipes import _run, handwriting, synthesis, vae
+from recipes._processes import share_gradients
 from softattn.images import embedded_digits
+from softattn.training import fit
 
 OPTIONS = dict(
     seed=1, device="cpu", products="float32", noise=0.0, adaptive=0.0, dropout=0.0, jitter=0.0, rate=2e-3, resume=False,
@@ -89,12 +93,32 @@ def work(name, kind, updates, state, pause=0.0, save_seconds=1e9, **more):
     }
 
 
+def fitted(updates, state=None):
+    """`softattn.training.fit` on the rows of this process; its losses and the weights."""
+    who = _run.processes()
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Tanh(), torch.nn.Linear(7, 3))
+    share_gradients(model, who)
+
+    def rows(generator):
+        x = torch.randn(8, 5, generator=generator)
+        return x[who.index :: who.number]
+
+    def loss(model, x):
+        return (model(x) - x[:, :3].sin()).square().mean()
+
+    adam = torch.optim.Adam(model.parameters(), 0.02)
+    losses = fit(model, rows, loss, adam, steps=updates, clip=0.5, progress=False)
+    return {"losses": losses, "weights": [p.flatten().tolist() for p in model.parameters()]}
+
+
 def main():
     folder, jobs = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
     index = os.environ["RANK"]
     (folder / f"pid-{index}").write_text(str(os.getpid()))
     for job in jobs:
         (folder / f"{job['name']}-{index}.json").write_text(json.dumps(work(**job)))
+    (folder / f"fit-{index}.json").write_text(json.dumps(fitted(20)))
     done = _run.processes()
     type(done).dismiss(done)
 

@@ -313,9 +313,10 @@ def test_the_sdist_builds_and_holds_no_more_than_it_needs(built):
         names = {name.partition("/")[2] for name in archive.getnames()}
         sizes = sum(member.size for member in archive if not member.name.endswith(".safetensors"))
     needed = {source_of(name, checkout).relative_to(checkout).as_posix() for name in expected(checkout)}
-    assert needed | {"pyproject.toml", "README.md", "LICENSE", "THIRD_PARTY.md"} <= names
+    told = {"README.md", "LICENSE", "THIRD_PARTY.md", "CHANGELOG.md", "CITATION.cff"}
+    assert needed | told | {"pyproject.toml"} <= names
     names -= {name for name in names if name.startswith("bench/results/")} | {"bench", "bench/", "bench/results"}
-    for folder in ("book/", "notebooks/", "recipes/", "bench/", "_build/", ".venv/"):
+    for folder in ("book/", "notebooks/", "recipes/", "bench/", "tests/", "_build/", ".venv/"):
         assert not [name for name in names if name.startswith(folder)], folder
     assert sizes < 6e6, "beside the weights, which have a bound of their own"
 

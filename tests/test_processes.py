@@ -86,6 +86,19 @@ def test_two_processes_give_the_losses_of_one_with_the_same_batches(seen, tmp_pa
 
 
 @pytest.mark.slow
+def test_fit_on_two_processes_is_fit_on_one_with_the_same_batches(seen):
+    ours = shared_run.fitted(20)
+    both = [json.loads((seen[1] / f"fit-{i}.json").read_text()) for i in (0, 1)]
+    assert len(ours["losses"]) == 20 and ours["losses"][-1] < 0.5 * ours["losses"][0]
+    assert both[0]["losses"] != both[1]["losses"]  # each shows the loss of its own rows
+    mean = [(a + b) / 2 for a, b in zip(*(each["losses"] for each in both), strict=True)]
+    assert mean == pytest.approx(ours["losses"], abs=1e-5)
+    assert both[0]["weights"] == both[1]["weights"]
+    for a, b in zip(both[0]["weights"], ours["weights"], strict=True):
+        assert a == pytest.approx(b, abs=1e-5)
+
+
+@pytest.mark.slow
 def test_weights_averages_and_noise_are_the_same_on_each_process(seen):
     for name, (first, second) in seen[0].items():
         assert first["bits"] == second["bits"] and first["facts"]["points"] == second["facts"]["points"], name

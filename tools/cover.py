@@ -31,7 +31,7 @@ def first_picture(chapter: Path) -> bytes:
         ValueError: if no cell shows a figure that is an SVG.
     """
     notebook = nbformat.NotebookNode(nbformat.from_dict(jupytext.read(chapter)))
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3")
+    client = NotebookClient(notebook, timeout=None, kernel_name="python3")
     with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
             if cell.cell_type != "code":
