@@ -64,7 +64,7 @@ classroom: $(STAMP)  ## notebooks for students and teacher, and a course for nbg
 
 marks: $(STAMP)  ## mark what students handed in: make marks FOLDER=path
 	@test -n "$(FOLDER)" || { echo "make marks: name the folder with what was handed in: make marks FOLDER=path" >&2; exit 2; }
-	$(PY) -m tools.classroom collect "$(FOLDER)" || true
+	$(PY) -m tools.classroom collect "$(FOLDER)" || test $$? = 1  # what was not taken has been named
 	$(PY) -m tools.classroom marks
 
 release: $(STAMP)  ## build sdist, wheel, checksums and bill of materials in _build/release

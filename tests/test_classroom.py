@@ -376,9 +376,38 @@ def test_collect_names_students_by_folder_or_file(one, tmp_path, capsys):
     there = sorted(str(p.relative_to(out / "course" / "submitted")) for p in out.rglob("submitted/*/*/*.ipynb"))
     assert there == ["Ada-B/one/one.ipynb", "ben/one/one.ipynb"]
     assert classroom.main(["collect", str(came), "--out", str(out)]) == 1  # one was refused
-    assert "NOT taken: cy.ipynb" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "NOT taken: cy.ipynb" in said.err and "ben, one, 3 of 3 exercises answered" in said.out
+    (came / "di-one.ipynb").write_text(classroom.student(one), encoding="utf-8")
+    lines = classroom.collect(came, out)[0]
+    assert any("di, one, 0 of 3 exercises answered" in line for line in lines), lines
     with pytest.raises(classroom.ClassroomError, match="make classroom"):
         classroom.collect(came, tmp_path / "nothing")
+
+
+def test_a_folder_that_is_not_there_or_empty_stops_the_marking(tmp_path, capsys):
+    release = tmp_path / "class" / "course" / "release" / "one"
+    release.mkdir(parents=True)
+    notebooks.write(release / "one.ipynb", nbformat.writes(nbformat.v4.new_notebook()) + "\n")
+    (tmp_path / "empty").mkdir()
+    for folder, says in ((tmp_path / "typo", "no such folder"), (tmp_path / "empty", "no notebook in it")):
+        assert classroom.main(["collect", str(folder), "--out", str(tmp_path / "class")]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_the_package_is_packed_anew_only_when_it_has_changed(tmp_path):
+    for name in run_notebooks.SOURCES:
+        (tmp_path / name).write_text("", encoding="utf-8")
+    (tmp_path / "bench" / "results").mkdir(parents=True)
+    module = tmp_path / "softattn" / "one.py"
+    module.parent.mkdir()
+    module.write_text("x = 1\n", encoding="utf-8")
+    first = run_notebooks.digest(tmp_path)
+    (tmp_path / "softattn" / "__pycache__").mkdir()
+    (tmp_path / "softattn" / "__pycache__" / "one.pyc").write_bytes(b"1")
+    assert run_notebooks.digest(tmp_path) == first
+    module.write_text("x = 2\n", encoding="utf-8")
+    assert run_notebooks.digest(tmp_path) != first
 
 
 # -- the fence -------------------------------------------------------------------------------------------------------
@@ -460,6 +489,29 @@ def test_a_rehearsal_hands_in_the_solutions_nothing_and_each_wrong_answer(one):
     handed = rehearse.submissions(one)
     assert list(handed) == ["right", "empty", "wrong-1", "wrong-2"] and handed["empty"] == {}
     assert handed["wrong-2"]["one-predict"] == "twice = 20" and handed["right"]["one-predict"].endswith("twice = 4")
+
+
+def test_five_made_up_students_hand_in_for_a_first_try(one, tmp_path):
+    out, came = tmp_path / "class", tmp_path / "came"
+    with pytest.raises(classroom.ClassroomError, match="make classroom"):
+        rehearse.hand_in_made_up(one, out, came)
+    release = out / "course" / "release" / "one"
+    release.mkdir(parents=True)
+    notebooks.write(release / "one.ipynb", nbformat.writes(given(one)["one"]) + "\n")
+    written = rehearse.hand_in_made_up(one, out, came)
+    assert [path.parent.name for path in written] == ["right", "empty", "wrong", "cheat", "endless"]
+    taken, refused = classroom.collect(came, out)
+    assert not refused and len(taken) == 5
+    (cheat,) = [line for line in taken if line.startswith("cheat")]
+    assert "the check of `one-predict` was missing" in cheat
+    assert any("0 of 3 exercises answered" in line for line in taken if line.startswith("empty"))
+    sources = {
+        who: {classroom._id(c): c.source for c in nbformat.read(came / who / "one.ipynb", as_version=4).cells}
+        for who in ("right", "wrong", "cheat", "endless")
+    }
+    assert sources["wrong"]["one-predict"] == "twice = 5" and sources["right"]["one-predict"].endswith("twice = 4")
+    assert "it uses open" in "\n".join(fence.faults(sources["cheat"]["one-implement"]))
+    assert "while True" in sources["endless"]["one-implement"]
 
 
 WORDS = {

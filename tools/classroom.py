@@ -488,8 +488,8 @@ def grader(root: Path = ROOT) -> Path | None:
 def classroom_venv(root: Path = ROOT) -> Path:
     """.venv-classroom: the packages of this interpreter, nbgrader and the package as a student would install it."""
     venv, pins = root / ".venv-classroom", root / PINS
-    python, stamp = venv / "bin" / "python", venv / "installed.txt"
-    wanted = pins.read_text(encoding="utf-8") + sys.version
+    python, stamp, packed = venv / "bin" / "python", venv / "installed.txt", venv / "package.txt"
+    wanted, version = pins.read_text(encoding="utf-8") + sys.version, run_notebooks.digest(root)
     pip = [Path(sys.executable), "-m", "pip", "--python", python, "install", "-q", "--disable-pip-version-check"]
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         print("making .venv-classroom: nbgrader and what it brings, once", flush=True)
@@ -497,9 +497,12 @@ def classroom_venv(root: Path = ROOT) -> Path:
         run_notebooks.borrowing_venv(Path(sys.executable), venv)
         run_notebooks.call([*pip, "-r", pins, "-c", root / "requirements.lock"], cwd=root)
         stamp.write_text(wanted, encoding="utf-8")
+    if packed.exists() and packed.read_text(encoding="utf-8") == version:
+        return python
     with tempfile.TemporaryDirectory(prefix="softattn-classroom-") as name:
         wheel = run_notebooks.build_wheel(Path(sys.executable), Path(name), root)
         run_notebooks.call([*pip, "--no-deps", "--force-reinstall", wheel], cwd=Path(name))
+    packed.write_text(version, encoding="utf-8")
     return python
 
 
@@ -671,8 +674,13 @@ def collect(folder: Path, out: Path) -> tuple[list[str], list[str]]:
 
     Returns:
         A line for each file taken, and one for each that could not be.
+
+    Raises:
+        ClassroomError: if there is no such folder, no notebook in it, or nothing was handed out.
     """
     course = out / "course"
+    if not folder.is_dir():
+        raise ClassroomError(f"{folder}: no such folder; put in it what came back, as STUDENT/CHAPTER.ipynb")
     release_of = {
         path.parent.name: nbformat.read(path, as_version=4) for path in sorted((course / "release").glob("*/*.ipynb"))
     }
@@ -684,9 +692,10 @@ def collect(folder: Path, out: Path) -> tuple[list[str], list[str]]:
         books = [given, *([nbformat.read(whole, as_version=4)] if whole.exists() else [])]
         known[name] = {c.source for book in books for c in book.cells if not _told(c).get("solution")}
     taken, refused = [], []
-    for path in sorted(folder.rglob("*.ipynb")):
-        if ".ipynb_checkpoints" in path.parts:
-            continue
+    found = [path for path in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
+    if not found:
+        raise ClassroomError(f"{folder}: no notebook in it; students' files end in .ipynb")
+    for path in found:
         where = path.relative_to(folder)
         try:
             handed = handed_in(read_any(path), release_of, known)
@@ -700,10 +709,18 @@ def collect(folder: Path, out: Path) -> tuple[list[str], list[str]]:
         made = submission(handed, release_of[handed.chapter])
         notebooks.write(place / f"{handed.chapter}.ipynb", nbformat.writes(made) + "\n")
         taken.append(
-            f"{where}: {who}, {handed.chapter}, {len(handed.answers)} answers"
+            f"{where}: {who}, {handed.chapter}, {_tried(handed, release_of[handed.chapter])}"
             + "".join(f"; {one}" for one in handed.notes)
         )
     return taken, refused
+
+
+def _tried(handed: Handed, given: NotebookNode) -> str:
+    """How many exercises have another answer than the one that was handed out."""
+    stub = {_id(cell): cell.source for cell in given.cells if _told(cell).get("solution")}
+    blank = lambda label, answer: ANSWER in answer or stub[label].startswith(_bare(answer))
+    changed = sum(not blank(label, answer) for label, answer in handed.answers.items())
+    return f"{changed} of {len(stub)} exercises answered"
 
 
 READ_GRADES = """
@@ -810,15 +827,17 @@ def main(argv: list[str] | None = None) -> int:
             if len(options.names) != 1:
                 raise ClassroomError("collect: name the folder that holds what students handed in")
             taken, refused = collect(Path(options.names[0]), out)
-            print("\n".join(taken))
-            print("\n".join(f"NOT taken: {line}" for line in refused), file=sys.stderr)
+            for line in taken:
+                print(line)
+            for line in refused:
+                print(f"NOT taken: {line}", file=sys.stderr)
             status = 1 if refused else 0
         if options.what in ("marks", "tally"):
             rows = {"marks": marks, "tally": tally}[options.what](options.names, out, _python())
             print(f"{len(rows)} marks: {out / 'marks.csv'}, {out / 'totals.csv'}; {out / 'course' / 'feedback'}")
     except (ClassroomError, run_notebooks.RunError, notebooks.NotebookError, exercises.ExerciseError) as err:
         print(err, file=sys.stderr)
-        return 1
+        return 2
     return status
 
 

@@ -6,6 +6,11 @@ A chapter's sheet is handed out by nbgrader and comes back from `right` with the
 from `wrong-1`, `wrong-2`, ... with the first, the second, ... wrong answer of every exercise. Solutions must get all
 marks that a check gives, the others none; each wrong answer must find its words in the page of feedback; and beside
 the checks no cell of `right` and `empty` may raise. What was made stays in _build/rehearsal/NAME.
+
+python -m tools.rehearse --hand-in FOLDER NAME ...   five made-up students, for a teacher's first try of `make marks`
+
+They hand in the sheets of `make classroom`: all right; nothing; one wrong answer; a check deleted and the solutions
+opened; and an answer that prints for ever.
 """
 
 import argparse
@@ -22,6 +27,8 @@ from tools import classroom, exercises, notebooks, run_notebooks, toc
 from tools.classroom import Chapter
 
 _TAG = re.compile(r"<[^>]+>")
+OPENS = 'answers = open("../../../../teacher/{}.ipynb").read()'
+ENDLESS = 'while True:\n    print("on and on")'
 
 
 def submissions(chapter: Chapter) -> dict[str, dict[str, str]]:
@@ -45,6 +52,46 @@ def hand_in(chapter: Chapter, out: Path) -> None:
         place = course / "submitted" / who / chapter.name
         place.mkdir(parents=True, exist_ok=True)
         notebooks.write(place / f"{chapter.name}.ipynb", nbformat.writes(book) + "\n")
+
+
+def made_up(chapter: Chapter) -> dict[str, tuple[dict[str, str], set[str]]]:
+    """Five students: the answers of each by label, and the names of the cells that each deletes."""
+    right, labels = submissions(chapter)["right"], list(chapter.checked)
+    wrong = {labels[0]: chapter.checked[labels[0]].wrong[0]}
+    return {
+        "right": (right, set()),
+        "empty": ({}, set()),
+        "wrong": (right | wrong, set()),
+        "cheat": (right | wrong | {labels[-1]: OPENS.format(chapter.name)}, {f"{labels[0]}-check"}),
+        "endless": (right | {labels[-1]: ENDLESS}, set()),
+    }
+
+
+def hand_in_made_up(chapter: Chapter, out: Path, folder: Path) -> list[Path]:
+    """Write the sheets of five made-up students to a folder, as if they had come back.
+
+    Args:
+        chapter: the chapter.
+        out: the class, with its release.
+        folder: where the sheets go, STUDENT/CHAPTER.ipynb.
+
+    Raises:
+        ClassroomError: if the chapter was not handed out or has no exercise with a check.
+    """
+    sheet = out / "course" / "release" / chapter.name / f"{chapter.name}.ipynb"
+    if not sheet.exists() or not chapter.checked:
+        raise classroom.ClassroomError(f'{chapter.name} has no sheet yet: make classroom NAMES="{chapter.name}" first')
+    written = []
+    for who, (answers, deleted) in made_up(chapter).items():
+        book = nbformat.read(sheet, as_version=4)
+        book.cells = [cell for cell in book.cells if classroom._id(cell) not in deleted]
+        for cell in book.cells:
+            cell.source = answers.get(classroom._id(cell), cell.source)
+        path = folder / who / f"{chapter.name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        notebooks.write(path, nbformat.writes(book) + "\n")
+        written.append(path)
+    return written
 
 
 def plain(page: str) -> str:
@@ -118,10 +165,16 @@ def rehearse(name: str, out: Path, python: Path) -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="chapters; all with exercises if none is named")
+    parser.add_argument("--hand-in", type=Path, metavar="FOLDER", help="write five made-up submissions, mark nothing")
     options = parser.parse_args(argv)
     names = options.names or [one.name for one in classroom.chapters([]) if one.tasks]
     faults = []
     try:
+        if options.hand_in:
+            for chapter in classroom.chapters(options.names):
+                written = hand_in_made_up(chapter, toc.ROOT / "_build" / "classroom", options.hand_in)
+                print(*written, sep="\n")
+            return 0
         python = classroom._python()
         for name in names:
             start = time.monotonic()

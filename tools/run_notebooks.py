@@ -9,6 +9,7 @@ after in the same run. A notebook that takes more than 45 such pieces is named i
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -62,6 +63,17 @@ def environment() -> dict:
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "MPLBACKEND")}
     env.pop("SOFTATTN_DATA", None)
     return env | {"OMP_NUM_THREADS": "1", "SOFTATTN_DEVICE": "cpu", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def digest(root: Path = ROOT) -> str:
+    """A digest of all that `build_wheel` packs: the same as long as none of these files has changed."""
+    told = hashlib.sha256()
+    places = [root / name for name in SOURCES]
+    for folder in (root / "softattn", root / "bench" / "results"):
+        places += sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    for path in places:
+        told.update(f"{path.relative_to(root)}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return told.hexdigest()
 
 
 def build_wheel(python: Path, work: Path, root: Path = ROOT) -> Path:
