@@ -75,7 +75,8 @@ class Bounded(Execute):
             if self.said[cell_index] > MOST and not told(cell).get("locked"):
                 if before <= MOST:
                     text = f"\n[stopped: this cell printed more than {MOST:,} characters]\n"
-                    cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=text))
+                    notice = nbformat.v4.new_output("stream", name="stderr", text=text)
+                    cell.outputs.insert(0, notice)  # behind a thousand lines nbgrader would cut it off
                     asyncio.ensure_future(self._interrupt())
                 return None
         return super().process_message(msg, cell, cell_index)
