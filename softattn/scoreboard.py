@@ -53,7 +53,7 @@ def first_at(record: Any, paths: str | list[str]) -> Any:
 
 # -- What a row knows --
 class Score(NamedTuple):
-    """A figure of a paper, and ours beside it. Smaller is better in all.
+    """A figure of a paper, and ours; where both compare, smaller is better.
 
     Args:
         key: a name for the row.

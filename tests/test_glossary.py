@@ -8,6 +8,7 @@ from tools import letters, toc
 
 bs4 = pytest.importorskip("bs4")
 PAGES = [page for page in toc.chapters() if page.path.suffix == ".md" and page.path.exists()]
+PAGES_BY_NAME = {page.name: page for page in PAGES}
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,39 @@ def test_every_word_has_an_entry_that_leads_to_a_chapter(text):
         assert len(definition) < 300
 
 
+def test_every_word_is_used_in_one_of_its_chapters(text):
+    """Else no page would link to it."""
+    import glossary
+
+    block = re.search(r"```\{glossary\}\n(.*?)```", text, re.S)[1]
+    for word, definition in re.findall(r"^(\S.*)\n((?:  .*\n)+)", block, re.M):
+        also = [other for other, term in glossary.ALSO.items() if term == word]
+        pattern = glossary._pattern(dict.fromkeys([word, *also], ("", "")))
+        chapters = re.findall(r"\{doc\}`(\w+)`", definition)
+        only = glossary.ONLY.get(word)
+        assert only is None or only & set(chapters), word
+        used = [name for name in chapters if pattern.search(_running((PAGES_BY_NAME[name]).path))]
+        assert used, f"{word}: not in the running text of {chapters}"
+
+
+def _running(path) -> str:
+    """A chapter's prose: no cells, no formulas, no headings, no code."""
+    words = re.sub(r"^---\n.*?\n---\n", "", path.read_text(encoding="utf-8"), flags=re.S)
+    words = re.sub(r"^(`{3,})\{(?:code-cell|math)\}.*?^\1$", "", words, flags=re.S | re.M)
+    return re.sub(r"^#.*$|`[^`]*`|\$[^$]*\$", "", words, flags=re.M)
+
+
+def test_the_family_of_attention_is_in_it(text):
+    """The relatives of the chapters `lineage` and `transformer`: what a reader looks up there."""
+    block = re.search(r"```\{glossary\}\n(.*?)```", text, re.S)[1]
+    words = set(re.findall(r"^(\S.*)$", block, re.M))
+    assert words >= {
+        "causal mask", "content-based addressing", "context vector", "dot-product attention", "KV cache",
+        "location-aware attention", "multi-head attention", "Neural Turing Machine", "positional encoding",
+        "rotary positions", "self-attention", "transformer", "mutant", "oracle",
+    }  # fmt: skip
+
+
 def test_no_chapter_marks_its_terms():
     """They are found when the pages are built; a role would have to be resolved in the notebooks."""
     for page in PAGES:
@@ -100,12 +134,24 @@ def test_the_first_mention_becomes_a_link():
     assert glossary._pieces("Another gate.", pattern, entries, done, "") == []
 
 
+def test_another_word_for_a_term_leads_to_it_once():
+    import glossary
+
+    entries = {"teacher forcing": ("term-t", "The true past."), "teacher forced": ("term-t", "The true past.")}
+    pattern, done = glossary._pattern(entries), set()
+    found = glossary._pieces("It is teacher-forced; teacher forcing.", pattern, entries, done, "g.html")
+    links = [piece.astext() for piece in found if hasattr(piece, "attributes")]
+    assert links == ["teacher-forced"] and done == {"teacher forcing"}
+    words = (toc.ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
+    assert all(f"\n{term}\n  " in words for term in {*glossary.ALSO.values(), *glossary.ONLY})
+
+
 @pytest.mark.site
 def test_pages_lead_to_the_glossary(root):
     html = root / "_build" / "html" / "book"
     glossary = bs4.BeautifulSoup((html / "glossary.html").read_text(encoding="utf-8"), "html.parser")
     anchors = {dt["id"] for dt in glossary.select("dt[id]")}
-    for name in ("lstm", "window", "draw", "reading"):
+    for name in ("lstm", "window", "draw", "reading", "lineage", "transformer", "museum"):
         page = bs4.BeautifulSoup((html / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
         links = [a["href"].split("#")[1] for a in page.select("a.term-link")]
         assert len(links) >= 3 and set(links) <= anchors and len(set(links)) == len(links), name

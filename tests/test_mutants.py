@@ -161,3 +161,31 @@ def test_the_list_of_equal_mutants_names_mutants_that_exist():
     same = mutants.the_same()
     assert sorted(set(same) - keys) == [], "tools/mutants.txt: these lines are gone; take them out"
     assert all(len(why.split()) > 2 for why in same.values())
+
+
+def test_a_machine_that_starts_anew_goes_round(monkeypatch):
+    names = mutants.modules()
+    monkeypatch.setattr(mutants, "counts", lambda name: {"judged": 0, "mutants": 9})
+    first = [mutants.in_turn(names, week)[0] for week in range(len(names))]
+    assert sorted(first) == sorted(names)  # each leads in one of so many weeks
+    known = {names[0]: 9, names[1]: 3}
+    monkeypatch.setattr(mutants, "counts", lambda name: {"judged": known.get(name, 0), "mutants": 9})
+    for week in (0, 5):
+        found = mutants.in_turn(names, week)
+        assert found[-2:] == [names[1], names[0]] and sorted(found) == sorted(names)
+
+
+def test_what_was_stored_stays_while_it_is_true(tmp_path, monkeypatch):
+    path = tmp_path / "mutants.json"
+    row = {"mutants": 3, "judged": 3, "killed": 3, "same": 1}
+    path.write_text(json.dumps({"modules": {"a": row, "b": row, "c": row}}), encoding="utf-8")
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    monkeypatch.setattr(mutants, "modules", lambda: ["a", "b", "c", "d"])
+    monkeypatch.setattr(mutants, "mutants", lambda name: [None] * {"a": 4, "b": 5, "c": 4, "d": 2}[name])
+    nothing = {"mutants": 4, "judged": 0, "killed": 0, "same": 0}
+    more = {"mutants": 4, "judged": 4, "killed": 2, "same": 0}
+    fresh = {"a": nothing, "b": nothing, "c": more, "d": {**nothing, "judged": 2}}
+    monkeypatch.setattr(mutants, "counts", fresh.get)
+    mutants.write(path)
+    stored = json.loads(path.read_text(encoding="utf-8"))["modules"]
+    assert stored == {"a": row, "c": more, "d": fresh["d"]}  # b has another count of mutants: forgotten

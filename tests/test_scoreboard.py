@@ -267,3 +267,33 @@ def test_the_converter_computes_what_python_does():
         agrees(-1057.7, 3, 10**-0.2)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         browser.close()
+
+
+def test_every_figure_of_the_papers_tables_has_its_row():
+    """How many figures each table prints: squared error beside nats, and what a difference is made of not again."""
+    papers = scoreboard.stored("data/papers")["figures"]
+    tables = {}
+    for row in papers:
+        if row["paper"]["value"] is not None and "difference" not in row["unit"] and row["unit"] != "ratio":
+            place = row["paper"]["cite"], row["paper"]["where"]
+            tables[place] = tables.get(place, 0) + 1
+    assert tables["graves2013", "table 1"] == 10  # bits a character; the perplexities say the same
+    assert tables["graves2013", "table 2"] == 3
+    assert tables["graves2013", "table 3"] == 6
+    assert tables["graves2013", "table 4"] == 4
+    assert tables["gregor2015", "table 1"] == 5
+    assert tables["gregor2015", "table 2"] == 13  # two of its models give an estimate and a bound
+    assert tables["mnih2014", "table 2"] == 9
+
+
+def test_a_curve_of_a_difference_is_of_two_stored_trainings():
+    """The stretch with noise begins where the training without ended; both curves are long enough to be seen."""
+    papers = {row["id"]: row for row in scoreboard.stored("data/papers")["figures"]}
+    with_noise, without = papers["noise"]["ours"]
+    rows = at(scoreboard.stored(with_noise["curve_in"]), with_noise["curve"][0])
+    end = at(scoreboard.stored(with_noise["file"]), with_noise["curve_from"])
+    assert end == at(scoreboard.stored(without["file"]), without["curve_to"])
+    before, after = ([r for r in rows if (r[0] <= end) is side] for side in (True, False))
+    assert len(before) > 10 and len(after) > 10
+    gap = after[-1][2] - before[-1][2]  # on a part of the lines
+    assert gap == pytest.approx(BY_KEY["noise"].ours, abs=2)

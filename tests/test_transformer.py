@@ -106,6 +106,10 @@ def test_without_positions_a_text_is_a_bag():
         with torch.no_grad():
             same[positions] = torch.allclose(model(x)[0][-1], model(mixed)[0][-1], atol=1e-9)
     assert same == {"none": True, "sinusoids": False, "rotations": False}
+    torch.manual_seed(0)
+    deep = CausalTransformer(I, E, 2, O, heads=2, positions="none").double()
+    with torch.no_grad():  # the mask gave each step another past: a second layer hears that
+        assert not torch.allclose(deep(x)[0][-1], deep(mixed)[0][-1], atol=1e-4)
 
 
 def test_rotations_hear_differences_alone():

@@ -637,11 +637,31 @@ def report(names: Sequence[str]) -> dict[str, dict[str, int]]:
     return table
 
 
+def in_turn(names: Sequence[str], week: int) -> list[str]:
+    """The least judged first; among equals another leads each week, so that a machine that starts anew goes round."""
+    start = 7 * week % len(names)
+    turned = [*names[start:], *names[:start]]
+    return sorted(turned, key=lambda n: (row := counts(n))["judged"] / max(1, row["mutants"]))
+
+
+def still_true(name: str, row: dict[str, int]) -> bool:
+    """Whether a stored row is of as many mutants as the module has now."""
+    return row["mutants"] + row["same"] == len(mutants(name))
+
+
 def write(path: Path = RESULT) -> None:
-    """Store the counts of all modules of which something is known."""
+    """Store the counts of modules of which something is known; rows of others stay while their mutants are as many."""
     from bench._result import commit
 
-    table = {name: row for name in modules() if (row := counts(name))["judged"]}
+    old = json.loads(path.read_text(encoding="utf-8"))["modules"] if path.exists() else {}
+    table = {}
+    for name in modules():
+        row = counts(name)
+        kept = old.get(name)
+        if kept and kept["judged"] > row["judged"] and still_true(name, kept):
+            row = kept
+        if row["judged"]:
+            table[name] = row
     record = {
         "what": "mutants of the exported formulas: in all, judged so far, noticed by a test; same: seen by nobody",
         "command": "make mutants",
@@ -732,7 +752,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     until = time.monotonic() + 60 * options.minutes
     if not options.names:
-        names.sort(key=lambda n: (row := counts(n))["judged"] / max(1, row["mutants"]))
+        names = in_turn(names, int(time.time() // (7 * 24 * 3600)))
     for name in names:
         if time.monotonic() > until:
             break

@@ -22,8 +22,34 @@ ONLY = {
     "gate": {"lstm", "prediction", "fused_lstm"},
     "prior": {"vae", "draw", "housenumbers"},
     "alignment": {"alignment", "window", "reading", "lineage"},
+    "context vector": {"alignment", "lineage"},
+    "filterbank": {"filterbank", "glimpse", "draw", "housenumbers", "lineage", "museum"},
+    "gradient clipping": {"training"},
+    "latent code": {"vae", "draw", "housenumbers"},
+    "multi-head attention": {"transformer"},
+    "oracle": {"museum"},
+    "rotary positions": {"transformer"},
 }
-_QUIET = (nodes.reference, nodes.literal, nodes.math, nodes.title, nodes.term, nodes.caption, nodes.raw, nodes.strong)
+# Other words for a term, as the chapters put it.
+ALSO = {
+    "beam": "beam search",
+    "clipped": "gradient clipping",
+    "context": "context vector",
+    "dot product": "dot-product attention",
+    "evidence lower bound": "ELBO",
+    "Graves' bias": "bias of the pen",
+    "grid": "filterbank",
+    "head": "multi-head attention",
+    "Kullback-Leibler divergence": "KL divergence",
+    "latent number": "latent code",
+    "noise on the weights": "weight noise",
+    "pen lift": "end of stroke",
+    "rotation": "rotary positions",
+    "sinusoid": "positional encoding",
+    "teacher forced": "teacher forcing",
+    "Turing machine": "Neural Turing Machine",
+}
+_QUIET = (nodes.reference, nodes.literal, nodes.math, nodes.title, nodes.term, nodes.caption, nodes.raw)
 
 
 def _read(app, docname, source):
@@ -45,6 +71,7 @@ def _entries(app) -> dict[str, tuple[str, str]]:
             for term in item.findall(nodes.term):
                 if term["ids"]:
                     kept[term.astext().strip()] = (term["ids"][0], first)
+        kept |= {word: kept[term] for word, term in ALSO.items() if term in kept}
         app._glossary_entries = kept
     return kept
 
@@ -98,6 +125,7 @@ def _pieces(words: str, pattern, entries, done: set, where: str) -> list:
     pieces, at = [], 0
     for found in pattern.finditer(words):
         term = _name(found[0], entries)
+        term = ALSO.get(term, term)
         if not term or term in done or (term.isupper() and not found[0].isupper()):
             continue
         done.add(term)
