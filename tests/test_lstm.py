@@ -236,6 +236,8 @@ def test_chrono():
     u = f.double().exp()  # uniform on [1, 199]: mean 100, std 198 / sqrt(12)
     assert u.min() >= 1 - 1e-5 and u.max() <= 199 + 1e-3
     assert abs(u.mean() - 100) < 5 * 198 / math.sqrt(12 * 4000)
+    short = chrono_(torch.zeros(16000), 4, torch.Generator().manual_seed(0))[4000:8000].double().exp()
+    assert 2.9 < short.max() <= 3 + 1e-5  # uniform on [1, 3]: the range's end, to one step
     again = chrono_(torch.zeros(16000), 200, torch.Generator().manual_seed(0))
     assert torch.equal(again[4000:8000], f)
     lstm = PeepholeLSTM(2, 3)
