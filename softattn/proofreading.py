@@ -305,6 +305,9 @@ def legible(found: Reading, reader: HandwritingReader) -> bool:
 
 
 # -- Draw again --
+SHORT, SURE = 16, 0.02  # a text of so many characters may cost so many nats
+
+
 class Verdict(NamedTuple):
     """What the window and the reader say of a draft; best by `key`."""
 
@@ -319,13 +322,20 @@ class Verdict(NamedTuple):
     def key(self) -> tuple[bool, int, float]:
         return not self.ok, self.ink.errors, self.ink.nats
 
+    @property
+    def sure(self) -> bool:
+        """Whether no other draft need be drawn beside it."""
+        text, nats = self.ink.text, self.ink.nats
+        clear = len(text) > SHORT or nats <= SURE or only_dots(text)
+        return self.ok and not self.ink.errors and clear
+
     def __str__(self) -> str:
         found = [str(self.ink)] if self.ink.doubts else []
         return "; ".join(found + [str(self.window)] * bool(self.window))
 
 
 # -- Draw again --
-AGAIN = 2  # attempts side by side, where the first does not read well
+AGAIN = 2  # attempts side by side, where the first is not good enough
 
 
 def next_attempts(jobs, waiting, tried) -> tuple[list, list]:
@@ -373,8 +383,7 @@ class Proofreader:
             for i, drafts in drawn(model, jobs, now, bias).items():
                 self.judge(model, reader, drafts, seen[i])
                 best = min(seen[i], key=lambda pair: pair[0].key)
-                exact = best[0].ok and not best[0].ink.errors
-                if exact or best[0].ok and len(seen[i]) > 1:
+                if best[0].sure or best[0].ok and len(seen[i]) > 1:
                     lines[i] = best[1]
                 elif len(seen[i]) == TRIES:
                     lines[i] = self.give_up(*best)
@@ -385,13 +394,13 @@ class Proofreader:
         return lines, [len(pairs) - 1 for pairs in seen]
 
     def judge(self, model, reader, drafts, seen: list) -> None:
-        """Add (verdict, draft) to `seen`, up to one that reads as its text."""
+        """Add (verdict, draft) to `seen`, up to one that is sure."""
         for draft in drafts:
             with evaluating(reader):
                 proof = proof_of(reader, draft.strokes)
             verdict = Verdict(faults(draft, judged_by(model)), proof)
             seen.append((verdict, draft._replace(reading=proof)))
-            if verdict.ok and not proof.errors:
+            if verdict.sure:
                 return
 
     def give_up(self, verdict: Verdict, draft: Draft) -> Draft:

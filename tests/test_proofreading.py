@@ -15,6 +15,7 @@ from softattn.decoding import edit_distance
 from softattn.pen import PRINTABLE, EmbeddedWriter
 from softattn.proofreading import (
     ALIKE,
+    SHORT,
     Proof,
     Proofreader,
     Verdict,
@@ -328,9 +329,10 @@ def judged(monkeypatch):
     def read(reader, line):
         said = verdicts.get(line.text, [line.text])
         attempt = memory[line.offsets.numpy().tobytes()]
-        seen = said[min(attempt, len(said) - 1)]  # with a question mark behind it, it may pass
-        excess = 5.0 if seen.endswith("?") else 99.0 * (seen != line.text)
-        return proof(line.text, seen.rstrip("?"), excess, nats=10.0 - attempt)
+        seen = said[min(attempt, len(said) - 1)]  # with a question mark behind it, it may pass; ~: hardly legible
+        excess = 5.0 if seen.endswith("?") else 99.0 * (seen.rstrip("~") != line.text)
+        nats = 0.001 if seen == line.text else 10.0 - attempt
+        return proof(line.text, seen.rstrip("?~"), excess, nats=nats)
 
     monkeypatch.setattr(proofreading, "sample_lines", draws)
     monkeypatch.setattr(proofreading, "proof_of", read)
@@ -380,6 +382,9 @@ def test_the_first_that_passes_is_taken(judged, attempt):
         (["imk?", "imk", "xxx?"], 0, 2),  # fewer errors than the other that passes
         (["imk", "imk", "xxx?", "ink"], 2, 2),  # one that passes, though others have fewer errors
         (["imk", "imk", "imk", "imk?", "imk"], 3, 4),
+        (["ink~"], 2, 2),  # a short text, of which the reader is not sure
+        (["ink~", "ink"], 1, 1),
+        (["ink~", "imk?", "imk"], 0, 2),
     ],
 )
 def test_what_merely_passes_stands_up_to_two_others(judged, said, taken, redraws):
@@ -388,6 +393,12 @@ def test_what_merely_passes_stands_up_to_two_others(judged, said, taken, redraws
         warnings.simplefilter("error")
         page = judged("ink")
     assert same_ink(page, attempt_at(judged.model, "ink", 3, taken)) and page.redraws == redraws
+
+
+def test_doubt_alone_lets_no_long_text_and_no_row_of_dots_be_drawn_again(judged):
+    for text in ("s" * SHORT, "s" * (SHORT + 1), "....", ". ."):
+        judged.verdicts[text] = [text + "~", text]
+        assert judged(text).redraws == (text == "s" * SHORT), text
 
 
 def test_of_ten_that_fail_the_best_is_kept_and_the_letters_in_doubt_are_named(judged):
