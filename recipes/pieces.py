@@ -25,6 +25,7 @@ from recipes._run import options
 from recipes.reading import cut
 from recipes.texts import rare_text
 from softattn.hub import atomic_write
+from softattn.iam import load_iam
 from softattn.pen import embedded_text
 from softattn.proofreading import compared
 from softattn.reading import Reading
@@ -33,6 +34,16 @@ from softattn.synthesis import sample_lines
 from softattn.text import plain_text
 
 BATCH = 256
+
+
+def corpus_lines():
+    """Graves' training data: train, val2 and what is there of test; without faulty lines and illegible words (#)."""
+    lines = []
+    for split in ("train", "val2", "test"):
+        part, told = load_iam(split=split, clean=True)
+        print(str(told).splitlines()[0])
+        lines += [line for line in part if "#" not in line.text]
+    return lines
 
 
 def same(text: str, read: str) -> bool:
@@ -137,8 +148,6 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.cut:
-        from recipes.synthesis import corpus_lines
-
         reader, lines = softattn.load("reading"), corpus_lines()
         pieces = pieces_of(lines, reader.eval(), 2, args.seed)
         print(f"{len(pieces)} pieces of {len(lines)} lines, {sum(map(len, pieces))} points")
@@ -147,8 +156,6 @@ def main():
         texts = [odd_text(np.random.default_rng([args.seed, 12, k])) for k in range(args.count)]
         drafts_of(texts, 1_000_000 * args.seed, args.state / "drafts.pt")
     if args.whole:
-        from recipes.synthesis import corpus_lines
-
         lines = corpus_lines()
         order = np.random.default_rng([args.seed, 15]).permutation(len(lines))[: args.count]
         texts = [plain_text(lines[i].text) for i in order]

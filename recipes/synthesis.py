@@ -27,7 +27,7 @@ import torch
 import softattn
 from recipes._run import WEIGHTS, commit, machine, options, train
 from recipes.handwriting import RATE, ROWS, StrokeRun, jittered, report
-from recipes.pieces import stored
+from recipes.pieces import corpus_lines, stored
 from recipes.texts import embedded_line, rare_text
 from softattn.handwriting import ROUNDING, line_stream
 from softattn.hub import save_weights
@@ -40,16 +40,6 @@ from softattn.window import WindowState, alignment_share
 CHUNK = 160
 END = -2  # the place behind the text, among true places of which -1 is unknown
 EMBEDDED = 1400  # lines of the embedded writer per epoch beside IAM-OnDB: one point in seven
-
-
-def corpus_lines():
-    """Graves' training data: train, val2 and what is there of test; without faulty lines and illegible words (#)."""
-    lines = []
-    for split in ("train", "val2", "test"):
-        part, told = load_iam(split=split, clean=True)
-        print(str(told).splitlines()[0])
-        lines += [line for line in part if "#" not in line.text]
-    return lines
 
 
 def embedded_lines(count, seed):

@@ -90,7 +90,7 @@ def _layout(out: Path | None, layout: dict[str, Any], look: dict[str, Any]) -> A
     if out is None:
         return form
     kinds = (*ink._TEXTS, *paper.PAPER_KINDS)
-    kind = paper.check_target("softattn", out, kinds).suffix.lower()
+    kind = paper.check_target("-o", out, kinds).suffix.lower()
     if kind in paper.PAPER_KINDS:
         import numpy as np
 
@@ -224,7 +224,7 @@ def _train(folder: Path, out: Path, model: str, sample: Path | None, device: str
     from softattn.paper import PAPER_KINDS, check_target
 
     if sample is not None:
-        check_target("softattn", sample, (".json", ".inkml", ".csv", *PAPER_KINDS))
+        check_target("--sample", sample, (".json", ".inkml", ".csv", *PAPER_KINDS))
     lines = read_hand(folder)
     held = len(hold_out(lines, how["seed"])[1]) if len(lines) > 1 else 0
     with redirect_stdout(sys.stderr):  # the terms of the base

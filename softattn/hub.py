@@ -307,8 +307,13 @@ def writable_target(path: Path) -> Path:
         raise IsADirectoryError(f"cannot write {path}: it is a folder; name a file in it")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path.name}: the folder {target.parent} does not exist; make it first")
-    if not os.access(target.parent, os.W_OK):
-        raise PermissionError(f"cannot write {path}: the folder {target.parent} takes no files from this user")
+    probe = target.with_name(f".softattn-{secrets.token_hex(8)}.part")
+    try:  # os.access says yes to root everywhere
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as err:
+        words = f"cannot write {path}: the folder {target.parent} takes no files from this user"
+        raise type(err)(err.errno, f"{words} ({err.strerror})") from err
     return target
 
 

@@ -20,18 +20,7 @@ from softattn.page import styles
 from softattn.pen import EmbeddedWriter
 from softattn.pictures import packed
 
-__all__ = [
-    "FREE_HANDS",
-    "PIECE",
-    "SIGNS",
-    "WORD",
-    "page_card",
-    "page_hands",
-    "page_line",
-    "page_noise",
-    "page_uniform",
-    "weights_script",
-]
+__all__ = ["page_noise"]
 
 
 # -- The same dice --

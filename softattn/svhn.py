@@ -26,7 +26,7 @@ from softattn.hub import open_tar_gz, read_file, safe_members
 from softattn.images import Images, _folder, _ink, _split, from_chance, told, whole
 from softattn.pen import _font
 
-__all__ = ["HouseNumbers", "SIDE", "embedded_house_numbers", "load_svhn", "windows"]
+__all__ = ["HouseNumbers", "embedded_house_numbers", "load_svhn", "windows"]
 
 
 # -- A heap of house numbers --

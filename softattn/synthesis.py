@@ -112,11 +112,12 @@ def _check_text(text: Tensor, state: _State | None, layers: int) -> None:
     """Raise ValueError unless codes are (N, U), and a state of L layers."""
     who = "HandwritingSynthesizer"
     instance(who, "text", text, Tensor)
+    was = f"text has shape {tuple(text.shape)} and is {text.dtype}"
     if text.dim() != 2 or text.is_floating_point() or text.is_complex():
-        raise ValueError(
-            f"{who}: text has shape {tuple(text.shape)} and is {text.dtype}, "
-            "expected codes (N, U), as encode_texts makes them"
-        )
+        raise ValueError(f"{who}: {was}, expected (N, U) of encode_texts")
+    seen = text.device.type == "cpu" and not torch.compiler.is_compiling()
+    if seen and ((text > VOCAB_SIZE) | (text < -1)).any():
+        raise ValueError(f"{who}: text holds no code: -1 to {VOCAB_SIZE}")
     if state is None:
         return
     kinds = [*map(type, instance(who, "state", state, tuple))]

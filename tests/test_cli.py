@@ -381,11 +381,18 @@ def test_a_folder_that_takes_no_file_is_found_before_anything_is_written(capsys,
     monkeypatch.setattr(f"{WRITES}.write", lambda *_, **__: pytest.fail("written"))
     (tmp_path / "b.svg").mkdir()
     assert "it is a folder" in run(capsys, "write", "Ink", "-o", tmp_path / "b.svg")[2]
-    monkeypatch.setattr("softattn.hub.os.access", lambda *_: False)
+
+    def no(self, **_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("softattn.hub.Path.touch", no)  # os.access says yes to root, even on a disk that takes nothing
     with pytest.raises(PermissionError, match="takes no files from this user"):
         softattn.hub.writable_target(tmp_path / "a.svg")
     status, _, err = run(capsys, "write", "Ink", "-o", tmp_path / "a.svg")
     assert status == 1 and "takes no files from this user" in err.splitlines()[-1]
+    monkeypatch.undo()
+    assert softattn.hub.writable_target(tmp_path / "a.svg") == tmp_path / "a.svg"
+    assert [path.name for path in tmp_path.iterdir()] == ["b.svg"]  # the probe left nothing
 
 
 def test_a_link_stays_a_link(capsys, tmp_path):

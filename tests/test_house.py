@@ -1,6 +1,7 @@
 """The house itself: README, licences, pins, workflows, make targets, and what may never stand in a tracked file."""
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -144,6 +145,38 @@ def test_the_workshop_is_made_of_packages():
             assert "sys.path" not in {ast.unparse(node.value) for node in nodes if isinstance(node, ast.Attribute)}, (
                 path
             )
+
+
+PACKAGES = ("softattn", "tools", "recipes", "bench")
+
+
+def imports() -> dict[str, set[str]]:
+    """Module -> the modules of the house that it imports, at its head or within a function."""
+    names = {f"{folder}.{path.stem}": path for folder in PACKAGES for path in sorted((ROOT / folder).glob("*.py"))}
+    found: dict[str, set[str]] = {}
+    for name, path in names.items():
+        found[name] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                found[name] |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+            elif isinstance(node, ast.Import):
+                found[name] |= {one.name for one in node.names}
+        found[name] &= names.keys() - {name}
+    return found
+
+
+def test_no_module_imports_itself_through_others():
+    """TopologicalSorter names the circle; imports within functions count, for they only hide one."""
+    assert len(list(graphlib.TopologicalSorter(imports()).static_order())) > 80
+
+
+def test_files_are_written_by_one_writer():
+    """softattn.hub.atomic_write alone renames what it wrote into its place."""
+    renames = re.compile(
+        r"os\.(?:replace|rename)\(|NamedTemporaryFile\(.*delete=False|mkstemp\(|\.replace\(\w*path\w*\)"
+    )
+    paths = [path for folder in PACKAGES for path in sorted((ROOT / folder).glob("*.py"))]
+    assert [path.name for path in paths if renames.search(path.read_text(encoding="utf-8"))] == ["hub.py"]
 
 
 def test_make_says_which_python_it_needs():

@@ -10,15 +10,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import address as addresses
-from tools import notebooks, run_notebooks
+from tools import notebooks, repository, run_notebooks
 from tools.labels import Labels, chapter_numbers
 from tools.markdown import blocks
 from tools.plain import leftovers, references_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
-HERE = addresses.parse("https://github.com/ada/softattn", "v1")
+HERE = repository.parse("https://github.com/ada/softattn", "v1")
 HEAD = """---
 jupytext: {text_representation: {extension: .md, format_name: myst}}
 kernelspec: {display_name: Python 3, language: python, name: python3}
@@ -386,7 +385,7 @@ def test_the_title_comes_first_then_the_installation(plain):
 
 
 def test_while_there_is_no_address_the_first_cell_finds_the_repository_and_never_raises(monkeypatch, tmp_path, capsys):
-    cell = notebooks.install_cell(addresses.parse("https://github.com/__OWNER__/softattn"))
+    cell = notebooks.install_cell(repository.parse("https://github.com/__OWNER__/softattn"))
     assert "pip install -q" not in cell and "__OWNER__" not in cell
     exec(cell, {})  # softattn is here: nothing happens
     assert capsys.readouterr().out == ""
@@ -405,7 +404,7 @@ def test_while_there_is_no_address_the_first_cell_finds_the_repository_and_never
 def test_no_committed_notebook_names_the_placeholder():
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         text = path.read_text(encoding="utf-8")
-        assert addresses.address(ROOT).placeholder is False or "__OWNER__" not in text, path.name
+        assert repository.address(ROOT).placeholder is False or "__OWNER__" not in text, path.name
 
 
 # -- errors ----------------------------------------------------------------------------------------------------------

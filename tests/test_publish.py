@@ -13,10 +13,9 @@ import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
-from tools import address as addresses
-from tools import publish
-from tools.address import AddressError
+from tools import address, publish, repository
 from tools.build_site import JUPYTER_BOOK
+from tools.repository import AddressError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -93,28 +92,28 @@ def install_cell(text: str) -> str:
 )
 def test_a_malformed_address_is_refused_with_advice(url, says):
     with pytest.raises(AddressError, match=re.escape(says)):
-        addresses.parse(url)
+        repository.parse(url)
 
 
 def test_a_malformed_ref_is_refused():
     with pytest.raises(AddressError, match="not a branch, a tag or a commit"):
-        addresses.parse("https://github.com/a/b", "a branch")
+        repository.parse("https://github.com/a/b", "a branch")
 
 
 def test_links_of_an_address():
-    here = addresses.parse("https://github.com/ada/softattn", SHA)
-    assert addresses.colab_url(here, "lstm") == (
+    here = repository.parse("https://github.com/ada/softattn", SHA)
+    assert repository.colab_url(here, "lstm") == (
         "https://colab.research.google.com/github/ada/softattn/blob/notebooks/lstm.ipynb"
     )
-    assert addresses.site_url(here) == "https://ada.github.io/softattn"
-    assert addresses.site_url(addresses.parse("https://github.com/ada/ada.github.io")) == "https://ada.github.io"
-    assert addresses.install_line(here) == f"softattn[book] @ git+https://github.com/ada/softattn@{SHA}"
-    assert addresses.file_url(here, "a/b.py") == f"https://github.com/ada/softattn/blob/{SHA}/a/b.py"
-    assert not here.placeholder and addresses.parse("https://github.com/__OWNER__/x").placeholder
+    assert repository.site_url(here) == "https://ada.github.io/softattn"
+    assert repository.site_url(repository.parse("https://github.com/ada/ada.github.io")) == "https://ada.github.io"
+    assert repository.install_line(here) == f"softattn[book] @ git+https://github.com/ada/softattn@{SHA}"
+    assert repository.file_url(here, "a/b.py") == f"https://github.com/ada/softattn/blob/{SHA}/a/b.py"
+    assert not here.placeholder and repository.parse("https://github.com/__OWNER__/x").placeholder
 
 
 def test_setting_the_address_changes_it_everywhere_and_nothing_else(house):
-    assert addresses.main(["https://github.com/ada/pen", "--ref", "stable"], house) == 0
+    assert address.main(["https://github.com/ada/pen", "--ref", "stable"], house) == 0
     config = (house / "_config.yml").read_text(encoding="utf-8")
     assert config == (
         "title: A book  # https://github.com/elsewhere/other stays\n"
@@ -129,18 +128,18 @@ def test_setting_the_address_changes_it_everywhere_and_nothing_else(house):
     assert "softattn[book] @ git+https://github.com/ada/pen@stable" in install_cell(
         (house / "notebooks" / "one.ipynb").read_text(encoding="utf-8")
     )
-    assert addresses.address(house) == addresses.parse("https://github.com/ada/pen", "stable")
+    assert repository.address(house) == repository.parse("https://github.com/ada/pen", "stable")
     before = {p: p.read_bytes() for p in house.rglob("*") if p.is_file() and ".git" not in p.parts}
-    assert addresses.main(["https://github.com/ada/pen"], house) == 0  # a second time changes nothing
+    assert address.main(["https://github.com/ada/pen"], house) == 0  # a second time changes nothing
     assert before == {p: p.read_bytes() for p in house.rglob("*") if p.is_file() and ".git" not in p.parts}
-    assert addresses.main(["https://github.com/__OWNER__/softattn", "--ref", "main"], house) == 0  # and back again
+    assert address.main(["https://github.com/__OWNER__/softattn", "--ref", "main"], house) == 0  # and back again
     assert "__OWNER__" in (house / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_repository_in_braces_is_set_too():
-    here = addresses.parse("https://github.com/ada/pen")
+    here = repository.parse("https://github.com/ada/pen")
     text = "repository: {url: https://github.com/__OWNER__/softattn, branch: trunk}\nurl: https://x.invalid/a/b\n"
-    assert addresses.configured(text, here) == (
+    assert repository.configured(text, here) == (
         "repository: {url: https://github.com/ada/pen, branch: main}\nurl: https://x.invalid/a/b\n"
     )
 
@@ -148,23 +147,23 @@ def test_a_repository_in_braces_is_set_too():
 @pytest.mark.parametrize("text", ["title: A book\n", "repository:\n  branch: main\nurl: https://x.invalid\n"])
 def test_a_config_without_an_address_says_so(text, house):
     with pytest.raises(AddressError, match="_config.yml"):
-        addresses.configured(text, addresses.parse("https://github.com/ada/pen"))
+        repository.configured(text, repository.parse("https://github.com/ada/pen"))
     (house / "_config.yml").write_text(text, encoding="utf-8")
     with pytest.raises(AddressError, match="repository.url"):
-        addresses.address(house)
+        repository.address(house)
 
 
 def test_check_finds_another_address(house, capsys):
-    assert addresses.main(["--check"], house) == 0
+    assert address.main(["--check"], house) == 0
     (house / "book" / "one.md").write_text("# One\n\n\nhttps://github.com/mallory/softattn.git\n", encoding="utf-8")
-    assert addresses.main(["--check"], house) == 1
+    assert address.main(["--check"], house) == 1
     assert "book/one.md:4: https://github.com/mallory/softattn is not the address" in capsys.readouterr().err
     (house / "book" / "one.md").write_text("# One\n\nhttps://mallory.github.io/softattn/x\n", encoding="utf-8")
-    assert addresses.main(["--check"], house) == 1
+    assert address.main(["--check"], house) == 1
 
 
 def test_the_tree_carries_one_address():
-    assert addresses.strangers(ROOT) == []
+    assert repository.strangers(ROOT) == []
 
 
 # -- publishing ------------------------------------------------------------------------------------------------------
@@ -182,7 +181,7 @@ def test_publishing_reaches_the_branch_with_links_and_install_cells(house, bare,
         text = git("show", f"notebooks:{name}.ipynb", cwd=bare)
         _check_install(install_cell(text), owner, SHA)
         assert "__OWNER__" not in text
-        link = addresses.colab_url(addresses.parse(url), name)
+        link = repository.colab_url(repository.parse(url), name)
         assert link == f"https://colab.research.google.com/github/{owner}/softattn/blob/notebooks/{name}.ipynb"
         assert link in readme
         path = link.split("/blob/notebooks/")[1]
@@ -202,7 +201,7 @@ def _check_install(cell: str, owner: str, sha: str) -> None:
 
 def test_every_notebook_of_the_book_publishes_with_its_install_cell(bare, tmp_path):
     """The real chapters, from a clone, so that nothing here is touched."""
-    made = publish.notebooks.collect([], ROOT, addresses.parse("https://github.com/ada/softattn", SHA))
+    made = publish.notebooks.collect([], ROOT, repository.parse("https://github.com/ada/softattn", SHA))
     assert made
     for name, text in made.items():
         _check_install(install_cell(text), "ada", SHA)
@@ -211,11 +210,11 @@ def test_every_notebook_of_the_book_publishes_with_its_install_cell(bare, tmp_pa
 
 def test_publishing_again_commits_only_a_change(house, bare):
     url = "https://github.com/ada/softattn"
-    here = addresses.parse(url, SHA)
+    here = repository.parse(url, SHA)
     first = publish.publish(str(bare), here, house)
     assert git("rev-parse", "notebooks", cwd=bare) == first
     assert publish.publish(str(bare), here, house) is None
-    second = publish.publish(str(bare), addresses.parse(url, OTHER_SHA), house)
+    second = publish.publish(str(bare), repository.parse(url, OTHER_SHA), house)
     assert git("rev-list", "notebooks", cwd=bare).split() == [second, first]  # the history stays
     assert git("merge-base", "--is-ancestor", first, second, cwd=bare) == ""
 
@@ -255,10 +254,10 @@ def test_published_notebooks_carry_what_their_cells_show(house, bare):
 
 def test_a_chapter_that_is_gone_leaves_the_branch(house, bare):
     url = "https://github.com/ada/softattn"
-    publish.publish(str(bare), addresses.parse(url, SHA), house)
+    publish.publish(str(bare), repository.parse(url, SHA), house)
     toc = house / "_toc.yml"
     toc.write_text(toc.read_text(encoding="utf-8").replace("  - file: book/two\n", ""), encoding="utf-8")
-    publish.publish(str(bare), addresses.parse(url, OTHER_SHA), house)
+    publish.publish(str(bare), repository.parse(url, OTHER_SHA), house)
     assert git("ls-tree", "-r", "--name-only", "notebooks", cwd=bare).split() == ["README.md", "one.ipynb"]
 
 
@@ -303,16 +302,16 @@ def test_a_remote_that_is_not_there_is_an_error(house, tmp_path, capsys):
 
 @pytest.mark.site
 def test_the_pages_launch_links_open_the_published_notebooks():
-    here = addresses.address(ROOT)
+    here = repository.address(ROOT)
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         page = (ROOT / "_build" / "html" / "book" / f"{notebook.stem}.html").read_text(encoding="utf-8")
         links = set(re.findall(r'href="(https://colab[^"]*)"', page))
-        chapters = {addresses.colab_url(here, other.stem) for other in (ROOT / "notebooks").glob("*.ipynb")}
+        chapters = {repository.colab_url(here, other.stem) for other in (ROOT / "notebooks").glob("*.ipynb")}
         if here.placeholder:  # nothing is published: nothing leads there
             assert not links and "__OWNER__" not in page
             continue
         # the title page's table lists the chapters; any other page opens itself and nothing else
-        own = {addresses.colab_url(here, notebook.stem)}
+        own = {repository.colab_url(here, notebook.stem)}
         assert own <= links <= (chapters if notebook.stem == "index" else own)
 
 
@@ -320,7 +319,7 @@ def test_the_pages_launch_links_open_the_published_notebooks():
 @pytest.mark.parametrize("owner", ["ada", "Grace-Hopper"])
 def test_a_forks_pages_link_to_the_forks_notebooks(house, owner):
     """Build the small book with the real extension: each launch link is the one that publish.py serves."""
-    assert addresses.main([f"https://github.com/{owner}/softattn"], house) == 0
+    assert address.main([f"https://github.com/{owner}/softattn"], house) == 0
     shutil.copytree(ROOT / "book" / "_ext", house / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "tools", house / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     config = house / "_config.yml"

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
-from tools import address, build_site, execute, markdown, toc
+from tools import build_site, execute, markdown, repository, toc
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
@@ -149,7 +149,7 @@ def test_internal_links_and_anchors_resolve(name):
 @pytest.mark.site
 @pytest.mark.parametrize("name", [*PAGES, "search", "genindex"])
 def test_no_link_leads_to_an_address_that_is_not_set(name):
-    if address.address(ROOT).placeholder:
+    if repository.address(ROOT).placeholder:
         assert [a["href"] for a in page(name).find_all("a", href=True) if "__OWNER__" in a["href"]] == []
 
 
@@ -158,7 +158,7 @@ def test_no_link_leads_to_an_address_that_is_not_set(name):
 def test_a_chapter_leads_to_colab_its_notebook_and_its_source(name):
     html = page(name)
     short = Path(name).name
-    here = address.address(ROOT)
+    here = repository.address(ROOT)
     colab = f"https://colab.research.google.com/github/{here.owner}/{here.repo}/blob/notebooks/{short}.ipynb"
     header = [a["href"] for a in html.select(".bd-header-article a[href], .article-header-buttons a[href]")]
     assert (colab in header) is not here.placeholder
@@ -245,7 +245,7 @@ def test_search_index_knows_the_chapters():
 @pytest.mark.site
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_can_be_found_and_shared(name):
-    html, here = page(name), address.address(ROOT)
+    html, here = page(name), repository.address(ROOT)
     front = toc.read(ROOT / f"{name}.md").metadata.get("softattn", {})
     assert len(html.select('meta[name="viewport"]')) == 1
     (title,) = html.select("head > title")
@@ -256,9 +256,9 @@ def test_a_page_can_be_found_and_shared(name):
     assert said["og:title"] and said["og:image"].endswith("_static/share.png")
     assert (HTML / "_static" / "share.png").stat().st_size > 10_000
     canonical = [link["href"] for link in html.select('link[rel="canonical"]')]
-    assert canonical == ([] if here.placeholder else [f"{address.site_url(here)}/{name}.html"])
+    assert canonical == ([] if here.placeholder else [f"{repository.site_url(here)}/{name}.html"])
     if here.placeholder:
-        assert not [a["href"] for a in html.find_all("a", href=True) if address.PLACEHOLDER in a["href"]]
+        assert not [a["href"] for a in html.find_all("a", href=True) if repository.PLACEHOLDER in a["href"]]
 
 
 @pytest.mark.site

@@ -58,6 +58,14 @@ def line(*steps: tuple[float, float, float], text: str = "") -> Strokes:
 # -- texts -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("code", [-2, VOCAB_SIZE + 1, 200])
+def test_a_code_that_is_no_character_is_not_weighed(code):
+    model, x = HandwritingSynthesizer(4, 1, 2, 2), torch.zeros(3, 1, 3)
+    assert model(x, torch.tensor([[0, VOCAB_SIZE, -1]])).phi.shape == (3, 1, 3)
+    with pytest.raises(ValueError, match=f"text holds no code: -1 to {VOCAB_SIZE}"):
+        model(x, torch.tensor([[0, code, 1]]))
+
+
 def test_codes_are_places_in_the_printable_characters():
     codes = encode_texts(["ab", "~ A!", "é"])
     assert codes.tolist() == [

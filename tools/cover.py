@@ -14,6 +14,8 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
+from tools.files import write_text
+
 ROOT = Path(__file__).resolve().parent.parent
 IMAGE = re.compile(r'src="data:image/svg\+xml;base64,([^"]+)"')
 
@@ -52,9 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.pop("SOFTATTN_DATA", None)
     text = first_picture(ROOT / "book" / f"{options.chapter}.md").decode("utf-8")
     text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
-    beside = options.out.with_suffix(".part")
-    beside.write_text(text, encoding="utf-8", newline="\n")
-    beside.replace(options.out)
+    write_text(options.out, text)
     print(f"{options.out}: {len(text):,} bytes")
     return 0
 

@@ -14,7 +14,6 @@ import ast
 import difflib
 import json
 import keyword
-import os
 import re
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools import toc
+from tools.files import write_texts
 
 ROOT = toc.ROOT
 PYPROJECT = ROOT / "pyproject.toml"  # ruff's settings are this repository's, wherever the chapters lie
@@ -531,20 +531,10 @@ def write(root: Path, modules: dict[str, Module]) -> list[str]:
     """
     folder = root / "softattn"
     folder.mkdir(exist_ok=True)
-    pending: list[tuple[Path, Path]] = []
-    try:
-        for module in modules.values():
-            path = folder / f"{module.name}.py"
-            if current(path) != module.text:
-                temporary = folder / f".{module.name}.py.{os.getpid()}"
-                pending.append((temporary, path))
-                temporary.write_text(module.text, encoding="utf-8", newline="\n")
-        for temporary, path in pending:
-            os.replace(temporary, path)
-    finally:
-        for temporary, _ in pending:
-            temporary.unlink(missing_ok=True)
-    return [path.relative_to(root).as_posix() for _, path in pending]
+    texts = {folder / f"{module.name}.py": module.text for module in modules.values()}
+    texts = {path: text for path, text in texts.items() if current(path) != text}
+    write_texts(texts)
+    return [path.relative_to(root).as_posix() for path in texts]
 
 
 def current(path: Path) -> str | None:

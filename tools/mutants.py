@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tools import toc
+from tools.files import write_text
 
 ROOT = toc.ROOT
 STATE = ROOT / "_build" / "mutants"
@@ -489,9 +490,7 @@ def known(module: str) -> dict[str, Any]:
 
 def _keep(module: str, state: dict[str, Any]) -> None:
     STATE.mkdir(parents=True, exist_ok=True)
-    beside = STATE / f"{module}.part"
-    beside.write_text(json.dumps(state, indent=1), encoding="utf-8")
-    beside.replace(STATE / f"{module}.json")
+    write_text(STATE / f"{module}.json", json.dumps(state, indent=1))
 
 
 def the_same(path: Path = SAME) -> dict[str, str]:

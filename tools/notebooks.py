@@ -16,12 +16,12 @@ import nbformat
 import yaml
 from jupytext.myst import myst_to_notebook
 
-from tools import address as addresses
-from tools import toc
-from tools.address import Address, AddressError, write
+from tools import repository, toc
+from tools.files import write_text
 from tools.labels import Labels
 from tools.markdown import Block, blocks
 from tools.plain import Bibliography, Plain, PlainError, leftovers, references_of
+from tools.repository import Address, AddressError
 
 ROOT = toc.ROOT
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -130,7 +130,7 @@ def install_cell(where: Address) -> str:
     """The first code cell: pip where the package is missing; while no address is set, the repository's own copy."""
     if where.placeholder:
         return INSTALL_NOT_SET.rstrip("\n")
-    return INSTALL.format(line=addresses.install_line(where)).rstrip("\n")
+    return INSTALL.format(line=repository.install_line(where)).rstrip("\n")
 
 
 def pieces(
@@ -203,7 +203,7 @@ def pieces(
     head, _, rest = cells[0].source.partition("\n")
     of = book or "the book"
     if not where.placeholder:
-        of = f"[{of}]({addresses.site_url(where)}/book/{name}.html)"
+        of = f"[{of}]({repository.site_url(where)}/book/{name}.html)"
     origin = f"*A chapter of {of}. Run its cells in order.*"
     cells[0] = cells[0]._replace(source=f"{head}\n\n{origin}\n\n{rest.strip()}".strip())
     cells.insert(1, Piece("code", install_cell(where), {"cellView": "form"}, "install"))
@@ -327,7 +327,7 @@ def collect_pieces(names: list[str], root: Path = ROOT, where: Address | None = 
     faults += [f"book/{page.name}.md:1: named in _toc.yml and not there" for page in wanted if not page.path.exists()]
     if faults:
         raise NotebookError("\n".join(faults))
-    where = where or addresses.address(root)
+    where = where or repository.address(root)
     labels = Labels(root)
     try:
         references = references_of(root)
@@ -368,7 +368,7 @@ def save(made: dict[str, str], folder: Path, complete: bool, check: bool = False
             differing.append(name)
             if not check:
                 folder.mkdir(parents=True, exist_ok=True)
-                write(path, text)
+                write_text(path, text)
     for path in sorted(folder.glob("*.ipynb")) if complete else []:
         if path.name not in made:
             differing.append(f"{path.name} (no such chapter)")
@@ -394,7 +394,7 @@ def main(argv: list[str] | None = None) -> int:
         where = None
         if options.address:
             url, at, ref = options.address.rpartition("@")
-            where = addresses.parse(url, ref) if at else addresses.parse(ref)
+            where = repository.parse(url, ref) if at else repository.parse(ref)
         made = collect(options.names, where=where)
         differing = save(made, folder, complete=not options.names and folder == ROOT / "notebooks", check=options.check)
     except (NotebookError, AddressError, toc.ChapterError) as err:

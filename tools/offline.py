@@ -8,7 +8,6 @@ The zip holds wheels for the kind of machine and the Python that made it, and sa
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from softattn.hub import atomic_write
 from tools import classroom
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -131,13 +131,11 @@ def least_python(folder: Path) -> list[int]:
 def pack(folder: Path, out: Path) -> Path:
     """Zip a folder under the name of the zip's own folder; what is packed already is only stored."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_suffix(".part")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
+    with atomic_write(out) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 how = zipfile.ZIP_STORED if path.suffix in STORED else zipfile.ZIP_DEFLATED
                 file.write(path, Path(NAME) / path.relative_to(folder), compress_type=how)
-    os.replace(part, out)
     return out
 
 

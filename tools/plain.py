@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 
 from tools import toc
-from tools.address import Address, file_url, site_url
 from tools.labels import Label, Labels
 from tools.markdown import Block, blocks
+from tools.repository import Address, file_url, site_url
 
 _QUOTES = {
     "note": "Note",

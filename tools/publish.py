@@ -16,9 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools import address as addresses
-from tools import notebooks, outputs, toc
-from tools.address import Address, AddressError
+from tools import notebooks, outputs, repository, toc
+from tools.repository import Address, AddressError
 
 ROOT = toc.ROOT
 AUTHOR = {"NAME": "softattn notebooks", "EMAIL": "notebooks@softattn.invalid"}
@@ -40,7 +39,7 @@ def git(*arguments: str, cwd: Path, env: dict | None = None) -> str:
 
 def readme(where: Address, names: list[str]) -> str:
     """What the branch says of itself: where it comes from, and a launch link for each notebook."""
-    rows = "\n".join(f"| [{n}]({n}.ipynb) | [open in Colab]({addresses.colab_url(where, n)}) |" for n in names)
+    rows = "\n".join(f"| [{n}]({n}.ipynb) | [open in Colab]({repository.colab_url(where, n)}) |" for n in names)
     return (
         f"# Notebooks of {where.url}\n\n{MARK} from commit {where.ref}. Edit the chapters in `book/` there.\n\n"
         f"| notebook | |\n|---|---|\n{rows}\n"
@@ -48,7 +47,7 @@ def readme(where: Address, names: list[str]) -> str:
 
 
 def publish(
-    remote: str, where: Address, root: Path = ROOT, branch: str = addresses.NOTEBOOKS, shown: bool = False
+    remote: str, where: Address, root: Path = ROOT, branch: str = repository.NOTEBOOKS, shown: bool = False
 ) -> str | None:
     """Bring the branch of a remote up to date.
 
@@ -116,13 +115,13 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--remote", default="origin", help="where to push: a remote's name, a path or a URL")
     parser.add_argument("--url", help="https://github.com/OWNER/REPO (default: the configured address)")
     parser.add_argument("--sha", help="the commit that the notebooks install (default: HEAD)")
-    parser.add_argument("--branch", default=addresses.NOTEBOOKS)
+    parser.add_argument("--branch", default=repository.NOTEBOOKS)
     parser.add_argument("--outputs", action="store_true", help="execute the chapters and store what they show")
     options = parser.parse_args(argv)
     try:
-        url = options.url or addresses.address(root).url
+        url = options.url or repository.address(root).url
         sha = options.sha or git("rev-parse", "HEAD", cwd=root)
-        commit = publish(options.remote, addresses.parse(url, sha), root, options.branch, options.outputs)
+        commit = publish(options.remote, repository.parse(url, sha), root, options.branch, options.outputs)
     except (PublishError, AddressError, notebooks.NotebookError, outputs.OutputError, toc.ChapterError) as err:
         print(f"publish: {err}", file=sys.stderr)
         return 1

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from softattn.scoreboard import summary_svg, summary_words
+from tools.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = Path("book") / "_static" / "scores.svg"
@@ -40,9 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             differ.append(name)
             if not options.check:
-                beside = path.with_name(path.name + ".part")
-                beside.write_text(text, encoding="utf-8", newline="\n")
-                beside.replace(path)
+                write_text(path, text)
     print(("differ from the cards: " if options.check else "wrote: ") + (", ".join(differ) or "nothing"))
     return int(options.check and bool(differ))
 

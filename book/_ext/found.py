@@ -12,7 +12,7 @@ from pathlib import Path
 from docutils import nodes
 
 from tools import toc
-from tools.address import address, site_url
+from tools.repository import address, site_url
 
 NAME = "Soft Attention"
 PICTURE = "_static/share.png"  # 1200 by 630

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from tools import toc
-from tools.address import address, colab_url
+from tools.repository import address, colab_url
 
 
 def _has_notebook(app, pagename: str) -> bool:
