@@ -485,7 +485,10 @@ def faults(draft: Draft, by: str = JUDGED_BY) -> Faults:
     """
     text = instance("faults", "draft", draft, Draft).strokes.text
     phi = draft.phi[:, : len(text)]
-    silent = (~attended_characters(phi, by)).nonzero()[:, 0].tolist()
+    heard = attended_characters(phi, by)
+    if by == "shares":  # one step may lead over a space, which has no ink
+        heard |= torch.tensor([sign == " " for sign in text])
+    silent = (~heard).nonzero()[:, 0].tolist()
     in_order = bool((phi.argmax(0).diff() >= 0).all())
     return Faults(draft.ended, tuple((u, text[u]) for u in silent), in_order)
 

@@ -350,6 +350,8 @@ def test_faults_say_what_is_wrong():
     assert back == Faults(in_order=False) and "out of their order" in str(back)
     uneven = draft([[1, 0, 0, 0], [0, 0.45, 0, 0], [0, 0, 0.5, 1.0]])
     assert faults(uneven, "shares").ok and faults(uneven, "weights").missed == ((1, "e"),)
+    hop = draft([[1, 0, 0, 0], [0.6, 0.3, 0.1, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]], text="a p")
+    assert faults(hop, "shares").ok and faults(hop, "weights").missed == ((1, " "),)
     behind = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 9]]
     assert faults(draft(behind)).ok, "the place behind the text is no character"
 

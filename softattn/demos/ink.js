@@ -301,14 +301,14 @@ export function path(points, to = points.length - 1) {
   return d;
 }
 
-// Which characters the window passed over too lightly, as softattn.synthesis.attended_characters judges.
+// Which characters the window passed over too lightly, as softattn.synthesis.faults judges.
 export function missed(points, text, shares) {
   const peaks = new Float64Array(text.length);
   for (const { phi } of points) {
     const whole = shares ? Math.max(0.1, phi.slice(0, text.length).reduce((a, b) => a + b, 0)) : 1;
     for (let u = 0; u < text.length; u += 1) peaks[u] = Math.max(peaks[u], phi[u] / whole);
   }
-  return [...text].filter((_, u) => peaks[u] < 0.5 * Math.max(...peaks));
+  return [...text].filter((sign, u) => peaks[u] < 0.5 * Math.max(...peaks) && !(shares && sign === " "));
 }
 
 // ---- Files to keep ----
