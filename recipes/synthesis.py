@@ -296,7 +296,7 @@ def history(facts, command):
 def by_heart(model, corpus, val1):
     """Nats per point of every fortieth training line and of val1, for what was learned by heart."""
     told = {}
-    for name, lines in (("training", corpus[::40]), ("val1", val1)):
+    for name, lines in (("training", corpus[::40]), ("val1" if corpus else "held_out", val1)):
         if lines:
             scores = model.scores(lines)
             told[name] = (scores["nats"].sum() / scores["points"].sum()).item()
@@ -325,6 +325,7 @@ def land(run, val1, faulty, held_out, corpus, args):
     command = f"python -m recipes.synthesis {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many calls "
     told = history(facts, f"{command}as liked), then --cool {args.cool:g}")
     embedded = f"{args.embedded if lines else 4 * EMBEDDED} new lines of the embedded writer in each epoch"
+    embedded += f", {args.runs} short texts of its own beside them" * bool(args.runs)
     card = {
         "class": "softattn.synthesis.HandwritingSynthesizer",
         "config": run.config,

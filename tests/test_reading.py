@@ -494,6 +494,14 @@ def test_the_card_holds_what_the_page_reads(shipped):
     assert len(card["worst"]) == 10 and all(set(row) == {"error", "kind"} for row in card["worst"])
 
 
+def test_a_free_reader_reads_the_free_pen():
+    free = softattn.load("reading-free")
+    assert free.card["licence"] == "MIT" and not free.card["non_commercial"] and "limit" in free.card["proof"]
+    lines = [EmbeddedWriter(900 + k).write("a quick hand, 7 pens") for k in range(12)]
+    wrong = sum(edit_distance(got.text, line.text) for got, line in zip(free.read(lines), lines, strict=True))
+    assert wrong <= 0.1 * sum(len(line.text) for line in lines)
+
+
 @pytest.mark.parametrize("rate", [0.3, 0.5, 1.0, 4.0])
 def test_the_reader_does_not_mind_the_rate_and_the_unit(shipped, rate):
     lines = [EmbeddedWriter(k).write(f"the {w} writes") for k, w in enumerate(["pen", "hand", "finger", "mouse"] * 3)]
