@@ -35,6 +35,7 @@ from nbformat import NotebookNode
 
 from tools import exercises, notebooks, outputs, run_notebooks, toc
 from tools.exercises import Exercise, Task
+from tools.files import write_text
 from tools.notebooks import Piece
 
 ROOT = toc.ROOT
@@ -459,13 +460,13 @@ def write(names: list[str], out: Path, root: Path = ROOT, told: bool = True) -> 
         kept.write_text(json.dumps(store, indent=1), encoding="utf-8")
         plain = teacher(chapter, says)
         full = figures(plain, chapter, root)
-        notebooks.write(out / "teacher" / f"{chapter.name}.ipynb", full)
-        notebooks.write(out / "student" / f"{chapter.name}.ipynb", student(chapter))
+        write_text(out / "teacher" / f"{chapter.name}.ipynb", full)
+        write_text(out / "student" / f"{chapter.name}.ipynb", student(chapter))
         text = sheet(chapter)
         if text is not None:
             folder = course / "source" / chapter.name
             folder.mkdir(parents=True, exist_ok=True)
-            notebooks.write(folder / f"{chapter.name}.ipynb", text)
+            write_text(folder / f"{chapter.name}.ipynb", text)
         drawn = "with its figures" if full != plain else "without figures (make book draws them)"
         many = sum(points(t.kind) for t in chapter.tasks)
         lines.append(f"{chapter.name:14} {len(chapter.tasks)} exercises, {many:2} points; teacher's {drawn}")
@@ -707,7 +708,7 @@ def collect(folder: Path, out: Path) -> tuple[list[str], list[str]]:
         place = course / "submitted" / who / handed.chapter
         place.mkdir(parents=True, exist_ok=True)
         made = submission(handed, release_of[handed.chapter])
-        notebooks.write(place / f"{handed.chapter}.ipynb", nbformat.writes(made) + "\n")
+        write_text(place / f"{handed.chapter}.ipynb", nbformat.writes(made) + "\n")
         taken.append(
             f"{where}: {who}, {handed.chapter}, {_tried(handed, release_of[handed.chapter])}"
             + "".join(f"; {one}" for one in handed.notes)

@@ -14,6 +14,7 @@ from pathlib import Path
 from tools import classroom, exercises, notebooks, toc
 from tools.classroom import Chapter
 from tools.exercises import Exercise, Task
+from tools.files import write_text
 from tools.notebooks import Piece
 
 CONFIG = """# ASSIGNMENT CONFIG
@@ -112,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
             if chapter.tasks:
                 folder = options.out / chapter.name
                 folder.mkdir(parents=True, exist_ok=True)
-                notebooks.write(folder / f"{chapter.name}.ipynb", master(chapter))
+                write_text(folder / f"{chapter.name}.ipynb", master(chapter))
                 print(folder / f"{chapter.name}.ipynb")
     except (classroom.ClassroomError, notebooks.NotebookError, exercises.ExerciseError) as err:
         print(err, file=sys.stderr)

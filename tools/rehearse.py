@@ -25,6 +25,7 @@ import nbformat
 
 from tools import classroom, exercises, notebooks, run_notebooks, toc
 from tools.classroom import Chapter
+from tools.files import write_text
 
 _TAG = re.compile(r"<[^>]+>")
 OPENS = 'answers = open("../../../../teacher/{}.ipynb").read()'
@@ -51,7 +52,7 @@ def hand_in(chapter: Chapter, out: Path) -> None:
             cell.source = answers.get(classroom._id(cell), cell.source)
         place = course / "submitted" / who / chapter.name
         place.mkdir(parents=True, exist_ok=True)
-        notebooks.write(place / f"{chapter.name}.ipynb", nbformat.writes(book) + "\n")
+        write_text(place / f"{chapter.name}.ipynb", nbformat.writes(book) + "\n")
 
 
 def made_up(chapter: Chapter) -> dict[str, tuple[dict[str, str], set[str]]]:
@@ -89,7 +90,7 @@ def hand_in_made_up(chapter: Chapter, out: Path, folder: Path) -> list[Path]:
             cell.source = answers.get(classroom._id(cell), cell.source)
         path = folder / who / f"{chapter.name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
-        notebooks.write(path, nbformat.writes(book) + "\n")
+        write_text(path, nbformat.writes(book) + "\n")
         written.append(path)
     return written
 
