@@ -145,7 +145,7 @@ def _write(
     shown = at_terminal() and len(wrap(words, max(8, how["columns"]))) > LONG
     with redirect_stdout(sys.stderr), _told():  # the terms of the weights must not stand in the JSON
         page: Any = write(words, prime=line, progress=shown, **how)
-    again = {0: "", 1: ", 1 line drawn again"}.get(page.redraws, f", {page.redraws} lines drawn again")
+    again = {0: "", 1: ", 1 draft thrown away"}.get(page.redraws, f", {page.redraws} drafts thrown away")
     print(f"seed {page.seed}{again}", file=sys.stderr)
     if out is None:
         print(page.to_json())

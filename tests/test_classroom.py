@@ -14,7 +14,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import classroom, exercises, fence, notebooks, otter, rehearse, run_notebooks, toc
+from tools import classroom, exercises, fence, otter, rehearse, run_notebooks, toc
+from tools.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = """---
@@ -365,7 +366,7 @@ def test_collect_names_students_by_folder_or_file(one, tmp_path, capsys):
     out, came = tmp_path / "class", tmp_path / "came"
     release = out / "course" / "release" / "one"
     release.mkdir(parents=True)
-    notebooks.write(release / "one.ipynb", nbformat.writes(given(one)["one"]) + "\n")
+    write_text(release / "one.ipynb", nbformat.writes(given(one)["one"]) + "\n")
     (came / "Ada B").mkdir(parents=True)
     text = nbformat.writes(answered(classroom.student(one)))
     (came / "Ada B" / "copy (2).ipynb").write_text(text, encoding="utf-8")
@@ -388,7 +389,7 @@ def test_collect_names_students_by_folder_or_file(one, tmp_path, capsys):
 def test_a_folder_that_is_not_there_or_empty_stops_the_marking(tmp_path, capsys):
     release = tmp_path / "class" / "course" / "release" / "one"
     release.mkdir(parents=True)
-    notebooks.write(release / "one.ipynb", nbformat.writes(nbformat.v4.new_notebook()) + "\n")
+    write_text(release / "one.ipynb", nbformat.writes(nbformat.v4.new_notebook()) + "\n")
     (tmp_path / "empty").mkdir()
     for folder, says in ((tmp_path / "typo", "no such folder"), (tmp_path / "empty", "no notebook in it")):
         assert classroom.main(["collect", str(folder), "--out", str(tmp_path / "class")]) == 2
@@ -497,7 +498,7 @@ def test_five_made_up_students_hand_in_for_a_first_try(one, tmp_path):
         rehearse.hand_in_made_up(one, out, came)
     release = out / "course" / "release" / "one"
     release.mkdir(parents=True)
-    notebooks.write(release / "one.ipynb", nbformat.writes(given(one)["one"]) + "\n")
+    write_text(release / "one.ipynb", nbformat.writes(given(one)["one"]) + "\n")
     written = rehearse.hand_in_made_up(one, out, came)
     assert [path.parent.name for path in written] == ["right", "empty", "wrong", "cheat", "endless"]
     taken, refused = classroom.collect(came, out)
@@ -610,7 +611,7 @@ OTTER = _otter()
 )
 def test_a_sheet_is_marked_by_otter(one, tmp_path):
     """Right, empty, one wrong answer, numbers by heart: what Otter itself makes of each."""
-    notebooks.write(tmp_path / "one.ipynb", otter.master(one))
+    write_text(tmp_path / "one.ipynb", otter.master(one))
 
     def call(*words: str) -> None:
         done = subprocess.run([str(OTTER), *words], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -670,7 +671,7 @@ def test_a_class_is_marked_by_nbgrader(one, tmp_path):
     (course / "source" / "one").mkdir(parents=True)
     for name in ("nbgrader_config.py", "fence.py"):
         (course / name).write_text((ROOT / "tools" / name).read_text(encoding="utf-8"), encoding="utf-8")
-    notebooks.write(course / "source" / "one" / "one.ipynb", classroom.sheet(one))
+    write_text(course / "source" / "one" / "one.ipynb", classroom.sheet(one))
     assert classroom.release([], out, NBGRADER) == ["one"]
     handed = nbformat.read(course / "release" / "one" / "one.ipynb", as_version=4)
     joined = "\n".join(cell.source for cell in handed.cells)
