@@ -29,7 +29,7 @@ from softattn.synthesis import HandwritingSynthesizer, choose_model, encode_text
 from softattn.training import in_mode, load_checkpoint, save_checkpoint
 from softattn.window import WindowState
 
-__all__ = ["Adapters", "INK", "fine_tune", "read_hand"]
+__all__ = ["Adapters", "INK", "Look", "fine_tune", "read_hand"]
 
 
 # -- Two ways to copy a hand --

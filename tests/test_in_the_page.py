@@ -27,7 +27,7 @@ from softattn.page import styles
 from softattn.pen import EmbeddedWriter
 from softattn.pictures import demo_html, packed
 from softattn.strokes import Strokes
-from softattn.synthesis import sample_lines
+from softattn.synthesis import Draft, faults, sample_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 NODE = shutil.which("node")
@@ -208,6 +208,7 @@ def assembled(text: str) -> bytes:
 PROBE = """
 import { Filterbank, Matrix, bounded, density, mixture, readSafetensors, useSimd, writeLine } from "./net.js";
 import { CLASSES, penTokens, spelled } from "./readers.js";
+import { missed } from "./ink.js";
 
 const build = (given) => new CLASSES[given.card.class](readSafetensors(given.bytes), given.card);
 const list = (values) => Array.from(values);
@@ -258,6 +259,9 @@ const PROBES = {
     while (!step.done) step = work.next();
     const letters = spelled(step.value, net.alphabet).map(({ letter, token }) => [letter, token]);
     return [rows.map(list), at, step.value.map(list), letters];
+  },
+  missed({ phi, text, shares }) {
+    return missed(phi.map((row) => ({ phi: row })), text, shares);
   },
   pen({ x, ...given }) {
     const net = build(given);
@@ -323,6 +327,16 @@ def test_products(ask, shape, simd):
     W, x, b = (torch.randn(size, generator=g) for size in (shape, shape[1:], shape[:1]))
     given = {"rows": shape[0], "columns": shape[1], "W": W.flatten().tolist(), "x": x.tolist(), "b": b.tolist()}
     assert torch.allclose(tensor(ask("product", given, simd)), (W.double() @ x.double() + b), atol=1e-5)
+
+
+@pytest.mark.parametrize("by", ["weights", "shares"])
+def test_the_page_misses_the_letters_that_python_misses(ask, by):
+    phi, text = torch.rand(6, 9, generator=torch.Generator().manual_seed(3)) ** 4, "a p en is"
+    phi[:, [1, 4, 7]] *= 0.05  # a space and two letters
+    draft = Draft(Strokes(torch.tensor([[0.0, 0.0, 1.0]] * 6), text), phi, True)
+    want = [sign for _, sign in faults(draft, by).missed]
+    assert ("e" in want) and (" " in want) == (by == "weights")
+    assert ask("missed", {"phi": phi.tolist(), "text": text, "shares": by == "shares"}, True) == want
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float32])
