@@ -70,12 +70,17 @@ def one(name, folder, **other):
     return shared_run.work(name, state=folder / f"{name}-one.pt", **{**JOBS[name], **other})
 
 
+def near(values):
+    """Within 1e-5; or within two steps of float32, which are wider than that from some 80 nats on."""
+    return pytest.approx(values, abs=1e-5, rel=2**-22)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "noisy", "narrow", "window", "coins"])
 def test_two_processes_give_the_losses_of_one_with_the_same_batches(seen, tmp_path, name):
     two, ours = seen[0][name][0], one(name, tmp_path)
     assert len(ours["losses"]) == JOBS[name]["updates"]
-    assert two["losses"] == pytest.approx(ours["losses"], abs=1e-5)
+    assert two["losses"] == near(ours["losses"])
     assert ours["losses"][-1] != ours["losses"][0]
     for a, b in zip(two["weights"], ours["weights"], strict=True):
         assert a == pytest.approx(b, abs=1e-5)
