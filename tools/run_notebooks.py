@@ -229,7 +229,9 @@ def run(python: Path, notebooks: list[Path], work: Path) -> tuple[int, str, dict
     report = work / "report.xml"
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120", "-n", "2", "--dist", "loadfile"]
     quiet = ["-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1", f"--junitxml={report}", f"--rootdir={work}"]
-    command = [str(python), "-m", "pytest", *options, *quiet, *map(str, folders)]
+    # A cell has 120 seconds; a worker that hangs outside of one says where it stands, and is red.
+    hung = ["-o", "faulthandler_timeout=900", "-o", "faulthandler_exit_on_timeout=true"]
+    command = [str(python), "-m", "pytest", *options, *quiet, *hung, *map(str, folders)]
     closing = ""
     with subprocess.Popen(
         command, cwd=work / "reader", env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -78,7 +78,7 @@ def run(stage: Stage, whole: bool = False) -> Done:
     if not stage.data:
         env.pop("SOFTATTN_DATA", None)
     command = [sys.executable, *shlex.split(stage.command)]
-    head, kept, start = f"\n== {stage.name}: python {stage.command}", [], time.monotonic()
+    head, kept, start = f"\n== {time.strftime('%H:%M:%S')} {stage.name}: python {stage.command}", [], time.monotonic()
     if not whole:
         print(head, flush=True)
     with subprocess.Popen(
