@@ -150,7 +150,10 @@ def finish(run, args):
     valid, test = vae.score(model, valid_set, 1), None
     if facts["cooled"]:
         test = vae.score(model, load_binarised("test"))
-        test["importance"] = {"draws": 25, "nats_per_image": vae.importance(model, load_binarised("test"), 25)}
+        test["importance"] = {
+            "draws": 25,
+            "nats_per_image": vae.importance(model, load_binarised("test"), 25).mean().item(),
+        }
     stopped, kl_by_step = by_step(model, valid_set[:2000])
     shown = test or valid
     minutes = facts["seconds"] / 60

@@ -137,12 +137,31 @@ def score(model, images, draws=10):
 
 
 def importance(model, images, k, chunk=500):
-    """The tighter estimate from k draws an image, reported beside the bound and never instead of it."""
+    """The tighter estimate from k draws an image (N,), reported beside the bound and never instead of it."""
     generator = torch.Generator().manual_seed(7)
     parts = [
         model.importance_nats(images.floats(slice(i, i + chunk)), k, generator) for i in range(0, len(images), chunk)
     ]
-    return torch.cat(parts).mean().item()
+    return torch.cat(parts)
+
+
+def tightened(model, images, few=25, many=5000, every=5):
+    """The estimate from few draws on all images; and from many, which take minutes, on every fifth.
+
+    What the many gain hardly differs between images, so the gain on the fifth, taken from the few's mean over all, is
+    an estimate for all: its standard error is that of the gain alone.
+    """
+    of_few = importance(model, images, few)
+    gain = of_few[::every] - importance(model, images[::every], many)
+    return {
+        "importance": {"draws": few, "nats_per_image": of_few.mean().item()},
+        "importance_many": {
+            "draws": many,
+            "images": len(gain),
+            "nats_per_image": (of_few.mean() - gain.mean()).item(),
+            "standard_error_of_the_gain": (gain.std() / len(gain) ** 0.5).item(),
+        },
+    }
 
 
 def finish(run, args):
@@ -153,7 +172,7 @@ def finish(run, args):
     valid = score(model, load_binarised("valid"), 1)
     test_set = load_binarised("test")
     test = score(model, test_set)
-    test["importance"] = {"draws": 25, "nats_per_image": importance(model, test_set, 25)}
+    test |= tightened(model, test_set)
     facts = run.facts
     card = {
         "class": "softattn.vae.VAE",
@@ -163,7 +182,8 @@ def finish(run, args):
         "licence": "MIT",
         "non_commercial": False,
         "command": f"python -m recipes.vae --epochs {facts['epochs']} --latent {args.latent} --hidden {args.hidden} "
-        f"--dropout {args.dropout:g} --seed {facts['seed']}, then --finish",
+        f"--dropout {args.dropout:g}{f' --adaptive {args.adaptive:g}' * bool(args.adaptive)} --seed {facts['seed']}, "
+        "then --finish",
         "commit": commit(),
         "steps": facts["updates"],
         "epochs": facts["epoch"],
@@ -175,7 +195,8 @@ def finish(run, args):
             "value": test["nats_per_image"],
             "split": "test, all 10,000, scored once",
         },
-        "paper": "none for this net; DRAW <= 80.97 nats, without attention <= 87.40, recalled (Gregor et al. 2015)",
+        "paper": "none for this net; one stochastic layer 88.7 by 5,000 draws, recalled; DRAW <= 80.97 nats, without "
+        "attention <= 87.40, recalled (Gregor et al. 2015)",
         "valid": valid,
         "test": test,
         "curve": {"columns": ["epoch", "train, nats", "valid, nats", "valid, KL", "minutes"], "rows": facts["curve"]},
