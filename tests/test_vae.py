@@ -294,7 +294,9 @@ def test_the_weights_know_their_card():
     card = model.card
     assert card["metric"]["value"] == card["test"]["nats_per_image"] <= 95
     assert card["test"]["draws"] == 10 and card["test"]["images"] == 10_000
-    assert card["test"]["importance"]["nats_per_image"] < card["test"]["nats_per_image"]
+    few, many = (card["test"][key] for key in ("importance", "importance_many"))
+    assert many["nats_per_image"] < few["nats_per_image"] < card["test"]["nats_per_image"]
+    assert (few["draws"], many["draws"], many["images"]) == (25, 5000, 2000)
     assert not card["non_commercial"]
 
 
