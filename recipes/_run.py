@@ -201,6 +201,9 @@ class Run:
         theirs = load(name)
         self.model.load_state_dict(theirs.state_dict())
         self.average_anew()
+        card = getattr(theirs, "card", {})
+        before = f", {card['minutes']} minutes of training before" if "minutes" in card else ""
+        self.facts["start"] = f"the weights {name} as of commit {card.get('commit', 'unknown')}{before}"
 
     def averaged(self) -> Any:
         """The model with the averaged weights, for scoring."""

@@ -265,6 +265,7 @@ def finish(run, args, train_set, held_out, path):
         + ",".join(f"{t}:{n}" for t, n in facts["stages"])
         + (f", --cool {facts['cooled']}" if facts["cooled"] else "") + ", then --finish",
         "commit": commit(),
+        **({"start": facts["start"]} if "start" in facts else {}),
         "steps": facts["updates"],
         "epochs": facts["epoch"],
         "minutes": round(minutes, 1),
