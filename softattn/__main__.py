@@ -163,6 +163,8 @@ def _ink(path: Path, out: Path | None, check: bool, number: int | None, layout: 
     if check or out is None:
         for k, line in enumerate(lines):
             print(f"line {k + 1}: {line.text!r}, {len(line)} points, {int(line.offsets[:, 2].sum())} strokes")
+        if out is not None:
+            print(f"{out} is not written: --check only tells", file=sys.stderr)
         return
     some = [_one_of(lines, number, path)] if number is not None else lines
     _save(out, some[0] if len(some) == 1 else some, layout, look)
