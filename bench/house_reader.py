@@ -7,9 +7,9 @@
 
 Real crops are numbers of SVHN's train, windows of 54 x 54 in the middle of 64 x 64: the same squeezed squares that the
 samples are. The recogniser is PP-OCRv4 as rapidocr-onnxruntime packs it; it reads lines, so each square is stretched to
-`--aspect` times its height. It says a text and how sure it is. The real crops are also given to DRAW, which repaints
-them; training has seen them. The bar is the confidence that 90 % of the real crops reach; a picture counts as read
-where the text is 1 to 4 digits and nothing else, at that confidence or above.
+`--aspect` times its height. It says a text and how sure it is. DRAW also repaints crops that training has not seen,
+the held-out ones. The bar is the confidence that 90 % of the real crops reach; a picture counts as read where the text
+is 1 to 4 digits and nothing else, at that confidence or above.
 """
 
 import argparse
@@ -63,17 +63,17 @@ def from_state(path: Path, kind: type) -> Any:
     return model.eval()
 
 
-def real_crops(args: argparse.Namespace) -> tuple[Tensor, list[str]]:
-    """Crops, and what they say."""
+def real_crops(args: argparse.Namespace, held_out: bool = False) -> tuple[Tensor, list[str]]:
+    """Crops, of those to train on or of those held out, and what they say."""
     if args.embedded:
-        heap = embedded_house_numbers(args.samples)
+        heap = embedded_house_numbers(args.samples, "test" if held_out else "train")
         return windows(heap.pixels, SIDE).float() / 255, list(heap.numbers)
     if not os.environ.get("SOFTATTN_DATA"):
         raise NotHere("SOFTATTN_DATA is not set; it compares with the house numbers of SVHN")
     from recipes.housenumbers import read_crops
 
     pixels, part, said = read_crops()
-    chosen = torch.arange(len(part))[part == 0][: args.samples]
+    chosen = torch.arange(len(part))[part == int(held_out)][: args.samples]
     return windows(pixels[chosen], SIDE).float() / 255, [said[i] for i in chosen.tolist()]
 
 
@@ -100,7 +100,7 @@ def main() -> None:
         groups = {"real": real}
         name = "draw-house-free" if args.embedded else "draw-svhn"
         model: Any = from_state(args.state, DRAW) if args.state else softattn.load(name)
-        groups["repainted"] = repainted(model, real, args.seed)
+        groups["repainted"] = repainted(model, real_crops(args, held_out=True)[0], args.seed)
         groups["DRAW"] = model.generate(args.samples, torch.Generator().manual_seed(args.seed))
         if args.vae:
             shot = from_state(args.vae, VAE)

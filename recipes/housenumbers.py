@@ -299,12 +299,14 @@ def compare(run, args, held_out):
     table = json.loads(path.read_text("utf-8")) if path.exists() else {}
     name = "one shot" if args.vae else "whole pictures"
     facts = run.facts
+    staged = "" if args.vae else "--stages " + ",".join(f"{t}:{n}" for t, n in facts["stages"]) + " "
     table[name] = {
         "what": f"{name}, the same pictures; excess over the pixels' entropy, nats an image",
         "columns": ["epoch", "T", "train", "chosen", "chosen, KL", "minutes of processor time"],
         "rows": [[round(v, 2) for v in row] for row in facts["curve"]],
         "parameters": sum(p.numel() for p in run.model.parameters()),
-        "command": f"python -m recipes.housenumbers {'--vae' if args.vae else '--no-attention'}, then --finish",
+        "command": f"python -m recipes.housenumbers {'--vae' if args.vae else '--no-attention'} {staged}"
+        f"--spend {facts['seconds'] / 60:.0f}, then --finish",
         "minutes": round(facts["seconds"] / 60, 1),
     }
     with atomic_write(path) as beside:

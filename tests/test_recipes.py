@@ -159,9 +159,11 @@ def test_states_of_other_runs_are_refused_and_resume_needs_something(tmp_path):
 def test_without_a_state_resume_starts_from_the_weights_that_ship(tmp_path, monkeypatch, capsys):
     run, *_ = auto_encoder()
     theirs = vae.VAE(**run.config)
+    theirs.card = {"commit": "abc", "minutes": 3.5}
     monkeypatch.setattr(_run, "load", lambda name: {"vae-mnist": theirs}[name])
     run.args.resume = True
     run.take_up(tmp_path / "none.pt", "vae-mnist")
+    assert run.facts["start"] == "the weights vae-mnist as of commit abc, 3.5 minutes of training before"
     assert all(torch.equal(value, run.average[name]) for name, value in theirs.state_dict().items())
     assert "started from the weights vae-mnist" in capsys.readouterr().out
 
