@@ -205,6 +205,10 @@ class Run:
         before = f", {card['minutes']} minutes of training before" if "minutes" in card else ""
         self.facts["start"] = f"the weights {name} as of commit {card.get('commit', 'unknown')}{before}"
 
+    def begun(self) -> dict[str, str]:
+        """What a card says of the beginning: the weights that the run started from, or nothing."""
+        return {"start": self.facts["start"]} if "start" in self.facts else {}
+
     def averaged(self) -> Any:
         """The model with the averaged weights, for scoring."""
         model: Any = self.kind(**self.config).to(self.device)

@@ -37,11 +37,11 @@ RATES = {16: 1e-3, 32: 7e-4, 64: 5e-4}
 class DrawRun(vae.ImageRun):
     """A run in stages: no weight belongs to a step, so that the number of steps may change on the way."""
 
-    KEEP, CLIP, BATCH, KL_STEPS = KEEP, CLIP, BATCH, KL_STEPS
+    KIND, KEEP, CLIP, BATCH, KL_STEPS = DRAW, KEEP, CLIP, BATCH, KL_STEPS
     SETTINGS = {"lr": 1e-3, "betas": (0.9, 0.99), "fused": True}
 
     def __init__(self, config, args, images, valid):
-        super().__init__(DRAW, config, args, images)
+        super().__init__(self.KIND, config, args, images)
         self.valid, self.plan, self.cool = valid, args.stages, 0
         with torch.no_grad():
             self.model.canvas.copy_(torch.logit((images.pixels.float().mean(0) / 255).clamp(0.01, 0.99)))
@@ -172,6 +172,7 @@ def finish(run, args):
         + ("" if args.attention else ", all with --no-attention")
         + (f", --adaptive {args.adaptive:g}" if args.adaptive else ""),
         "commit": commit(),
+        **run.begun(),
         "steps": facts["updates"],
         "epochs": facts["epoch"],
         "minutes": round(minutes, 1),

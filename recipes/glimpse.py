@@ -244,6 +244,7 @@ def finish(run, args, test_set):
         "non_commercial": False,
         "command": f"python -m recipes.glimpse, --cool {facts['cool']}, then --finish",
         "commit": commit(),
+        **run.begun(),
         "steps": facts["updates"],
         "canvases": facts["points"],
         "minutes": round(facts["seconds"] / 60, 1),

@@ -278,6 +278,7 @@ def main():
             "rows": facts["noise"],
         },
         "commit": commit(),
+        **run.begun(),
         "steps": facts["updates"],
         "points": facts["points"],
         "epochs": facts["points"] / sum(len(line) - 1 for line in lines),

@@ -7,6 +7,9 @@
     python -m recipes.housenumbers --no-attention  the control that reads and writes whole pictures
     python -m recipes.housenumbers --vae           the control that paints in one shot
     python -m recipes.housenumbers --embedded      a small one on numbers that the book paints: draw-house-free, MIT
+    python -m recipes.housenumbers --bytes --cool 20    cool the saved state under a discretised logistic in place of
+                                                   coins, for as long; --finish keeps its figures, no weights
+    python -m recipes.housenumbers --prior         ask whether a recurrent prior tells the codes of numbers better
     python -m recipes.housenumbers --look          samples of the state as PICTURE.png beside it, for the eye
     options: --spend MINUTES of processor time, then stop: what controls are compared at
 
@@ -40,7 +43,7 @@ from softattn.svhn import embedded_house_numbers, windows
 from softattn.vae import VAE
 
 SIDE, CHUNK = 54, 100
-SHAPE = [3, SIDE, SIDE]
+SHAPE = (3, SIDE, SIDE)
 
 
 # -- Data --------------------------------------------------------------------------------------------------------------
@@ -129,6 +132,56 @@ class HouseRun(OnTheStreet, draw.DrawRun):
         return self.args.rate * super().rate()
 
 
+class PricedDRAW(DRAW):
+    """A DRAW whose pixels are bytes: logistics around its means, with one width for each channel."""
+
+    def __init__(self, **config):
+        super().__init__(**config)
+        self.log_scale = torch.nn.Parameter(torch.full((self.image_shape[0], 1, 1), -2.5))
+
+    def nats(self, out, x):
+        """The bound (B,) for bytes divided by 255."""
+        return logistic_nats(torch.sigmoid(out.logits.float()), self.log_scale, x) + out.kl.sum(0)
+
+
+class ByteRun(HouseRun):
+    """DRAW in colour that pays for bytes, begun from a state that paid for coins; what is shown are bits a number."""
+
+    KIND = PricedDRAW
+
+    def load(self, path):
+        """Take up a state of this kind, or one of coins: then averages and moments begin anew."""
+        saved = torch.load(path, map_location=self.device, weights_only=True)
+        if "log_scale" in saved["model"]:
+            super().load(path)
+            return
+        coins = HouseRun(self.config, self.args, self.images, self.valid)
+        coins.load(path)
+        self.model.load_state_dict({**coins.average, "log_scale": self.model.log_scale.detach()})
+        self.average_anew()
+        self.facts = {**coins.facts, "curve": [], "products": []}
+
+    def step(self, k):
+        index = self.order[k * self.BATCH : (k + 1) * self.BATCH]
+        x = (255 * self.images.jittered(index, self.generator)).round() / 255
+        with self.low_products():
+            out = self.model(x, self.generator)
+        nats = self.model.nats(out, x)
+        self.update(nats.mean(), self.rate(), len(x))
+        return bits_per_dimension(nats.mean().detach(), SHAPE).item()
+
+    def look(self, mean):
+        facts, model = self.facts, self.averaged()
+        model.steps = self.model.steps
+        seen, minutes = priced(model, self.valid), facts["seconds"] / 60
+        facts["curve"].append([facts["epoch"], model.steps, mean, seen["bits_per_dimension"], seen["kl"], minutes])
+        self.norms = []
+        return (
+            f"{time.strftime('%H:%M')} epoch {facts['epoch']:3d}  bits: train {mean:.3f}  "
+            f"chosen {seen['bits_per_dimension']:.3f}  KL {seen['kl']:.1f}  {minutes:.1f} min of processor time"
+        )
+
+
 class OneShotRun(OnTheStreet, vae.ImageRun):
     """The VAE, at one rate."""
 
@@ -149,10 +202,10 @@ class OneShotRun(OnTheStreet, vae.ImageRun):
 def configs(args):
     """The class and its arguments as the card keeps them."""
     if args.vae:
-        return OneShotRun, dict(image_shape=SHAPE, latent=100, hidden=512, layers=2)
+        return OneShotRun, dict(image_shape=list(SHAPE), latent=100, hidden=512, layers=2)
     small = dict(steps=16, hidden=256, latent=50) if args.embedded else dict(steps=32, hidden=400, latent=100)
-    config = {"image_shape": SHAPE, **small, "read_size": 12, "write_size": 12, "attention": args.attention}
-    return HouseRun, config
+    config = {"image_shape": list(SHAPE), **small, "read_size": 12, "write_size": 12, "attention": args.attention}
+    return ByteRun if args.bytes else HouseRun, config
 
 
 # -- Figures -----------------------------------------------------------------------------------------------------------
@@ -199,6 +252,71 @@ def bits(model, train_set, images):
         "of_the_mean_picture": bits_per_dimension(alone.detach(), model.image_shape).mean().item(),
         "widths_of_255": (255 * log_scale.exp()).flatten().tolist(),
     }
+
+
+@torch.no_grad()
+def priced(model, images, seed=11):
+    """Bits per number of a DRAW that was trained to pay for bytes; one noise draw."""
+    generator, nats, kl = torch.Generator().manual_seed(seed), [], []
+    for i in range(0, len(images), CHUNK):
+        x = images.floats(slice(i, i + CHUNK))
+        out = model(x, generator)
+        nats.append(model.nats(out, x))
+        kl.append(out.kl.sum(0))
+    return {
+        "bits_per_dimension": bits_per_dimension(torch.cat(nats), SHAPE).mean().item(),
+        "kl": torch.cat(kl).mean().item(),
+        "widths_of_255": (255 * model.log_scale.exp()).flatten().tolist(),
+    }
+
+
+class Remembers(torch.nn.Module):
+    """A prior over DRAW's codes in place of independent normal numbers: each step is told from those before it."""
+
+    def __init__(self, latent, hidden=256):
+        super().__init__()
+        self.first = torch.nn.Parameter(torch.zeros(1, 1, latent))
+        self.lstm, self.said = torch.nn.LSTM(latent, hidden), torch.nn.Linear(hidden, 2 * latent)
+        torch.nn.init.zeros_(self.said.weight)  # it begins as the prior that DRAW was trained with
+        torch.nn.init.zeros_(self.said.bias)
+
+    def kl(self, mu, log_sigma, z):
+        """What the posteriors cost under it, all (T, B, Z): nats (B,)."""
+        before = torch.cat([self.first.expand(1, z.shape[1], -1), z[:-1]])
+        mean, log_width = self.said(self.lstm(before)[0]).chunk(2, 2)
+        off = ((mu - mean).square() + (2 * log_sigma).exp()) * torch.exp(-2 * log_width)
+        return (log_width - log_sigma + off / 2 - 0.5).sum((0, 2))
+
+
+@torch.no_grad()
+def codes(model, pictures, generator):
+    """Posteriors of pictures (N, C, H, W) and one draw from each: mu, log sigma, z, all (T, N, Z)."""
+    outs = [model(part, generator) for part in pictures.split(CHUNK)]
+    return [torch.cat([getattr(out, name) for out in outs], 1) for name in ("mu", "log_sigma", "z")]
+
+
+def ask_prior(model, train_set, valid, seed=0, passes=3, updates=1200, batch=128):
+    """Train a recurrent prior on the codes of the training numbers; curves of what codes cost under it, in nats."""
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    every = torch.arange(len(train_set))
+    parts = [codes(model, train_set.jittered(every, generator), generator) for _ in range(passes)]
+    bank = [torch.cat(kind, 1) for kind in zip(*parts, strict=True)]
+    sample = [kind[:, :: passes * 4] for kind in bank]
+    unseen = codes(model, valid.floats(), generator)
+    prior, rows = Remembers(model.latent), []
+    adam = torch.optim.Adam(prior.parameters(), lr=1e-3)
+    for update in range(updates + 1):
+        if update % 100 == 0:
+            with torch.no_grad():
+                rows.append([update, *(round(prior.kl(*part).mean().item(), 2) for part in (sample, unseen))])
+        chosen = torch.randint(bank[0].shape[1], (batch,), generator=generator)
+        loss = prior.kl(*(kind[:, chosen] for kind in bank)).mean()
+        adam.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(prior.parameters(), 5.0)
+        adam.step()
+    return rows
 
 
 @torch.no_grad()
@@ -265,7 +383,7 @@ def finish(run, args, train_set, held_out, path):
         + ",".join(f"{t}:{n}" for t, n in facts["stages"])
         + (f", --cool {facts['cooled']}" if facts["cooled"] else "") + ", then --finish",
         "commit": commit(),
-        **({"start": facts["start"]} if "start" in facts else {}),
+        **run.begun(),
         "steps": facts["updates"],
         "epochs": facts["epoch"],
         "minutes": round(minutes, 1),
@@ -293,6 +411,30 @@ def finish(run, args, train_set, held_out, path):
     print(json.dumps({"chosen": valid, "held_out": last, "bytes": written["bytes"]}, indent=2))
 
 
+def keep(name, entry):
+    """Write a table for the page."""
+    with atomic_write(ROOT / "softattn" / "data" / f"{name}.json") as beside:
+        beside.write_text(json.dumps(entry, indent=1) + "\n")
+
+
+def keep_bytes(run, args, held_out):
+    """Keep the figures of a run that paid for bytes beside those of the card of coins."""
+    facts, model = run.facts, run.averaged()
+    model.steps = facts["curve"][-1][1]
+    keep("house-bytes", {
+        "what": "DRAW trained on the bytes of house numbers under discretised logistics, from the state and for the "
+        "epochs that the weights of coins were cooled",
+        "weights": args.out.stem,
+        "held_out": priced(model, held_out),
+        "columns": ["epoch", "T", "train, bits a number", "chosen, bits a number", "chosen, KL in nats", "minutes"],
+        "rows": [[round(v, 3) for v in row] for row in facts["curve"]],
+        "command": f"python -m recipes.housenumbers{' --embedded' * args.embedded} --bytes --cool {facts['cooled']}, "
+        "then --finish",
+        "commit": commit(),
+        "machine": machine(args, run),
+    })  # fmt: skip
+
+
 def compare(run, args, held_out):
     """Keep a control's curve, and its excess on the held-out numbers, for the page."""
     path = ROOT / "softattn" / "data" / "house-controls.json"
@@ -309,8 +451,7 @@ def compare(run, args, held_out):
         f"--spend {facts['seconds'] / 60:.0f}, then --finish",
         "minutes": round(facts["seconds"] / 60, 1),
     }
-    with atomic_write(path) as beside:
-        beside.write_text(json.dumps(table, indent=1) + "\n")
+    keep(path.stem, table)
 
 
 def main():
@@ -319,6 +460,8 @@ def main():
     parser.add_argument("--no-attention", dest="attention", action="store_false")
     parser.add_argument("--vae", action="store_true", help="the control in one shot")
     parser.add_argument("--embedded", action="store_true", help="numbers that the book paints, a smaller net")
+    parser.add_argument("--bytes", action="store_true", help="pay for bytes, by discretised logistics, not for coins")
+    parser.add_argument("--prior", action="store_true", help="train a recurrent prior on the codes that ship say")
     parser.add_argument("--rate", type=float, default=1.0, help="times the rates of recipes/draw.py")
     parser.add_argument("--spend", type=float, default=float("inf"), help="minutes of processor time in all")
     parser.add_argument("--cool-steps", type=int, default=None, help="T while cooling; the last stage's if left away")
@@ -338,10 +481,24 @@ def main():
         model = softattn.load(args.out.stem)
         print(json.dumps({"chosen": scored(model, valid, 1), "held_out": scored(model, held_out)}, indent=2))
         return
+    if args.prior:
+        import softattn
+
+        model = softattn.load(args.out.stem)
+        keep("house-prior", {
+            "what": "cost of DRAW's codes under a recurrent prior that is trained on those of the training numbers",
+            "weights": args.out.stem,
+            "columns": ["update", "training numbers, nats", "numbers to choose on, nats"],
+            "rows": ask_prior(model, train_set, valid),
+            "command": "python -m recipes.housenumbers --prior" + " --embedded" * args.embedded,
+            "commit": commit(),
+            "machine": machine(args),
+        })  # fmt: skip
+        return
     kind, config = configs(args)
     name = "vae" if args.vae else "attention" if args.attention else "whole"
     path = args.state / f"{'embedded-' * args.embedded}{name}-seed{args.seed}.pt"
-    cooled = path.with_name(path.stem + "-cooled.pt")
+    cooled = path.with_name(path.stem + "-bytes" * args.bytes + "-cooled.pt")
     run: Any = kind(config, args, train_set, valid)
     if (args.cool or args.finish or args.look) and cooled.exists():
         run.load(cooled)
@@ -353,6 +510,11 @@ def main():
     if args.look:
         look(run, path)
         return
+    if args.bytes and not args.cool and not (args.finish and cooled.exists()):
+        raise SystemExit("--bytes goes on from the state of coins: with --cool EPOCHS; --finish after it")
+    if args.finish and args.bytes:
+        keep_bytes(run, args, held_out)
+        return
     if args.finish:
         if args.vae or not args.attention:
             compare(run, args, held_out)
@@ -360,7 +522,8 @@ def main():
             finish(run, args, train_set, held_out, path)
         return
     if args.cool:
-        steps = args.cool_steps or run.facts["curve"][-1][1]
+        curve, stages = run.facts["curve"], run.facts["stages"]  # one that changed its price has no curve yet
+        steps = args.cool_steps or (curve[-1][1] if curve else stages[-1][0])
         path, run.cool, run.plan = cooled, args.cool, [[steps, args.cool]]
     elif not args.vae:
         run.facts["stages"] = args.stages

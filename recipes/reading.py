@@ -345,6 +345,7 @@ def land(run, args, val1, test=None):
         "command": "python -m recipes.reading (in as many calls as liked), then "
         + ("--finish" if test is not None else "--land") + (" --free" if args.free else ""),
         "commit": commit(),
+        **run.begun(),
         "steps": before["steps"] + facts["updates"],
         "points": before["points"] + facts["points"],
         "minutes": round(before["minutes"] + facts["seconds"] / 60, 1),

@@ -185,6 +185,7 @@ def finish(run, args):
         f"--dropout {args.dropout:g}{f' --adaptive {args.adaptive:g}' * bool(args.adaptive)} --seed {facts['seed']}, "
         "then --finish",
         "commit": commit(),
+        **run.begun(),
         "steps": facts["updates"],
         "epochs": facts["epoch"],
         "minutes": round(facts["seconds"] / 60, 1),

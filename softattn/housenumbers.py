@@ -124,3 +124,27 @@ def fitted_log_scale(mean: Tensor, x: Tensor) -> Tensor:
     with torch.enable_grad():
         descent.step(closure)
     return log_scale.detach()
+
+
+# -- One digit, then the other? --
+def one_then_other(places: Tensor, weight: Tensor, middles: Tensor) -> Tensor:
+    """How much of a drawing is one digit first, then the other.
+
+    A step belongs to the digit whose middle is nearer; the drawing is cut
+    in two where the split is purest, whichever digit comes first.
+
+    Args:
+        places: of each step, x and y, shape (T, B, 2).
+        weight: what a step counts, shape (T, B).
+        middles: of both digits, x and y, shape (B, 2, 2).
+
+    Returns:
+        Shares from 0.5 to 1, shape (B,); 1: first one, then the other.
+    """
+    far = (places[:, :, None] - middles).norm(dim=-1)  # (T, B, 2)
+    second = (far[..., 1] < far[..., 0]).to(weight.dtype)
+    none = torch.zeros_like(weight[:1])
+    on = [torch.cat([none, (weight * part).cumsum(0)]) for part in (1 - second, second)]
+    total = weight.sum(0)
+    pure = on[0] + on[1][-1] - on[1]  # cut after 0, 1, ..., T steps
+    return torch.maximum(pure, total - pure).amax(0) / total

@@ -162,8 +162,9 @@ def test_without_a_state_resume_starts_from_the_weights_that_ship(tmp_path, monk
     theirs.card = {"commit": "abc", "minutes": 3.5}
     monkeypatch.setattr(_run, "load", lambda name: {"vae-mnist": theirs}[name])
     run.args.resume = True
+    assert run.begun() == {}
     run.take_up(tmp_path / "none.pt", "vae-mnist")
-    assert run.facts["start"] == "the weights vae-mnist as of commit abc, 3.5 minutes of training before"
+    assert run.begun() == {"start": "the weights vae-mnist as of commit abc, 3.5 minutes of training before"}
     assert all(torch.equal(value, run.average[name]) for name, value in theirs.state_dict().items())
     assert "started from the weights vae-mnist" in capsys.readouterr().out
 
