@@ -130,8 +130,7 @@ def dot_product_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) 
     score = query @ key.mT / math.sqrt(query.shape[-1])
     if mask is None:
         return torch.softmax(score, -1)
-    lowest = torch.finfo(score.dtype).min
-    return torch.softmax(score.masked_fill(~mask, lowest), -1) * some
+    return torch.softmax(score.masked_fill(~mask, -torch.inf), -1) * some
 
 
 # -- The dot product --

@@ -2,10 +2,12 @@
 
 python -m tools.mutants filterbank window     judge the mutants of these modules; goes on where it stopped
 python -m tools.mutants --minutes 60          of all modules, the least judged first, for so long
+python -m tools.mutants --sample 30           so many of each module: they come mixed, so that a part stands for all
 python -m tools.mutants --list filterbank     every mutant of a module, and what is known of it
 python -m tools.mutants --survivors           those that no test noticed
 python -m tools.mutants --write               what is known so far, as counts, to softattn/data/mutants.json
-python -m tools.mutants --check               exit 1 if that file says that less than 95 in 100 were noticed
+python -m tools.mutants --check               exit 1 if that file says that less than 95 in 100 were noticed, or that of
+                                              some module fewer than SAMPLE were judged
 python -m tools.mutants --museum              the faults of the chapter `museum`, each against its oracle test
 
 A mutant differs from softattn/NAME.py in one sign, index, constant or operator. Left alone is what is no formula:
@@ -46,6 +48,7 @@ STATE = ROOT / "_build" / "mutants"
 RESULT = ROOT / "softattn" / "data" / "mutants.json"
 SAME = Path(__file__).resolve().with_name("mutants.txt")
 GOAL = 0.95
+SAMPLE = 25  # mutants of a module that must have been judged, if it has so many
 MEMORY = 6 << 30  # more than a mutant may take beyond what its parent has
 # Modules whose code is drawing, files or text, with hardly a formula; named on the command line they are judged too.
 NO_FORMULAS = {"hub", "pictures", "museum", "scoreboard"}
@@ -578,8 +581,8 @@ def judge_one(judge: Judge, mutant: Mutant, tests: dict[str, Any], cap: float) -
     return {"verdict": "survived", "by": f"{len(order)} tests"}
 
 
-def judge_module(module: str, until: float, slow: bool, cap: float, again: bool) -> None:
-    """Judge what is not yet known of a module, until a moment."""
+def judge_module(module: str, until: float, slow: bool, cap: float, again: bool, sample: int) -> None:
+    """Judge what is not yet known of a module, until a moment or until so many of it are judged."""
     files, state = test_files(module), known(module)
     if not files:
         print(f"{module}: no tests")
@@ -594,6 +597,8 @@ def judge_module(module: str, until: float, slow: bool, cap: float, again: bool)
         if again:
             todo = [m for m in mutants(module) if verdicts.get(m.key, {}).get("verdict") == "survived"]
         todo.sort(key=lambda m: m.key)  # mixed: a part of them stands for all
+        if not again:
+            todo = todo[: max(0, sample - counts(module)["judged"])]
         for number, mutant in enumerate(todo):
             if time.monotonic() > until:
                 break
@@ -671,11 +676,16 @@ def write(path: Path = RESULT) -> None:
     print(f"{path.relative_to(ROOT)}: {len(table)} modules")
 
 
-def enough(record: dict[str, Any]) -> list[str]:
-    """What falls short of the goal in a stored result."""
+def enough(record: dict[str, Any], names: Sequence[str] | None = None) -> list[str]:
+    """What falls short of the goal in a stored result: of all modules, or of these."""
     rows = record["modules"]
     killed, judged = (sum(row[key] for row in rows.values()) for key in ("killed", "judged"))
-    return [] if killed >= GOAL * judged else [f"{killed} of {judged} mutants were noticed, under {GOAL:.0%}"]
+    short = [] if killed >= GOAL * judged else [f"{killed} of {judged} mutants were noticed, under {GOAL:.0%}"]
+    for name in modules() if names is None else names:
+        row = rows.get(name, {"judged": 0, "mutants": SAMPLE})
+        if row["judged"] < min(SAMPLE, row["mutants"]):
+            short.append(f"{name}: {row['judged']} mutants were judged, fewer than {SAMPLE}")
+    return short
 
 
 # -- The museum --------------------------------------------------------------------------------------------------------
@@ -723,6 +733,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="modules; all if none is named")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
     parser.add_argument("--cap", type=float, default=60, help="seconds of tests for one mutant, at most")
+    parser.add_argument("--sample", type=int, default=10**9, help="judge no more of a module than so many")
     parser.add_argument("--slow", action="store_true", help="with the tests that are marked slow")
     parser.add_argument("--again", action="store_true", help="only those that survived")
     for word in ("list", "survivors", "write", "check", "museum"):
@@ -759,7 +770,7 @@ def main(argv: list[str] | None = None) -> int:
         child = os.fork()  # each module in a process of its own: nothing of one is left in the next
         if child == 0:
             try:
-                judge_module(name, until, options.slow, options.cap, options.again)
+                judge_module(name, until, options.slow, options.cap, options.again, options.sample)
                 status = 0
             except BaseException as err:
                 print(f"{name}: {type(err).__name__}: {err}")
