@@ -2,11 +2,13 @@
 
     python -m bench.draw             T = 64, read 2, write 5, LSTMs of 256, 100 numbers a step, 128 digits; some minutes
     python -m bench.draw --quick     small sizes, some seconds
-    python -m bench.draw train memory write     one part or more; --threads 2, --rounds 5
+    python -m bench.draw train colour memory write     one part or more; --threads 2, --rounds 5
 
 The port is what one writes first, with the same parameters: nn.LSTMCell and torch.bmm in a Python loop, filters from
 pixels counted from 1, and autograd behind it. Both start from the same noise; in float32 bound and gradients have to
-agree to 1e-4, else nothing is timed. A step is forward, loss and backward, without the optimiser.
+agree to 1e-4, else nothing is timed. A step is forward, loss and backward, without the optimiser. "colour" is the same
+for the machine of house numbers: three channels of 54 x 54, 12 x 12 filters, LSTMs of 400, 32 pictures, T = 16; then
+its step for other T and other grids.
 
 Memory is how far the resident memory of a fresh process grows in its first step of this size, one thread; a step of
 one image goes before it, so that what PyTorch itself takes is not counted.
@@ -31,6 +33,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from bench._result import FEWEST, ROOT, Result, milliseconds, parser, worth_timing
 from softattn.draw import BOUND, DRAW
 from softattn.images import binarise, embedded_digits
+from softattn.svhn import embedded_house_numbers, windows
+
+SIDE = 54  # of a house number
 
 
 class Port(nn.Module):
@@ -39,7 +44,7 @@ class Port(nn.Module):
     def __init__(self, model: DRAW):
         super().__init__()
         self.steps, self.latent = model.steps, model.latent
-        (_, self.height, self.width) = model.image_shape
+        self.channels, self.height, self.width = model.image_shape
         assert model.reader is not None and model.writer is not None, "the port reads and writes through filters"
         self.n_read, self.n_write = model.reader.n, model.writer.n
         hidden = model.hidden
@@ -47,7 +52,7 @@ class Port(nn.Module):
         self.decoder = nn.LSTMCell(model.latent, hidden)
         self.mu, self.log_sigma = nn.Linear(hidden, model.latent), nn.Linear(hidden, model.latent)
         self.read_aim, self.write_aim = nn.Linear(hidden, 5), nn.Linear(hidden, 5)
-        self.patch = nn.Linear(hidden, self.n_write**2)
+        self.patch = nn.Linear(hidden, self.channels * self.n_write**2)
         self.canvas, self.start = (nn.Parameter(torch.empty_like(p)) for p in (model.canvas.flatten(), model.start))
         with torch.no_grad():
             for mine, its in self.pairs(model):
@@ -84,25 +89,24 @@ class Port(nn.Module):
         return *both, log_gamma.exp()[:, None, None]
 
     def forward(self, x, noise):
-        """Bound of one-channel images (B, 1, H, W), (B,)."""
+        """Bound of images (B, C, H, W), (B,)."""
         B = len(x)
-        x = x.view(B, self.height, self.width)
         c = self.canvas.expand(B, -1)
         h_enc, c_enc, h_dec, c_dec = (s.expand(B, -1) for s in self.start)
         kl = 0
         for t in range(self.steps):
             error = x - torch.sigmoid(c).view_as(x)
             F_y, F_x, gamma = self.filters(self.read_aim(h_dec), self.n_read)
-            seen = [gamma * torch.bmm(torch.bmm(F_y, image), F_x.mT) for image in (x, error)]
-            r = torch.cat([patch.flatten(1) for patch in seen], 1)
+            both = torch.cat([x, error], 1)
+            r = (gamma[:, None] * (F_y[:, None] @ both @ F_x.mT[:, None])).flatten(1)
             h_enc, c_enc = self.encoder(torch.cat([r, h_dec], 1), (h_enc, c_enc))
             mu, log_sigma = self.mu(h_enc).float(), self.log_sigma(h_enc).float()
             z = mu + torch.exp(log_sigma) * noise[t]
             kl = kl + 0.5 * (mu**2 + torch.exp(2 * log_sigma) - 2 * log_sigma - 1).sum(1)
             h_dec, c_dec = self.decoder(z, (h_dec, c_dec))
             F_y, F_x, gamma = self.filters(self.write_aim(h_dec), self.n_write)
-            patch = self.patch(h_dec).view(B, self.n_write, self.n_write)
-            c = c + (torch.bmm(torch.bmm(F_y.mT, patch), F_x) / gamma).flatten(1)
+            patch = self.patch(h_dec).view(B, self.channels, self.n_write, self.n_write)
+            c = c + (F_y.mT[:, None] @ patch @ F_x[:, None] / gamma[:, None]).flatten(1)
         nats = binary_cross_entropy_with_logits(c.float(), x.flatten(1), reduction="none").sum(1)
         return nats + kl
 
@@ -134,6 +138,16 @@ def prepared(quick):
     return {"ours": ours, "port": Port(ours)}, x, torch.randn(T, B, latent, generator=generator)
 
 
+def in_colour(quick, T=16, grid=12):
+    """The same for house numbers that the book paints, of so many steps and filters."""
+    T, B, hidden, latent = (min(T, 4), 4, 32, 10) if quick else (T, 32, 400, 100)
+    torch.manual_seed(0)
+    ours = DRAW((3, SIDE, SIDE), T, hidden, latent, grid, grid)
+    x = windows(embedded_house_numbers(B).pixels, SIDE).float() / 255
+    noise = torch.randn(T, B, latent, generator=torch.Generator().manual_seed(0))
+    return {"ours": ours, "port": Port(ours)}, x, noise
+
+
 def compare(models, x, noise):
     """How far bounds and gradients of the two are apart, relative to the largest."""
     ours, port = models["ours"], models["port"]
@@ -163,21 +177,35 @@ def growth(which, quick, low):
 
 
 def train(args, result):
-    models, x, noise = prepared(args.quick)
+    against_port(args, result, "train", "a training step", *prepared(args.quick))
+
+
+def colour(args, result):
+    against_port(args, result, "colour", "a training step in colour", *in_colour(args.quick))
+    rows, threads = [], args.threads[0]
+    for T, grid in ((8, 12), (16, 12), (32, 12), (16, 6), (16, 24)):
+        models, x, noise = in_colour(args.quick, T, grid)
+        ms = milliseconds(step, {"ours": (models["ours"], x, noise, False)}, threads, args.rounds)["ours"]
+        what = f"training step in colour, T = {T}, grids of {grid} x {grid}, float32, threads: {threads}"
+        result.figure(f"colour_T{T}_N{grid}_{threads}", ms, "ms", what)
+        rows.append([T, grid, f"{ms:.0f}"])
+    result.table("a training step in colour, other sizes", ["T", "filters a side", "step, ms"], rows)
+
+
+def against_port(args, result, name, title, models, x, noise):
+    """Time both, where they agree."""
     apart = compare(models, x, noise)
     print(f"float32: bound and gradients agree to {apart:.1e}, relative\n")
     assert apart < 1e-4
     rows = []
     for threads in args.threads:
         for words, low in worth_timing([("float32", False), ("bfloat16", True)]):
-            runs: dict[str, tuple] = {name: (model, x, noise, low) for name, model in models.items()}
+            runs: dict[str, tuple] = {kind: (model, x, noise, low) for kind, model in models.items()}
             ms = milliseconds(step, runs, threads, args.rounds)
-            what = f"training step by that of a plain port, {words}, threads: {threads}; noise {list(noise.shape)}"
-            result.figure(f"train_{words}_{threads}", ms["ours"] / ms["port"], "ratio", what)
-            rows.append([threads, words, f"{ms['ours'] / ms['port']:.2f}", *(f"{ms[name]:.0f}" for name in runs)])
-    result.table(
-        "a training step", ["threads", "training step", "ours / port", *(f"{name}, ms" for name in models)], rows
-    )
+            what = f"{title} by that of a plain port, {words}, threads: {threads}; noise {list(noise.shape)}"
+            result.figure(f"{name}_{words}_{threads}", ms["ours"] / ms["port"], "ratio", what)
+            rows.append([threads, words, f"{ms['ours'] / ms['port']:.2f}", *(f"{ms[kind]:.0f}" for kind in runs)])
+    result.table(title, ["threads", "training step", "ours / port", *(f"{kind}, ms" for kind in models)], rows)
 
 
 def memory(args, result):
@@ -220,7 +248,7 @@ def write(args, result):
 
 def main():
     options = parser(__doc__)
-    parts = {"train": train, "memory": memory, "write": write}
+    parts = {"train": train, "colour": colour, "memory": memory, "write": write}
     options.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all if none is named")
     options.add_argument("--threads", type=int, nargs="+", help="thread counts to try (default: 2 and 1; quick: 1)")
     options.add_argument("--grow", choices=["ours", "port"], help=SUPPRESS)
