@@ -43,6 +43,30 @@ def test_one_module_may_store_two_results(tmp_path, monkeypatch):
     assert record["name"] == "acceptance" and record["command"].startswith("python -m bench.legibility")
 
 
+def test_what_an_eye_found_is_stored_beside_what_the_recogniser_said(tmp_path, monkeypatch):
+    from bench import legibility
+
+    monkeypatch.setattr(_result, "RESULTS", tmp_path)
+    figure = {"value": 0.12, "what": "of 100 lines say another text to the recogniser, read"}
+    rows = [["cat", "0.75", kind, "17", "20"] for kind in ("unread", "read")]
+    stored = {"legibility_newspaper": {"figures": {"lines_wrong_read": figure}},
+              "legibility_cases": {"tables": [{"rows": [*rows, ["...", "0.75", "read", "2", "20"]]}]}}  # fmt: skip
+    monkeypatch.setattr(legibility, "results", stored.get)
+
+    def asked(kind, *eye):
+        return options(threads=1, eye=list(eye), **{name: name == kind for name in ("cases", "newspaper", "short")})
+
+    legibility.by_eye(asked("newspaper", 2))
+    record = json.loads((tmp_path / "legibility_newspaper_eye.json").read_text(encoding="utf-8"))
+    assert {key: its["value"] for key, its in record["figures"].items()} == {"sent_back": 0.12, "wrong": 0.02}
+    legibility.by_eye(asked("cases", 1, 0))
+    record = json.loads((tmp_path / "legibility_cases_eye.json").read_text(encoding="utf-8"))
+    assert record["tables"][0]["rows"] == [["cat", "0.75", "19", "20"], ["...", "0.75", "20", "20"]]
+    for eye, words in ([4, 0], "4 for cat, expected 0 to 3"), ([1], "1 numbers, expected one for each of the 2"):
+        with pytest.raises(SystemExit, match=words):
+            legibility.by_eye(asked("cases", *eye))
+
+
 def test_each_kind_of_processor_keeps_its_record(tmp_path, monkeypatch):
     monkeypatch.setattr(_result, "RESULTS", tmp_path)
     monkeypatch.setattr(_result, "processor", lambda: "AMD EPYC")
