@@ -12,6 +12,9 @@
     python -m recipes.glimpse --reinforce --minutes 3 --seeds 5          the small task of the page, with places that
                                                      are weighed and with places that are drawn, from each seed
 
+    --bend 4                                         each training digit also in so many bent forms: turned, scaled,
+                                                     sheared a little; what is withheld stays as it is
+
 Data: SOFTATTN_DATA/mnist. Canvases are made on the way, without end, of the first 55,000 training digits; the other
 5,000 are withheld to choose on; the test canvases, 100,000 of them from one seed, hold test digits among test scraps.
 --reinforce needs no files: its digits are the embedded pen's. --minutes count wall time, --budget and the times in the
@@ -95,7 +98,16 @@ class GlimpseRun(CanvasRun):
     def __init__(self, config, args, images, valid):
         super().__init__(GlimpseClassifier, config, args, images, valid)
         self.model.aim.register_full_backward_pre_hook(calm)
-        self.facts |= dict(cool_from=0, cool=0)
+        self.facts |= dict(cool_from=0, cool=0, bent=[])
+
+    def bend(self, copies):
+        """From here on show so many bent copies of each digit as well; as the state says if left out."""
+        before = self.facts["bent"][-1][1] if self.facts["bent"] else 0
+        copies = before if copies is None else copies
+        if copies != before:
+            self.facts["bent"] = [*self.facts["bent"], [self.facts["updates"], copies]]
+        if copies:
+            self.images = bent(self.images, copies)
 
     def falls(self):
         updates, begin, cool = (self.facts[name] for name in ("updates", "cool_from", "cool"))
@@ -212,6 +224,21 @@ def mnist():
     return both[:55_000], both[55_000:], load_mnist("test")
 
 
+def bent(images, copies, seed=7, turn=0.2, stretch=0.12, shear=0.2, chunk=5000):
+    """The digits, and so many copies of each: turned (radians), stretched along each axis, sheared, at random."""
+    generator, pixels = torch.Generator().manual_seed(seed), [images.pixels]
+    for _ in range(copies):
+        for part in images.pixels.split(chunk):
+            chance = 2 * torch.rand(4, len(part), generator=generator) - 1
+            angle, (sx, sy), lean = turn * chance[0], 1 + stretch * chance[1:3], shear * chance[3]
+            cos, sin, none = angle.cos(), angle.sin(), torch.zeros(len(part))
+            rows = [[cos / sx, (lean * cos - sin) / sx, none], [sin / sy, (lean * sin + cos) / sy, none]]
+            theta = torch.stack([torch.stack(row, 1) for row in rows], 1)  # (n, 2, 3)
+            grid = F.affine_grid(theta, list(part.shape), align_corners=False)
+            pixels.append((F.grid_sample(part.float(), grid, align_corners=False) + 0.5).to(torch.uint8))
+    return Images(torch.cat(pixels), images.labels.repeat(1 + copies), f"{images.source}, and bent")
+
+
 def chosen(run):
     """Averaged or last weights, whichever read the withheld digits better; in bfloat16 if that costs nothing."""
     looks, rows = CONFIG["glimpses"], {}
@@ -265,6 +292,7 @@ def finish(run, args, test_set):
         "gaze": gaze(model, test_set),
         "check": stored_check(model),
         "cooled_from": facts["cool_from"],
+        "bent": {"columns": ["from update", "bent copies of each digit"], "rows": facts["bent"]},
         "curve": {
             "columns": ["updates", "nats", "error in per cent by look, 4,000 withheld canvases", "minutes"],
             "rows": [[a, round(b, 4), [round(e, 2) for e in c], round(d, 2)] for a, b, c, d in facts["curve"]],
@@ -369,6 +397,9 @@ def parse(argv=None):
     parser = options(__doc__, "glimpse/state")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--cool", type=int, default=0, help="updates with a falling rate, from the saved state")
+    parser.add_argument(
+        "--bend", type=int, help="bent copies of each training digit, as many as the state says if left out"
+    )
     parser.add_argument("--glimpses", type=int, default=CONFIG["glimpses"])
     parser.add_argument("--name", help="of the state; g8 for eight glimpses")
     parser.add_argument(
@@ -404,6 +435,7 @@ def main(argv=None):
     if args.finish:
         return finish(run, args, test_set)
     run.cool(args.cool)
+    run.bend(args.bend)
     return train(run, path, args.minutes, run.over, True, args.save_seconds, clock=time.process_time)
 
 

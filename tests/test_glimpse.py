@@ -460,6 +460,35 @@ def test_the_weights_reproduce_the_valid_figure_of_their_card():
     assert found["error"][-1] == pytest.approx(card["error"][-1], abs=500 * math.sqrt(p * (1 - p) / 2000))
 
 
+def test_bent_digits_are_the_digits_and_others_like_them():
+    recipe = pytest.importorskip("recipes.glimpse")
+    digits = embedded_digits(30)
+    still = recipe.bent(digits, 1, turn=0.0, stretch=0.0, shear=0.0, chunk=7)
+    assert torch.equal(still.pixels[:30], digits.pixels) and torch.equal(still.pixels[30:], digits.pixels)
+    many = recipe.bent(digits, 3)
+    assert torch.equal(many.pixels, recipe.bent(digits, 3, chunk=5000).pixels) and len(many) == 120
+    assert torch.equal(many.labels, digits.labels.repeat(4)) and torch.equal(many.pixels[:30], digits.pixels)
+    ink = many.pixels.float().mean((1, 2, 3)).view(4, 30)
+    assert (ink[1:] / ink[0]).sub(1).abs().max() < 0.4 and not torch.equal(many.pixels[30:60], many.pixels[60:90])
+    # a shear leaves each row's ink, and moves the upper rows against the lower ones
+    lean = recipe.bent(digits, 1, turn=0.0, stretch=0.0).pixels[30:].float()
+    assert torch.allclose(lean.sum(3), digits.pixels.float().sum(3), atol=400)
+
+
+def test_a_run_keeps_from_where_on_digits_are_bent(tmp_path):
+    recipe = pytest.importorskip("recipes.glimpse")
+    args = recipe.parse(["--float32", "--bend", "2"])
+    run = recipe.GlimpseRun(recipe.CONFIG, args, embedded_digits(20), embedded_digits(20, "test"))
+    run.bend(None)
+    assert len(run.images) == 20 and run.facts["bent"] == []
+    run.facts["updates"] = 7
+    run.bend(2)
+    assert len(run.images) == 60 and run.facts["bent"] == [[7, 2]]
+    run.images = embedded_digits(20)
+    run.bend(None)  # taken up without the option: as the state says
+    assert len(run.images) == 60 and run.facts["bent"] == [[7, 2]]
+
+
 def test_json_tables_say_how_they_were_made(root):
     for name in ("glimpse-reinforce", "glimpse-baselines"):
         path = root / "softattn" / "data" / f"{name}.json"
