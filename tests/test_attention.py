@@ -380,3 +380,31 @@ def test_the_draws_average_to_what_python_says(page):
     page.get_by_role("button", name="16 draws").click()
     check()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+# -- what each estimator pays ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_each_estimator_pays_for_64_cells_and_for_its_own_baseline(name):
+    """The loss of one update, put together here from the estimators, the same chance, and the spread's price."""
+    from softattn.attention import ENTROPY, _one_loss
+
+    torch.manual_seed(0)
+    reader, mean = CellReader(), 1.7
+    found, now = _one_loss(name, reader, seeded(5), mean)
+    coins = seeded(5)
+    cells, _, digit = clutter_line(16 if name == "the others" else 64, 16, coins)
+    if name in ("enumerated", "soft"):
+        want = {"enumerated": enumerated_loss, "soft": soft_loss}[name](reader, cells, digit)
+    elif name == "straight-through":
+        want = straight_through_loss(reader, cells, digit, coins)
+    else:
+        draws, baseline = (4, "others") if name == "the others" else (1, mean if name == "running mean" else 0.0)
+        want, drawn = reinforce_loss(reader, cells, digit, coins, draws, baseline)
+    shares = torch.distributions.Categorical(logits=reader(cells)[0])
+    assert found.item() == pytest.approx((want - ENTROPY * shares.entropy().mean()).item(), abs=1e-5)
+    if name in ("enumerated", "soft", "straight-through", "the others"):
+        assert now == mean
+    else:
+        assert now == pytest.approx(0.95 * mean + 0.05 * drawn)

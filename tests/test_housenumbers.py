@@ -9,7 +9,13 @@ import torch
 
 import softattn
 from softattn.draw import DRAW
-from softattn.housenumbers import bits_per_dimension, fitted_log_scale, logistic_nats, pixel_entropy
+from softattn.housenumbers import (
+    bits_per_dimension,
+    fitted_log_scale,
+    logistic_nats,
+    one_then_other,
+    pixel_entropy,
+)
 from softattn.images import Images
 from softattn.svhn import embedded_house_numbers, windows
 from softattn.vae import VAE, bernoulli_nats
@@ -193,6 +199,54 @@ def test_the_weights_say_what_they_are():
     assert card["metric"]["value"] == shown["excess"] and bool(card["missing"]) == ("held_out" not in card)
 
 
+# -- one digit, then the other -----------------------------------------------------------------------------------------
+
+
+def purest_by_hand(places, weight, middles):
+    """The same share for one drawing, by trying every split and both orders."""
+    T, best = len(places), 0.0
+    for first in (0, 1):
+        for cut in range(T + 1):
+            right = 0.0
+            for t in range(T):
+                far = [math.dist(places[t], middle) for middle in middles]
+                wanted = first if t < cut else 1 - first
+                right += weight[t] * (far.index(min(far)) == wanted)
+            best = max(best, right / sum(weight))
+    return best
+
+
+def test_the_purest_split_is_that_of_all_splits():
+    places = 60 * torch.rand(7, 40, 2, generator=seeded(), dtype=torch.float64)
+    weight = torch.rand(7, 40, generator=seeded(1), dtype=torch.float64)
+    middles = 60 * torch.rand(40, 2, 2, generator=seeded(2), dtype=torch.float64)
+    found = one_then_other(places, weight, middles)
+    for k in range(40):
+        want = purest_by_hand(places[:, k].tolist(), weight[:, k].tolist(), middles[k].tolist())
+        assert found[k].item() == pytest.approx(want, abs=1e-12)
+    assert found.min() >= 0.5
+    there, back = torch.tensor([[10.0, 0]]), torch.tensor([[50.0, 0]])
+    middles = torch.cat([there, back])[None]
+    in_turn = torch.stack([there, there, back, back])
+    assert one_then_other(in_turn, torch.ones(4, 1), middles).item() == 1
+    assert one_then_other(in_turn[[0, 2, 1, 3]], torch.ones(4, 1), middles).item() == 0.75
+
+
+def test_the_pairs_card_agrees_with_the_weights():
+    """Both figures of the card are of MNIST; pairs of the embedded pen's digits are drawn in turn as well."""
+    from softattn.images import binarise, cluttered, embedded_digits
+
+    model = softattn.load("draw-pairs")
+    card = model.card
+    assert card["order"]["written"] > card["order"]["written, shuffled"] + 0.1
+    assert card["metric"]["value"] == card["test"]["nats_per_image"] and not card["non_commercial"]
+    two = cluttered(embedded_digits(100, "test"), 60, seeded(5), 60, distractors=0, digits=2)
+    with torch.no_grad():
+        out = model(binarise(two.canvases, seeded(6)), seeded(7))
+    blank = bernoulli_nats(model.canvas.detach().expand(60, -1, -1, -1), two.canvases).mean()
+    assert out.nll_bound.mean() < 0.75 * blank
+
+
 # -- the recipe --------------------------------------------------------------------------------------------------------
 
 
@@ -271,6 +325,107 @@ def test_bits_and_nearest_are_what_they_say(street):
         far = (255 * (samples[k].flatten() - rows).square().mean(1).sqrt()).min()
         assert near["samples"][k] == pytest.approx(far.item(), abs=0.01)
         assert (samples[k].flatten() - rows[where[k]]).square().mean().sqrt().item() * 255 == pytest.approx(far.item())
+
+
+def byte_run(recipe, made):
+    run = recipe.ByteRun(small(recipe, made).config, options(), made, Images(made.pixels[:4], None, "made"))
+    run.BATCH = 4
+    return run
+
+
+def test_a_run_of_bytes_begins_with_the_coins_and_pays_by_logistics(street, tmp_path):
+    recipe, made = street
+    from recipes._run import train
+
+    coins = small(recipe, made)
+    train(coins, tmp_path / "coins.pt", over=lambda: coins.facts["epoch"] >= 1, by_epoch=True)
+    run = byte_run(recipe, made)
+    run.load(tmp_path / "coins.pt")
+    for name, value in coins.average.items():
+        assert torch.equal(run.model.state_dict()[name], value) and torch.equal(run.average[name], value)
+    assert run.facts["epoch"] == 1 and run.facts["curve"] == [] and not run.optimizer.state
+    x = made.floats(slice(4))
+    out = run.model(x, seeded(3))
+    want = logistic_nats(torch.sigmoid(out.logits), torch.full((3, 1, 1), -2.5), x) + out.kl.sum(0)
+    assert torch.allclose(run.model.nats(out, x), want)
+    before = recipe.priced(run.averaged(), run.valid)["bits_per_dimension"]
+    run.plan, run.KEEP = [[3, 9]], 0.5
+    train(run, tmp_path / "bytes.pt", over=lambda: run.facts["epoch"] >= 5, by_epoch=True)
+    row = run.facts["curve"][-1]
+    model = run.averaged()
+    model.steps = 3
+    assert row[3] == recipe.priced(model, run.valid)["bits_per_dimension"] < before
+    assert (run.model.log_scale != -2.5).all()
+    again = byte_run(recipe, made)
+    again.load(tmp_path / "bytes.pt")  # a state of its own kind is taken up whole
+    assert again.facts["curve"] == run.facts["curve"] and again.optimizer.state
+
+
+def test_a_recurrent_prior_begins_as_the_plain_one_and_its_kl_is_that_of_gaussians(street):
+    recipe, _ = street
+    torch.manual_seed(0)
+    prior = recipe.Remembers(3, 5).double()
+    mu, log_sigma, noise = torch.randn(3, 4, 6, 3, generator=seeded(), dtype=torch.float64)
+    z = mu + log_sigma.exp() * noise
+    normal = torch.distributions.Normal
+    plain = torch.distributions.kl_divergence(normal(mu, log_sigma.exp()), normal(0.0, 1.0)).sum((0, 2))
+    assert torch.allclose(prior.kl(mu, log_sigma, z), plain)
+    torch.nn.init.normal_(prior.said.weight)
+    want, state = torch.zeros(6, dtype=torch.float64), None
+    for t in range(4):  # step by step, told only what came before
+        told = prior.first.expand(1, 6, -1) if t == 0 else z[t - 1 : t]
+        out, state = prior.lstm(told, state)
+        mean, log_width = prior.said(out)[0].chunk(2, 1)
+        theirs = normal(mean, log_width.exp())
+        want = want + torch.distributions.kl_divergence(normal(mu[t], log_sigma[t].exp()), theirs).sum(1)
+    assert torch.allclose(prior.kl(mu, log_sigma, z), want)
+
+
+def test_asking_the_prior_gives_a_curve_of_both_sets(street):
+    recipe, made = street
+    torch.manual_seed(0)
+    model = DRAW((3, 54, 54), 2, 8, 3, 4, 4)
+    rows = recipe.ask_prior(model, made, made[:4], passes=1, updates=100, batch=4)
+    assert [row[0] for row in rows] == [0, 100] and rows[1][1] < rows[0][1]
+
+
+@pytest.fixture
+def in_pairs():
+    recipe = pytest.importorskip("recipes.pairs")
+    from softattn.images import embedded_digits
+
+    return recipe, embedded_digits(40)
+
+
+def test_pairs_are_two_digits_and_their_middles(in_pairs):
+    recipe, digits = in_pairs
+    pictures, middles = recipe.pairs(digits, 30, seeded(1))
+    assert pictures.shape == (30, 1, 60, 60) and set(pictures.unique().tolist()) == {0.0, 1.0}
+    again, same = recipe.fixed(digits, 30, 1)
+    assert torch.equal(again.floats(), pictures) and torch.equal(same, middles)
+    y, x = torch.meshgrid(torch.arange(60.0), torch.arange(60.0), indexing="ij")
+    for picture, two in zip(pictures[:, 0], middles, strict=True):
+        inside = [((x - m[0]).abs() <= 13.5) & ((y - m[1]).abs() <= 13.5) for m in two]
+        assert not picture[~(inside[0] | inside[1])].any() and all(picture[box].any() for box in inside)
+
+
+def test_the_order_is_measured_where_digits_lie_apart(in_pairs, monkeypatch, tmp_path):
+    recipe, digits = in_pairs
+    torch.manual_seed(0)
+    images, middles = recipe.fixed(digits, 60, 2)
+    found = recipe.order(DRAW((1, 60, 60), 4, 8, 3, 3, 3), images, middles, chunk=7)
+    far = (middles[:, 0] - middles[:, 1]).norm(dim=-1)
+    assert found["pairs"] == (far >= 28).sum() and 0.5 <= found["written, shuffled"] <= 1
+    monkeypatch.setattr(recipe, "CONFIG", dict(image_shape=[1, 60, 60], steps=3, hidden=8, latent=3, read_size=3,
+                                               write_size=3))  # fmt: skip
+    monkeypatch.setattr(recipe.PairRun, "EPOCH", 2)
+    from recipes._run import train
+
+    run = recipe.PairRun(options(stages=[[2, 1], [3, 1]]), digits, images)
+    train(run, tmp_path / "pairs.pt", over=run.over, by_epoch=True)
+    assert [row[:2] for row in run.facts["curve"]] == [[1, 2], [2, 3]] and run.facts["updates"] == 4
+    with pytest.raises(SystemExit, match="not cooled"):
+        recipe.finish(run, types.SimpleNamespace(out=tmp_path / "w.safetensors"), digits)
 
 
 @pytest.mark.data

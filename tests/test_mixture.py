@@ -652,3 +652,10 @@ def test_complex_points_are_refused():
     """Their imaginary part would be dropped without a word."""
     with pytest.raises(TypeError, match="must be a tensor, got torch.complex64"):
         StrokeMixture(torch.zeros(7)).log_prob(torch.zeros(3, dtype=torch.complex64))
+
+
+def test_a_floor_may_be_large_and_not_larger():
+    raw = torch.zeros(1, 7, dtype=torch.float64)
+    assert StrokeMixture(raw, 1e15).floor.tolist() == [1e15, 1e15]
+    with pytest.raises(ValueError, match="from 0 to 1e15"):
+        StrokeMixture(raw, 1.5e15)

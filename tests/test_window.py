@@ -1015,3 +1015,24 @@ def test_the_staircase_computes_the_same_gradients():
         assert agree()["deaf"] > 0 and first["deaf"] == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         browser.close()
+
+
+# -- where it starts ---------------------------------------------------------------------------------------------------
+
+
+def test_bells_start_apart_and_a_single_one_at_the_pace():
+    for K, off in ((1, [0.0]), (2, [-0.3, 0.3]), (3, [-0.3, 0.0, 0.3])):
+        steps = SoftWindow(4, K, pace=0.05).bias.detach().view(3, K)[2]
+        assert steps.tolist() == pytest.approx([math.log(0.05) + d for d in off], abs=1e-6)
+
+
+def test_weights_of_the_window_fill_their_bounds():
+    weight = WindowLSTM(3, 100, 50, 1).weight_w.detach()  # of 20,000 uniform draws the largest is near the bound
+    assert 0.099 < weight.abs().max() <= 0.1
+
+
+def test_a_tensor_of_no_dimension_is_one_lag_and_refused_as_such():
+    truth, phi = torch.tensor([[0], [1], [2]]), torch.eye(3)[:, None]
+    with pytest.raises(ValueError, match="lag is tensor"):
+        alignment_curve(phi, truth, lags=torch.tensor(0))
+    assert alignment_curve(phi, truth, lags=[0, 1]).tolist() == [1.0, 0.0]
