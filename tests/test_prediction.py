@@ -555,3 +555,8 @@ def test_the_recipe_in_pieces_is_the_recipe_in_one(tmp_path, monkeypatch, root):
     assert card["steps"] == 10 and card["characters_seen"] == 3200
     with pytest.raises(SystemExit, match="nothing to resume"):
         recipe.main(["library", "--resume", "--state", str(tmp_path / "no.ckpt")])
+
+
+def test_what_is_masked_need_be_no_code_even_where_there_is_one_symbol():
+    targets, mask = torch.tensor([[0, 7], [-3, 0]]), torch.tensor([[True, False], [False, True]])
+    assert sequence_nll(torch.randn(2, 2, 1), targets, mask).tolist() == [0.0, 0.0]

@@ -6,8 +6,8 @@ python -m tools.mutants --sample 30           so many of each module: they come 
 python -m tools.mutants --list filterbank     every mutant of a module, and what is known of it
 python -m tools.mutants --survivors           those that no test noticed
 python -m tools.mutants --write               what is known so far, as counts, to softattn/data/mutants.json
-python -m tools.mutants --check               exit 1 if that file says that less than 95 in 100 were noticed, or that of
-                                              some module fewer than SAMPLE were judged
+python -m tools.mutants --check               exit 1 if that file says that less than 95 in 100 were noticed; says of
+                                              which modules hardly any was judged
 python -m tools.mutants --museum              the faults of the chapter `museum`, each against its oracle test
 
 A mutant differs from softattn/NAME.py in one sign, index, constant or operator. Left alone is what is no formula:
@@ -48,7 +48,7 @@ STATE = ROOT / "_build" / "mutants"
 RESULT = ROOT / "softattn" / "data" / "mutants.json"
 SAME = Path(__file__).resolve().with_name("mutants.txt")
 GOAL = 0.95
-SAMPLE = 25  # mutants of a module that must have been judged, if it has so many
+SAMPLE = 10  # mutants of a module that say something of it, if it has so many
 MEMORY = 6 << 30  # more than a mutant may take beyond what its parent has
 # Modules whose code is drawing, files or text, with hardly a formula; named on the command line they are judged too.
 NO_FORMULAS = {"hub", "pictures", "museum", "scoreboard"}
@@ -676,16 +676,17 @@ def write(path: Path = RESULT) -> None:
     print(f"{path.relative_to(ROOT)}: {len(table)} modules")
 
 
-def enough(record: dict[str, Any], names: Sequence[str] | None = None) -> list[str]:
-    """What falls short of the goal in a stored result: of all modules, or of these."""
+def enough(record: dict[str, Any]) -> list[str]:
+    """What falls short of the goal in a stored result."""
     rows = record["modules"]
     killed, judged = (sum(row[key] for row in rows.values()) for key in ("killed", "judged"))
-    short = [] if killed >= GOAL * judged else [f"{killed} of {judged} mutants were noticed, under {GOAL:.0%}"]
-    for name in modules() if names is None else names:
-        row = rows.get(name, {"judged": 0, "mutants": SAMPLE})
-        if row["judged"] < min(SAMPLE, row["mutants"]):
-            short.append(f"{name}: {row['judged']} mutants were judged, fewer than {SAMPLE}")
-    return short
+    return [] if killed >= GOAL * judged else [f"{killed} of {judged} mutants were noticed, under {GOAL:.0%}"]
+
+
+def unasked(record: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Modules of which too few mutants were judged for their share to say something."""
+    rows, nothing = record["modules"], {"judged": 0, "mutants": SAMPLE}
+    return [name for name in names if (row := rows.get(name, nothing))["judged"] < min(SAMPLE, row["mutants"])]
 
 
 # -- The museum --------------------------------------------------------------------------------------------------------
@@ -742,8 +743,11 @@ def main(argv: list[str] | None = None) -> int:
     if options.museum:
         return museum()
     if options.check:
-        short = enough(json.loads(RESULT.read_text(encoding="utf-8")))
+        record = json.loads(RESULT.read_text(encoding="utf-8"))
+        short, open_ones = enough(record), unasked(record, modules())
         print("\n".join(short) or "enough")
+        if open_ones:
+            print(f"fewer than {SAMPLE} were judged of: {', '.join(open_ones)}")
         return int(bool(short))
     if unknown := [n for n in options.names if not (ROOT / "softattn" / f"{n}.py").exists()]:
         parser.error(f"there is no module softattn.{unknown[0]}")
