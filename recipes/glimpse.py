@@ -100,6 +100,13 @@ class GlimpseRun(CanvasRun):
         self.model.aim.register_full_backward_pre_hook(calm)
         self.facts |= dict(cool_from=0, cool=0, bent=[])
 
+    def start_from(self, name):
+        """Begin with weights that ship, and keep what their card says of the training so far."""
+        super().start_from(name)
+        card: Any = load(name).card
+        told = {key: card[key] for key in ("steps", "canvases", "minutes", "command")}
+        self.facts["past"] = {**told, "rows": card["curve"]["rows"]}
+
     def bend(self, copies):
         """From here on show so many bent copies of each digit as well; as the state says if left out."""
         before = self.facts["bent"][-1][1] if self.facts["bent"] else 0
@@ -256,6 +263,29 @@ def chosen(run):
     }  # fmt: skip
 
 
+def history(facts):
+    """What a card says of the training: of this run, behind that of the weights it began with."""
+    past = facts.get("past", dict(steps=0, canvases=0, minutes=0.0, command="", rows=[]))
+    steps, minutes = past["steps"], past["minutes"]
+    how = f" --rate {facts['rate']:g}" * ("rate" in facts) + f" --bend {facts['bent'][-1][1]}" * bool(facts["bent"])
+    command = f"python -m recipes.glimpse{' --resume' * bool(past['command'])}{how}, --cool {facts['cool']}"
+    first = past["command"].removesuffix(", then --finish")
+    rows = [[a + steps, round(b, 4), [round(e, 2) for e in c], round(d + minutes, 2)] for a, b, c, d in facts["curve"]]
+    return {
+        "command": (f"{first}; then {command}" if first else command) + ", then --finish",
+        "steps": steps + facts["updates"],
+        "canvases": past["canvases"] + facts["points"],
+        "minutes": round(minutes + facts["seconds"] / 60, 1),
+        "cooled_from": steps + facts["cool_from"],
+        "bent": {"columns": ["from update", "bent copies of each digit"],
+                 "rows": [[steps + at, copies] for at, copies in facts["bent"]]},
+        "curve": {
+            "columns": ["updates", "nats", "error in per cent by look, 4,000 withheld canvases", "minutes"],
+            "rows": past["rows"] + rows,
+        },
+    }  # fmt: skip
+
+
 def finish(run, args, test_set):
     """Choose, score the test canvases once, write weights and card."""
     facts = run.facts
@@ -269,12 +299,8 @@ def finish(run, args, test_set):
         "data": "MNIST: canvases of the first 55,000 training digits, 5,000 withheld to choose on, 10,000 to test",
         "licence": "MIT",
         "non_commercial": False,
-        "command": f"python -m recipes.glimpse, --cool {facts['cool']}, then --finish",
         "commit": commit(),
         **run.begun(),
-        "steps": facts["updates"],
-        "canvases": facts["points"],
-        "minutes": round(facts["seconds"] / 60, 1),
         "machine": machine(args, run) + ", processor time, other work beside it",
         "seed": facts["seed"],
         "metric": {
@@ -291,12 +317,7 @@ def finish(run, args, test_set):
         "elsewhere": elsewhere(model, test_set),
         "gaze": gaze(model, test_set),
         "check": stored_check(model),
-        "cooled_from": facts["cool_from"],
-        "bent": {"columns": ["from update", "bent copies of each digit"], "rows": facts["bent"]},
-        "curve": {
-            "columns": ["updates", "nats", "error in per cent by look, 4,000 withheld canvases", "minutes"],
-            "rows": [[a, round(b, 4), [round(e, 2) for e in c], round(d, 2)] for a, b, c, d in facts["curve"]],
-        },
+        **history(facts),
     }  # fmt: skip
     written = save_weights(args.out, model.state_dict(), card, dtype=dtype)
     print(json.dumps({key: written[key] for key in ("metric", "test", "elsewhere", "bytes")}, indent=1))
@@ -436,6 +457,7 @@ def main(argv=None):
         return finish(run, args, test_set)
     run.cool(args.cool)
     run.bend(args.bend)
+    run.facts["rate"] = args.rate
     return train(run, path, args.minutes, run.over, True, args.save_seconds, clock=time.process_time)
 
 

@@ -4,7 +4,8 @@
     python -m recipes.reading --cool 3000         from that state: so many updates in which the rate falls to 0
     python -m recipes.reading --land              score val1 with the average so far, write weights and card
     python -m recipes.reading --finish            the same, and score the test lines: once, at the very end
-    python -m recipes.reading --score             score the weights that ship on val1: best path, beam, spelling
+    python -m recipes.reading --score             score the weights that ship on val1; into their card goes what a beam
+                                                  and the character model change on every tenth line
     python -m recipes.reading --proof             set the proofreader's limit anew in the card of the weights that ship
     python -m recipes.reading --doubt             measure how sure they are of ink that says nothing (recipes/doubt.py)
     python -m recipes.reading --free ...          on the embedded writer alone: `reading-free`
@@ -274,18 +275,46 @@ class ReaderRun(Run):
         )
 
 
+def wrong_letters(model, lines, **how):
+    """Wrong characters of each line (N,), read in a way of `read_lines`, and how many the line has (N,)."""
+    read = read_lines(model, lines, **how)
+    wrong = [edit_distance(got.text, line.text) for got, line in zip(read, lines, strict=True)]
+    return torch.tensor(wrong).double(), torch.tensor([len(line.text) for line in lines]).double()
+
+
+def rate_of(wrong, sizes):
+    """Wrong characters for each character, and the standard error of this over lines."""
+    rate = (wrong.sum() / sizes.sum()).item()
+    return rate, ((wrong - rate * sizes).std() * math.sqrt(len(sizes)) / sizes.sum()).item()
+
+
 def figures(model, lines, **how):
     """Error rate of characters, with its standard error over lines, and nats a character."""
-    read = read_lines(model, lines, **how)
-    wrong = torch.tensor([edit_distance(got.text, line.text) for got, line in zip(read, lines, strict=True)]).double()
-    sizes = torch.tensor([len(line.text) for line in lines]).double()
-    rate, nats = (wrong.sum() / sizes.sum()).item(), 0.0
+    wrong, sizes = wrong_letters(model, lines, **how)
+    (rate, spread), nats = rate_of(wrong, sizes), 0.0
     for rows, log_p, lengths, _ in batches(model, lines):
         cost = ctc_batch(log_p, lengths, [codes_of(lines[i].text, model.alphabet) for i in rows])
         nats += cost[cost.isfinite()].sum().item()
-    spread = ((wrong - rate * sizes).std() * math.sqrt(len(lines)) / sizes.sum()).item()
     exact = (wrong == 0).double().mean().item()
     return dict(lines=len(lines), error=rate, standard_error=spread, nats=nats / sizes.sum().item(), exact=exact)
+
+
+def searched(model, lines, beam=8):
+    """What a search changes, and the character model in it: errors of each way, on the same lines.
+
+    `change` is the error less that of the best path, with a standard error of its own: the lines are the same.
+    """
+    spelling: Any = softattn.load("prediction")
+    ways = {"best path": {}, f"beam {beam}": {"beam": beam}}
+    ways[f"beam {beam} and the character model"] = {"beam": beam, "language": spelling}
+    rows, first = [], None
+    for name, how in ways.items():
+        wrong, sizes = wrong_letters(model, lines, **how)
+        first = wrong if first is None else first
+        rows.append([name, *rate_of(wrong, sizes), *rate_of(wrong - first, sizes), (wrong == 0).double().mean().item()])
+        print(f"{name}: {100 * rows[-1][1]:.2f} % of {len(lines)} lines' characters", flush=True)
+    columns = ["way", "error", "standard error", "change", "standard error of the change", "lines without an error"]
+    return {"lines": len(lines), "columns": columns, "rows": rows}
 
 
 def mistakes(model, lines):
@@ -356,7 +385,7 @@ def land(run, args, val1, test=None):
         "paper": "11.5 % on the test set, LSTMs and CTC (Graves et al. 2009, recalled); 5.9 % (Carbune et al. 2020)",
         **told,
         "proof": proof_figures(*proof_rows(model, val1)),
-        **({} if args.free else {"doubt": doubted(model, val1)}),
+        **({} if args.free else {"doubt": doubted(model, val1), "val1_part": searched(model, val1[::10])}),
         "confusions": pairs,
         "worst": worst,
         "curve": {
@@ -369,14 +398,10 @@ def land(run, args, val1, test=None):
 
 
 def score(args, val1):
-    """The weights that ship, on val1: best path, a beam, and with the character model on every tenth line."""
+    """The weights that ship, on val1; into their card: what a beam and the character model change on a tenth of it."""
     model: Any = softattn.load(args.out.stem)
-    print(json.dumps(figures(model, val1), indent=2))
-    spelling: Any = softattn.load("prediction")
-    ways = {"best path": {}, "beam 8": {"beam": 8}, "and spelling": {"beam": 8, "language": spelling}}
-    for words, how in ways.items():
-        error = figures(model, val1[::10], **how)["error"]
-        print(f"{words:>13}: {100 * error:.2f} % on every tenth line", flush=True)
+    print(json.dumps(figures(model, val1), indent=2), flush=True)
+    set_in_card(args, "val1_part", lambda model: searched(model, val1[::10]))
 
 
 def doubted(model, val1):

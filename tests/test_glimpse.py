@@ -489,6 +489,22 @@ def test_a_run_keeps_from_where_on_digits_are_bent(tmp_path):
     assert len(run.images) == 60 and run.facts["bent"] == [[7, 2]]
 
 
+def test_a_card_tells_of_a_run_behind_that_of_the_weights_it_began_with():
+    recipe = pytest.importorskip("recipes.glimpse")
+    facts = dict(updates=30, points=300, seconds=90.0, cool_from=10, cool=20, bent=[[5, 4]], rate=5e-4,
+                 curve=[[30, 0.12345, [9.123], 1.5]])  # fmt: skip
+    told = recipe.history(facts)
+    assert told["command"] == "python -m recipes.glimpse --rate 0.0005 --bend 4, --cool 20, then --finish"
+    assert told["curve"]["rows"] == [[30, 0.1235, [9.12], 1.5]] and told["bent"]["rows"] == [[5, 4]]
+    keys = ("steps", "canvases", "minutes", "command")
+    facts["past"] = {**{key: told[key] for key in keys}, "rows": told["curve"]["rows"]}
+    more = recipe.history(facts)
+    assert [more[key] for key in ("steps", "canvases", "minutes", "cooled_from")] == [60, 600, 3.0, 40]
+    assert [row[0] for row in more["curve"]["rows"]] == [30, 60] and more["curve"]["rows"][1][3] == 3.0
+    assert more["command"].count("python -m recipes.glimpse") == 2 and more["bent"]["rows"] == [[35, 4]]
+    assert more["command"].count("--finish") == 1
+
+
 def test_json_tables_say_how_they_were_made(root):
     for name in ("glimpse-reinforce", "glimpse-baselines"):
         path = root / "softattn" / "data" / f"{name}.json"

@@ -57,6 +57,16 @@ def test_the_tests_run_on_what_was_made(monkeypatch, capfd, tmp_path):
     assert oldest.main([]) == 1 and "oldest: no such version" in capfd.readouterr().err
 
 
+def test_each_python_has_a_venv_of_its_own(tmp_path):
+    """The list of pins alone would not tell them apart: the second Python's tests would run on the first one."""
+    assert oldest.venv_for(True, Path(sys.executable)) == ROOT / ".venv-newest"
+    other = tmp_path / "python9.9"
+    other.write_text("#!/bin/sh\necho 9.9\n")
+    other.chmod(0o755)
+    assert oldest.venv_for(True, other) == ROOT / ".venv-newest-9.9"
+    assert oldest.venv_for(False, other) == ROOT / ".venv-oldest-9.9"
+
+
 def test_a_venv_is_made_once_for_each_list(monkeypatch, tmp_path):
     calls = []
     venv = tmp_path / "v"

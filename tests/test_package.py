@@ -245,6 +245,24 @@ def test_the_judge_of_docstrings_can_say_no(tmp_path):
 
 # -- wheel and sdist ---------------------------------------------------------------------------------------------------
 
+CORE = {"torch", "numpy", "safetensors", "tqdm", "Hershey-Fonts", "typer"}
+
+
+@pytest.mark.slow
+def test_who_asks_for_no_extra_can_write(tmp_path):
+    """`pipx run softattn write` names none: the command finds all it needs among what the package itself asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {re.split(r"[>=]", text)[0] for texts in project["optional-dependencies"].values() for text in texts}
+    absent = sorted({"Pillow": "PIL"}.get(name, name) for name in extras - CORE)
+    assert {"matplotlib", "ipywidgets", "svgelements", "PIL"} <= set(absent)
+    done = clean(
+        f"import sys\nfor name in {absent}:\n    sys.modules[name] = None\n"
+        "from softattn.__main__ import main\n"
+        f"sys.exit(main(['write', 'ink', '-o', {str(tmp_path / 'a.svg')!r}, '--seed', '1']))"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.svg").read_text("utf-8").lstrip().startswith(("<svg", "<?xml"))
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> tuple[Path, Path]:
@@ -302,7 +320,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
     assert (head["Name"], head["Version"], head["Requires-Python"]) == ("softattn", softattn.__version__, ">=3.11")
     core = [text for text in head.get_all("Requires-Dist") if "extra ==" not in text]
     assert not [text for text in core if "==" in text or "<" in text], "the package asks for loose lower bounds only"
-    assert {re.split(r"[>=]", text)[0] for text in core} == {"torch", "numpy", "safetensors", "tqdm", "Hershey-Fonts"}
+    assert {re.split(r"[>=]", text)[0] for text in core} == CORE
     assert {"book", "data", "cli"} <= set(head.get_all("Provides-Extra"))
 
 

@@ -129,16 +129,24 @@ def test_another_number_of_processes_goes_on_with_the_run(seen, tmp_path):
 def test_one_that_is_killed_stops_the_others_with_a_sentence_and_the_run_goes_on(tmp_path):
     state = tmp_path / "killed.pt"
     job = dict(name="killed", state=str(state), pause=0.02, save_seconds=0.1, updates=100_000, **NOISY)
+    begun = time.monotonic()
     launcher = launch(tmp_path, [job])
     try:
-        until = time.monotonic() + 400
-        while not state.exists() and time.monotonic() < until and launcher.poll() is None:
+        while not state.exists() and time.monotonic() < begun + 400 and launcher.poll() is None:
             time.sleep(0.05)
+        start = time.monotonic() - begun
         time.sleep(0.5)
+        killed = time.monotonic()
         os.kill(int((tmp_path / "pid-1").read_text()), signal.SIGKILL)
-        told, _ = launcher.communicate(timeout=240)
+        told, _ = launcher.communicate(timeout=400)
+        stop = time.monotonic() - killed
     finally:
         launcher.kill()
+    # A minute is what is promised, the launcher's own end included: 9 s on a busy processor. One that takes most of a
+    # minute to start three interpreters with torch and to make an update is busy with something else, and there the
+    # start is the yardstick: 94 s were seen after a start of 111.
+    print(f"from the start to the first state {start:.1f} s, from the kill to the end of all {stop:.1f} s")
+    assert stop < max(60, 2 * start), f"{stop:.0f} s after the kill; the start took {start:.0f} s"
     assert launcher.returncode != 0
     assert "process 0 of 2 stops, because another one has stopped" in told and "call again" in told
     with pytest.raises(ProcessLookupError):

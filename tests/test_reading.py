@@ -526,3 +526,17 @@ def test_the_cards_figure_again(shipped):
     found = figures(shipped, part)
     assert abs(found["error"] - shipped.card["val1"]["error"]) < 5 * found["standard_error"]
     assert len(lines) == shipped.card["val1"]["lines"]
+
+
+@pytest.mark.data
+def test_the_part_that_was_searched_again(shipped):
+    from recipes.reading import rate_of, usable, wrong_letters
+    from softattn.iam import load_iam
+
+    told = shipped.card["val1_part"]
+    part = usable(load_iam(split="val1")[0])[::10]
+    assert len(part) == told["lines"]
+    best, *others = told["rows"]
+    rate, spread = rate_of(*wrong_letters(shipped, part))
+    assert (rate, spread) == pytest.approx(best[1:3], abs=2e-3)
+    assert best[3:5] == [0, 0] and all(row[1] == pytest.approx(best[1] + row[3]) for row in others)

@@ -648,6 +648,54 @@ def test_the_figures_of_doubt_are_counts(monkeypatch):
     assert rows["none"][5:] == [0.0] * 5
 
 
+def test_what_a_search_changes_is_counted_on_the_same_lines(monkeypatch):
+    texts = ["one two", "three", "of", "a longer line"]
+    lines = [types.SimpleNamespace(text=text) for text in texts]
+    tail = {(1, False): ["##", "#", "", "###"], (8, False): ["##", "#", "", "##"], (8, True): ["", "#", "#", "#"]}
+
+    def read_lines(model, lines, beam=1, language=None):
+        assert language in (None, "prediction") and model == "a reader"
+        return [
+            types.SimpleNamespace(text=line.text + more)
+            for line, more in zip(lines, tail[beam, language is not None], strict=True)
+        ]
+
+    monkeypatch.setattr(reading, "read_lines", read_lines)
+    monkeypatch.setattr(reading.softattn, "load", lambda name: name)
+    told = reading.searched("a reader", lines)
+    sizes = np.array([7, 5, 2, 13])
+    assert told["lines"] == 4 and [row[0] for row in told["rows"]] == [
+        "best path", "beam 8", "beam 8 and the character model"
+    ]  # fmt: skip
+    first = np.array([2, 1, 0, 3])
+    for row, wrong in zip(told["rows"], ([2, 1, 0, 3], [2, 1, 0, 2], [0, 1, 1, 1]), strict=True):
+        values = dict(zip(told["columns"], row, strict=True))
+        for kind, counts in (("error", np.array(wrong)), ("change", wrong - first)):
+            rate = counts.sum() / 27
+            off = counts - rate * sizes
+            spread = np.sqrt(4 * (off - off.mean()) @ (off - off.mean()) / 3) / 27
+            assert values[kind] == pytest.approx(rate)
+            assert values["standard error" + " of the change" * (kind == "change")] == pytest.approx(spread)
+        assert values["lines without an error"] == wrong.count(0) / 4
+
+
+def test_a_score_goes_into_the_card_and_moves_no_weight(tmp_path, monkeypatch):
+    from softattn import hub
+
+    kept = load("reading-free")
+    card = {k: v for k, v in kept.card.items() if k not in ("format", "sha256", "bytes", "dtype", "parameters")}
+    out = tmp_path / "mine.safetensors"
+    hub.save_weights(out, kept.state_dict(), card, dtype=torch.bfloat16)
+    before = out.read_bytes()
+    monkeypatch.setattr(reading.softattn, "load", lambda name: hub.load(out))
+    monkeypatch.setattr(reading, "searched", lambda model, lines: {"lines": len(lines)})
+    lines = [EmbeddedWriter(k).write("the pen") for k in range(11)]
+    reading.score(argparse.Namespace(out=out), lines)
+    now = hub.load(out).card
+    assert now.pop("val1_part") == {"lines": 2} and out.read_bytes() == before
+    assert {k: v for k, v in now.items() if k in card} == card
+
+
 def test_the_card_of_the_reader_says_how_sure_it_is_of_what_says_nothing():
     told = load("reading").card["doubt"]
     rows = {row[0]: dict(zip(told["columns"][1:], row[1:], strict=True)) for row in told["rows"]}

@@ -62,6 +62,18 @@ def test_the_weights_leave_room_in_a_wheel():
     assert sum(packed) < release.MOST - 2_000_000
 
 
+def test_the_books_text_is_light_and_somebody_reads_it_where_only_the_wheel_is():
+    """Notebooks run with the wheel alone: without `softattn/data/book.txt` these stop, and `softattn collect` does.
+
+    If nobody read it there any more, it could leave the wheel: that is why its readers are asked for here.
+    """
+    text = {path.stem: path.read_text("utf-8") for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert {name for name, cells in text.items() if "book_corpus()" in cells} >= {"prediction", "text", "transformer"}
+    assert "import prompts" in text["your_hand"] and "book_corpus()" in (ROOT / "softattn" / "collect.py").read_text()
+    packed = len(zlib.compress((ROOT / "softattn" / "data" / "book.txt").read_bytes()))
+    assert packed < release.MOST / 50
+
+
 def test_a_class_with_conda_gets_the_locked_versions():
     told = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
     pip = next(part["pip"] for part in told["dependencies"] if isinstance(part, dict))

@@ -2,7 +2,7 @@
 
 python -m tools.oldest                     in .venv-oldest, with requirements-oldest.txt over requirements.txt
 python -m tools.oldest --newest            in .venv-newest, what the package needs without a pin
-python -m tools.oldest --base python3.12   on another Python
+python -m tools.oldest --base python3.12   on another Python, in a venv that is named after it: .venv-oldest-3.12
 
 It says what it fetches: an old PyTorch for Linux is 180 MB from PyTorch's own index of CPU builds (named in
 PIP_EXTRA_INDEX_URL), and some 3 GB of CUDA without it.
@@ -48,6 +48,14 @@ def fetched(pins: str, index: str) -> str:
     return f"{torch}: PIP_EXTRA_INDEX_URL names no index of CPU builds, so Linux fetches CUDA with it, about 3 GB"
 
 
+def venv_for(newest: bool, base: Path) -> Path:
+    """Where the venv lies: each Python has its own, or the second one would silently run on the first one's."""
+    name = ".venv-newest" if newest else ".venv-oldest"
+    if base != Path(sys.executable):
+        name += "-" + call([base, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], cwd=ROOT)
+    return ROOT / name
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--newest", action="store_true", help="the newest versions instead; PyTorch stays at its pin")
@@ -57,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     pins = wanted(options.newest)
     print(fetched(pins, os.environ.get("PIP_EXTRA_INDEX_URL", "")), flush=True)
     try:
-        python = pinned_venv(ROOT / (".venv-newest" if options.newest else ".venv-oldest"), pins, options.base)
+        python = pinned_venv(venv_for(options.newest, options.base), pins, options.base)
         call([python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", "."], cwd=ROOT)
     except RunError as err:
         print(f"oldest: {err}", file=sys.stderr)
