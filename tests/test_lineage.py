@@ -416,3 +416,20 @@ def test_the_oracles_can_fail():
     assert not np.allclose(wrong.numpy(), expected, atol=1e-3)
     q, k, v = triple()
     assert not np.allclose(F.softmax(q @ k.mT, -1).numpy(), by_loops(q, k, v)[1], atol=1e-3)
+
+
+def test_a_head_turns_any_numbers_into_what_an_address_is_made_of():
+    from scipy.special import expit, softmax
+
+    raw = randn(5, 3 + 6, seed=3)
+    key, beta, g, shift, gamma = (part.numpy() for part in chapter.head_params(raw, 3))
+    x = raw.numpy()
+    soft = lambda v: np.log1p(np.exp(v))
+    for found, want in (
+        (key, np.tanh(x[:, :3])),
+        (beta, soft(x[:, 3:4])),
+        (g, expit(x[:, 4:5])),
+        (gamma, 1 + soft(x[:, 5:6])),  # sharpens, never blurs
+        (shift, softmax(x[:, 6:], 1)),
+    ):
+        assert found == pytest.approx(want, abs=1e-12)
