@@ -108,7 +108,8 @@ def main() -> None:
     except NotHere as err:
         print(f"not run: {err}")
         return
-    result = Result("house_reader" + "_embedded" * args.embedded, args.threads, None, speed=False)
+    name = "house_reader" + "_embedded" * args.embedded
+    result = Result(name, args.threads, None, by="house_reader", speed=False)
     texts = {key: read(pictures) for key, pictures in groups.items()}
     bar = float(np.quantile([sure for _, sure in texts["real"]], 0.1))
     right = np.mean([text == want for (text, _), want in zip(texts["real"], said, strict=True)])

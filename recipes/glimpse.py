@@ -267,7 +267,8 @@ def history(facts):
     """What a card says of the training: of this run, behind that of the weights it began with."""
     past = facts.get("past", dict(steps=0, canvases=0, minutes=0.0, command="", rows=[]))
     steps, minutes = past["steps"], past["minutes"]
-    how = f" --rate {facts['rate']:g}" * ("rate" in facts) + f" --bend {facts['bent'][-1][1]}" * bool(facts["bent"])
+    how = f" --rate {facts['rate']:g}" if "rate" in facts else ""
+    how += f" --bend {facts['bent'][-1][1]}" if facts["bent"] else ""
     command = f"python -m recipes.glimpse{' --resume' * bool(past['command'])}{how}, --cool {facts['cool']}"
     first = past["command"].removesuffix(", then --finish")
     rows = [[a + steps, round(b, 4), [round(e, 2) for e in c], round(d + minutes, 2)] for a, b, c, d in facts["curve"]]
