@@ -433,3 +433,23 @@ def test_a_head_turns_any_numbers_into_what_an_address_is_made_of():
         (shift, softmax(x[:, 6:], 1)),
     ):
         assert found == pytest.approx(want, abs=1e-12)
+
+
+def test_the_grid_in_one_dimension_is_bells_over_the_places():
+    """Three rows of normal densities, each divided by its sum, times the intensity: by loops in NumPy."""
+    torch.manual_seed(0)
+    look, D, U = chapter.GridLook(4, 3).double(), 3, 7
+    query, keys = randn(2, 4, seed=5), randn(2, U, D, seed=6)
+    found, seen, _ = look(query, keys, None)
+    for b in range(2):
+        raw = look.aim(query[b]).detach().numpy()
+        g = (raw[0] + 1) * (U + 1) / 2
+        sigma2, delta, gamma = np.exp(chapter.BOUND * np.tanh(raw[1:] / chapter.BOUND))
+        rows = np.zeros((3, U))
+        for i in range(3):
+            for u in range(1, U + 1):
+                rows[i, u - 1] = math.exp(-((u - g - (i - 1) * delta * (U - 1) / 2) ** 2) / (2 * sigma2))
+            rows[i] /= rows[i].sum()
+        read = torch.from_numpy(gamma * rows @ keys[b].numpy()).flatten()
+        assert torch.allclose(found[b], look.blend(read), atol=1e-10)
+        assert seen[b].detach().numpy() == pytest.approx(rows.mean(0), abs=1e-10)

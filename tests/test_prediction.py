@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import copy
 import json
 import math
 from importlib import resources
@@ -560,3 +561,22 @@ def test_the_recipe_in_pieces_is_the_recipe_in_one(tmp_path, monkeypatch, root):
 def test_what_is_masked_need_be_no_code_even_where_there_is_one_symbol():
     targets, mask = torch.tensor([[0, 7], [-3, 0]]), torch.tensor([[True, False], [False, True]])
     assert sequence_nll(torch.randn(2, 2, 1), targets, mask).tolist() == [0.0, 0.0]
+
+
+def test_a_lesson_of_dynamic_evaluation_is_a_step_of_a_gradient_no_longer_than_one(text_model):
+    codes = encode("zzzzzzzzzzabcabcabca")
+    with torch.no_grad():
+        text_model.output.weight.mul_(20)  # so sure of itself that a lesson is long
+    learner = copy.deepcopy(text_model)
+    rows = one_hot(shift(codes)[:, None], 96, torch.float64)
+    logits, state = learner(rows[:10])
+    grads = torch.autograd.grad(sequence_nll(logits, codes[:10, None])[0] / 10, list(learner.parameters()))
+    length = torch.stack([g.norm() for g in grads]).norm()
+    assert length > 1.5
+    with torch.no_grad():
+        for p, g in zip(learner.parameters(), grads, strict=True):
+            p -= 0.3 * g / length
+        logits, _ = learner(rows[10:], state)
+    want = torch.nn.functional.cross_entropy(logits[:, 0], codes[10:], reduction="none")
+    found = dynamic_surprise(text_model, codes, segment=10, rate=0.3)[10:]
+    assert torch.allclose(found, want, atol=1e-5)
