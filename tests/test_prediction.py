@@ -1,8 +1,8 @@
 """Prediction: the network, its loss, sampling, counts and the text tools, each against an independent way."""
 
+import copy
 import hashlib
 import itertools
-import copy
 import json
 import math
 from importlib import resources
