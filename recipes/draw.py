@@ -89,6 +89,27 @@ class DrawRun(vae.ImageRun):
         )
 
 
+def take_up(run, path, ships):
+    """Take up a run or, where it is to be cooled or finished, its cooling; where its state goes from here on."""
+    args, cooled = run.args, path.with_name(path.stem + "-cooled.pt")
+    if (args.cool or args.finish) and cooled.exists():
+        run.load(cooled)
+        print(f"cooling taken up after epoch {run.facts['epoch']}", flush=True)
+    else:
+        run.take_up(path, ships)
+        if args.cool:
+            run.facts.update(cooled=args.cool, since=0, first=run.facts["epoch"])
+    return cooled if args.cool else path
+
+
+def plan(run, steps):
+    """What is trained now: the stages or, with so many steps, the cooling."""
+    if run.args.cool:
+        run.cool, run.plan = run.args.cool, [[steps, run.args.cool]]
+    else:
+        run.facts["stages"] = run.args.stages
+
+
 def config_of(args):
     """The model's arguments as the card keeps them."""
     sizes = dict(image_shape=[1, 28, 28], steps=64, hidden=256, latent=100, read_size=2, write_size=5)
@@ -237,22 +258,12 @@ def main():
         return
     train_set, valid = load_binarised("train"), load_binarised("valid")
     path = args.state / f"{'attention' if args.attention else 'whole'}-seed{args.seed}.pt"
-    cooled = path.with_name(path.stem + "-cooled.pt")
     run = DrawRun(config_of(args), args, train_set, valid)
-    if (args.cool or args.finish) and cooled.exists():
-        run.load(cooled)
-        print(f"cooling taken up after epoch {run.facts['epoch']}", flush=True)
-    else:
-        run.take_up(path, args.out.stem)
-        if args.cool:
-            run.facts.update(cooled=args.cool, since=0, first=run.facts["epoch"])
+    path = take_up(run, path, args.out.stem)
     if args.finish:
         finish(run, args)
         return
-    if args.cool:
-        path, run.cool, run.plan = cooled, args.cool, [[args.cool_steps, args.cool]]
-    else:
-        run.facts["stages"] = args.stages
+    plan(run, args.cool_steps)
     train(run, path, args.minutes, run.over, by_epoch=True, save_seconds=args.save_seconds, clock=time.process_time)
     if not args.attention:
         compare(run)

@@ -163,7 +163,8 @@ class ByteRun(HouseRun):
 
     def step(self, k):
         index = self.order[k * self.BATCH : (k + 1) * self.BATCH]
-        x = (255 * self.images.jittered(index, self.generator)).round() / 255
+        x = (255 * self.images.jittered(index[self.rows(self.BATCH)], self.generator)).round() / 255
+        self.shake(self.args.noise, self.args.adaptive, self.batches() * self.BATCH**2)
         with self.low_products():
             out = self.model(x, self.generator)
         nats = self.model.nats(out, x)

@@ -48,11 +48,8 @@ class PairRun(draw.DrawRun):
 
     def prepare(self):
         super().prepare()
+        self.order = torch.arange(self.EPOCH * self.BATCH)  # so many; which ones, `batch` leaves to chance
         return self.EPOCH
-
-    def step(self, k):
-        self.order = torch.arange((k + 1) * self.BATCH)  # `batch` makes its own
-        return super().step(k)
 
     def batch(self, index):
         return pairs(self.source, len(index), self.generator)[0]
@@ -151,21 +148,11 @@ def main():
         print(json.dumps({"test": vae.score(model, images), "order": order(model, images, middles)}, indent=1))
         return
     run = PairRun(args, train_set, fixed(valid, 2000, 21)[0])
-    path = args.state / f"seed{args.seed}.pt"
-    cooled = path.with_name(path.stem + "-cooled.pt")
-    if (args.cool or args.finish) and cooled.exists():
-        run.load(cooled)
-    else:
-        run.take_up(path, args.out.stem)
-        if args.cool:
-            run.facts.update(cooled=args.cool, since=0, first=run.facts["epoch"])
+    path = draw.take_up(run, args.state / f"seed{args.seed}.pt", args.out.stem)
     if args.finish:
         finish(run, args, test_set)
         return
-    if args.cool:
-        path, run.cool, run.plan = cooled, args.cool, [[run.facts["curve"][-1][1], args.cool]]
-    else:
-        run.facts["stages"] = args.stages
+    draw.plan(run, run.facts["curve"][-1][1] if args.cool else None)
     train(run, path, args.minutes, run.over, by_epoch=True, save_seconds=args.save_seconds, clock=time.process_time)
 
 
