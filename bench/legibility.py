@@ -50,7 +50,7 @@ from softattn.hub import results
 from softattn.iam import load_iam
 from softattn.page import evaluated, ink_height, ink_slant
 from softattn.pen import PRINTABLE
-from softattn.proofreading import AGAIN, Proofreader, proofread, same_sign
+from softattn.proofreading import Proofreader, proofread, same_sign
 from softattn.strokes import Strokes
 from softattn.synthesis import BATCH, JUDGED_BY, TRIES, Draft, HandwritingSynthesizer, faults, judged_by, sample_lines
 from softattn.text import plain_text
@@ -242,13 +242,13 @@ def diversity(groups: dict[str, list[Strokes]], result: Result) -> None:
 # -- Proofreading ------------------------------------------------------------------------------------------------------
 
 
-def checked_lines(model, texts: list[str], bias: float, seed: int) -> tuple[list[Draft], list[int], int]:
-    """Each text as softattn.write gives it, how often each was drawn, and how many are in doubt."""
+def checked_lines(model, texts: list[str], bias: float, seed: int) -> tuple[list[Draft], list[int], Proofreader]:
+    """Each text as softattn.write gives it, how many drafts of each were read, and who read them."""
     desk = Proofreader("reading", strict=False)
     jobs = [(text, seed + i, None) for i, text in enumerate(texts)]
     with evaluated(model):
         drafts, again = desk(model, jobs, bias, lambda count: None)
-    return drafts, [1 + n for n in again], len(desk.doubts)
+    return drafts, [1 + n for n in again], desk
 
 
 def proofreading(args: argparse.Namespace) -> None:
@@ -265,8 +265,8 @@ def proofreading(args: argparse.Namespace) -> None:
         agreement = [["people", *agreed(real, base[0])]]
         for name, texts in sets.items():
             drafts = {"unread": write_lines(model, texts, bias, args.seed)[0]}
-            drafts["read"], tries, doubts = checked_lines(model, texts, bias, args.seed)
-            cost(result, f"{name}_{bias:g}", f"of {len(texts)} {name} texts at bias {bias:g}", tries, doubts)
+            drafts["read"], tries, desk = checked_lines(model, texts, bias, args.seed)
+            cost(result, f"{name}_{bias:g}", f"of {len(texts)} {name} texts at bias {bias:g}", tries, desk)
             spreads = {}
             for kind, pages in drafts.items():
                 lines, key = [draft.strokes for draft in pages], f"{name}_{bias:g}_{kind}"
@@ -304,15 +304,14 @@ def read_twice(args, reader, result, key, lines, what, people=None) -> list[np.n
     return rates
 
 
-def cost(result: Result, key: str, words: str, tries: list[int], doubts: int) -> None:
-    """Note how many drafts were read and drawn (AGAIN side by side, after the first), and lines in doubt."""
-    read = np.array(tries)
-    made = np.minimum(1 + AGAIN * np.ceil((read - 1) / AGAIN), TRIES)
+def cost(result: Result, key: str, words: str, tries: list[int], desk: Proofreader) -> None:
+    """Note how many drafts were read and drawn (some side by side, and not all of these read), and lines in doubt."""
+    read, made, doubts = np.array(tries), desk.drawn / len(tries), len(desk.doubts)
     result.figure(f"{key}_tries", read.mean(), "drafts", f"read in the mean {words}")
     result.figure(f"{key}_tries_95", float(np.quantile(read, 0.95, method="higher")), "drafts", f"read, 95 % {words}")
-    result.figure(f"{key}_drawn", made.mean(), "drafts", f"drawn in the mean {words}")
+    result.figure(f"{key}_drawn", made, "drafts", f"drawn in the mean {words}")
     result.figure(f"{key}_doubts", doubts / len(tries), "share", f"in doubt in the end {words}")
-    print(f"{read.mean():.2f} drafts read, {made.mean():.2f} drawn, {doubts} in doubt {words}", flush=True)
+    print(f"{read.mean():.2f} drafts read, {made:.2f} drawn, {doubts} in doubt {words}", flush=True)
 
 
 def standard_error(values: np.ndarray) -> float:
@@ -344,13 +343,13 @@ def counted(args: argparse.Namespace, name: str, groups: dict[str, list[tuple[st
             begin = time.process_time()  # one thread: what else runs on the machine does not count
             drafts = {"unread": write_lines(model, asked, bias, args.seed)[0]}
             between = time.process_time()
-            drafts["read"], tries, doubts = checked_lines(model, asked, bias, args.seed)
+            drafts["read"], tries, desk = checked_lines(model, asked, bias, args.seed)
             spent = (time.process_time() - between) / (between - begin)
             words = f"of {len(asked)} {group}, bias {bias:g}"
             result.figure(
                 f"{group}_{bias:g}_time", spent, "ratio", f"processor time with proofreading by without, {words}"
             )
-            cost(result, f"{group}_{bias:g}", words, tries, doubts)
+            cost(result, f"{group}_{bias:g}", words, tries, desk)
             for kind, pages in drafts.items():
                 bad = misread(args, reader, f"{group}_{bias:g}_{kind}", [draft.strokes for draft in pages])
                 wrong.setdefault((group, kind), []).extend(bad)

@@ -191,6 +191,7 @@ class Handwriting(Strokes):
 
 # -- A page --
 PACES = 4, 100  # points a character that a priming line may have
+UNITS = 20, 1500  # raw units across, a character; the corpus': 87 to 668
 
 
 def check_prime(prime: Strokes, plain: Plain = str) -> None:
@@ -206,6 +207,21 @@ def check_prime(prime: Strokes, plain: Plain = str) -> None:
             f"{len(prime.text)} characters, {pace:.1f} each; handwriting has "
             "between 4 and 100, about 22: does the text fit, and is the pen "
             "sampled at 100 Hz?"
+        )
+    check_shape(prime)
+
+
+def check_shape(prime: Strokes) -> None:
+    """Raise where the strokes are a page, or of another unit."""
+    if lines := prime.text.count("\n"):
+        raise ValueError(f"write: prime holds {lines + 1} lines; give one, as the last of a page's `.lines`")
+    x = prime.to_absolute()[:, 0]
+    wide = float(x.max() - x.min()) / len(prime.text)
+    if len(prime.text) > 2 and not UNITS[0] <= wide <= UNITS[1]:
+        raise ValueError(
+            f"write: the priming line is {wide:.3g} wide a character, lines "
+            "in raw units are about 170; load_ink and from_pad bring ink of "
+            "any unit to these"
         )
 
 
@@ -334,6 +350,13 @@ WIDTH = 8.25 * 20.92  # raw units a character: mean step by points each
 PACE = 12.0, 35.0  # points a character; others are brought to these bounds
 
 
+def clocked(pieces: list[np.ndarray]) -> list[np.ndarray]:
+    """Points at equal times where the clock stood still on the paper."""
+    if any(piece[-1, 2] > piece[0, 2] for piece in pieces):
+        return pieces
+    return [np.c_[p[:, :2], np.arange(len(p)) / RATE, p[:, 3]] for p in pieces]
+
+
 def resample(piece: np.ndarray, stretch: float) -> np.ndarray:
     """Points (n, 3) of one stroke, 100 a second, from (m, 4) at any rate."""
     clock = (piece[:, 2] - piece[0, 2]) * stretch
@@ -368,7 +391,8 @@ def from_pad(trace: Sequence, text: str) -> Strokes:
 
     Returns:
         Strokes at 100 points a second, scaled to the corpus' width of a
-        character. Who is slower or faster than any pen is brought to PACE.
+        character. Who is slower or faster than any pen is brought to PACE;
+        where all times stand still, points count as 100 a second.
 
     Raises:
         ValueError: if there is no text, or the trace is no written line.
@@ -379,6 +403,7 @@ def from_pad(trace: Sequence, text: str) -> Strokes:
         raise ValueError("from_pad: the trace is no table of numbers, expected (N, 4)") from None
     check_trace(rows, text)
     pieces = np.split(rows, np.flatnonzero(rows[:-1, 3] == 1) + 1)
+    pieces = clocked(pieces)
     seconds = sum(piece[-1, 2] - piece[0, 2] for piece in pieces)  # on paper
     pace = RATE * seconds / len(text)
     stretch = min(max(pace, PACE[0]), PACE[1]) / pace if pace > 0 else 1.0

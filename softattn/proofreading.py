@@ -162,6 +162,7 @@ def compared(text: str, read: str) -> tuple[str, tuple]:
 
 # -- Dots have no height --
 DOT = 0.8, 0.4  # a dot is smaller, by the way to the next; with spaces
+LEVEL = 0.65  # it goes less far up or down, by what it goes along
 
 
 def only_dots(text: str) -> bool:
@@ -170,7 +171,7 @@ def only_dots(text: str) -> bool:
 
 
 def are_dots(line: Strokes) -> list[bool]:
-    """Whether each stroke is a dot, and lies further along the row."""
+    """Whether each stroke is a dot, and lies along the row."""
     xy, stroke = ink_of(line)
     starts = first_points(stroke)
     low, high = (f.reduceat(xy, starts) for f in (np.minimum, np.maximum))
@@ -178,7 +179,7 @@ def are_dots(line: Strokes) -> list[bool]:
     apart = np.median(np.hypot(*step.T)) if len(step) else 0.0
     spaced = line.text.count(" ") >= line.text.count(".") - 1
     small = np.hypot(*(high - low).T) < DOT[spaced] * apart
-    along = np.append(True, step[:, 0] > np.abs(step[:, 1]))
+    along = np.append(True, LEVEL * step[:, 0] > np.abs(step[:, 1]))
     return (small & along).tolist()
 
 
@@ -305,7 +306,12 @@ def legible(found: Reading, reader: HandwritingReader) -> bool:
 
 
 # -- Draw again --
-SHORT, SURE = 16, 0.02  # a text of so many characters may cost so many nats
+SURE, SHORT, LONGER = 0.02, 16, 0.02  # nats; for each character behind 16
+
+
+def sure_of(text: str) -> float:
+    """The nats that a text may cost, and leave its reader hardly a doubt."""
+    return SURE + LONGER * max(0, len(text) - SHORT)
 
 
 class Verdict(NamedTuple):
@@ -326,7 +332,7 @@ class Verdict(NamedTuple):
     def sure(self) -> bool:
         """Whether no other draft need be drawn beside it."""
         text, nats = self.ink.text, self.ink.nats
-        clear = len(text) > SHORT or nats <= SURE or only_dots(text)
+        clear = nats <= sure_of(text) or only_dots(text)
         return self.ok and not self.ink.errors and clear
 
     def __str__(self) -> str:
@@ -335,18 +341,17 @@ class Verdict(NamedTuple):
 
 
 # -- Draw again --
-AGAIN = 2  # attempts side by side, where the first is not good enough
+PATIENCE = 4  # attempts, before the best that passes is good enough
+FEW, ABREAST = 8, 3  # where so few lines wait, so many attempts at once
 
 
-def next_attempts(jobs, waiting, tried) -> tuple[list, list]:
+def next_attempts(waiting, tried) -> tuple[list, list]:
     """(line, attempt) for at most BATCH drafts, and who goes on waiting."""
-    now = []
-    for k, i in enumerate(waiting):
-        last = min(TRIES, tried[i] + (AGAIN if tried[i] else 1))
-        if now and len(now) + last - tried[i] > BATCH:
-            return now, waiting[k:]
-        now += [(i, a) for a in range(tried[i], last)]
-    return now, []
+    now, later = waiting[:BATCH], waiting[BATCH:]
+    abreast = ABREAST if len(waiting) <= FEW else 1
+    ends = [min(TRIES, tried[i] + (abreast if tried[i] else 1)) for i in now]
+    pairs = zip(now, ends, strict=True)
+    return [(i, a) for i, end in pairs for a in range(tried[i], end)], later
 
 
 def drawn(model, jobs, now, bias) -> dict[int, list[Draft]]:
@@ -365,12 +370,14 @@ def drawn(model, jobs, now, bias) -> dict[int, list[Draft]]:
 class Proofreader:
     """What accepts lines for `write`, as `accepted_lines` of synthesis does.
 
-    `doubts` holds the verdict on each line that never passed.
+    `doubts` holds the verdict on each line that never passed; `drawn` counts
+    the drafts, those that nobody looked at as well.
     """
 
     def __init__(self, reader: HandwritingReader | str | None, strict: bool):
         self.reader, self.strict = reader, strict
         self.doubts: list[Verdict] = []
+        self.drawn = 0
 
     def __call__(self, model, jobs, bias, tell) -> tuple[list, list[int]]:
         """Write (text, seed, prime) until each line is accepted."""
@@ -379,29 +386,31 @@ class Proofreader:
         seen: list[list] = [[] for _ in jobs]
         waiting = sorted(range(len(jobs)), key=lambda i: len(jobs[i][0]))
         while waiting:
-            now, waiting = next_attempts(jobs, waiting, [*map(len, seen)])
+            now, waiting = next_attempts(waiting, [*map(len, seen)])
+            self.drawn += len(now)
             for i, drafts in drawn(model, jobs, now, bias).items():
-                self.judge(model, reader, drafts, seen[i])
-                best = min(seen[i], key=lambda pair: pair[0].key)
-                if best[0].sure or best[0].ok and len(seen[i]) > 1:
-                    lines[i] = best[1]
-                elif len(seen[i]) == TRIES:
-                    lines[i] = self.give_up(*best)
+                lines[i] = self.judge(model, reader, drafts, seen[i])
                 if lines[i] is None:
                     waiting.append(i)
                 else:
                     tell(1)
         return lines, [len(pairs) - 1 for pairs in seen]
 
-    def judge(self, model, reader, drafts, seen: list) -> None:
-        """Add (verdict, draft) to `seen`, up to one that is sure."""
+    def judge(self, model, reader, drafts, seen: list) -> Draft | None:
+        """Add (verdict, draft) to `seen`, up to one that ends the search."""
         for draft in drafts:
             with evaluating(reader):
                 proof = proof_of(reader, draft.strokes)
             verdict = Verdict(faults(draft, judged_by(model)), proof)
             seen.append((verdict, draft._replace(reading=proof)))
             if verdict.sure:
-                return
+                return seen[-1][1]
+            best = min(seen, key=lambda pair: pair[0].key)
+            if best[0].ok and len(seen) >= PATIENCE:
+                return best[1]
+            if len(seen) == TRIES:
+                return self.give_up(*best)
+        return None
 
     def give_up(self, verdict: Verdict, draft: Draft) -> Draft:
         """The best of all attempts, with a doubt; or the error."""

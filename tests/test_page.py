@@ -92,6 +92,17 @@ def test_a_pad_is_resampled(rate):
     assert width / len(hand.text) == pytest.approx(page.WIDTH, rel=0.05)
 
 
+def test_where_the_clock_stood_still_points_come_at_equal_times():
+    xy = np.cumsum(np.random.default_rng(0).normal(2, 1, (60, 2)), 0)
+    ends = np.zeros(60)
+    ends[[29, 59]] = 1
+    still = np.c_[xy, np.full(60, 7.0), ends]
+    ticked = still.copy()
+    ticked[:30, 2], ticked[30:, 2] = np.arange(30) / 100, 1 + np.arange(30) / 100
+    assert from_pad(still, "ink") == from_pad(ticked, "ink")
+    assert len(from_pad(still, "ink")) > 40, "more than a dot for each stroke"
+
+
 def test_dots_survive_the_pad():
     back = from_pad([[0, 0, 0.0, 0], [50, 0, 0.5, 1], [20, -20, 0.9, 1], [25, -20, 1.2, 1]], "i")
     assert int(back.offsets[:, 2].sum()) == 3 and back.offsets[-2:, 2].tolist() == [1, 1]
@@ -119,3 +130,13 @@ def test_the_pad_is_a_widget_that_gives_strokes():
     hand = EmbeddedWriter(4).write("a pen")
     pad.trace = traced(hand).tolist()
     assert pad.strokes == from_pad(traced(hand), "a pen")
+
+
+def test_a_page_or_another_unit_is_no_prime():
+    hand = EmbeddedWriter(3).write("some hand")
+    page.check_prime(hand)
+    for scale, text in ((0.05, "wide a character"), (20.0, "wide a character")):
+        other = Strokes(hand.offsets * torch.tensor([scale, scale, 1.0]), hand.text)
+        assert text in refusal(lambda other=other: page.check_prime(other))
+    two = Strokes(hand.offsets, "some\nhand")
+    assert "prime holds 2 lines" in refusal(lambda: page.check_prime(two))

@@ -15,7 +15,6 @@ from softattn.decoding import edit_distance
 from softattn.pen import PRINTABLE, EmbeddedWriter
 from softattn.proofreading import (
     ALIKE,
-    SHORT,
     Proof,
     Proofreader,
     Verdict,
@@ -234,7 +233,7 @@ def test_dots_are_counted_in_any_unit_and_on_a_slope():
     assert good >= 6
 
 
-@pytest.mark.parametrize(("rise", "fits"), [(0.0, True), (0.9, True), (-0.9, True), (1.1, False), (-1.1, False)])
+@pytest.mark.parametrize(("rise", "fits"), [(0.0, True), (0.6, True), (-0.6, True), (0.7, False), (-0.7, False)])
 def test_dots_stand_on_one_level(rise, fits):
     """The second of three dots, 100 apart, stands so much of the way higher or lower than the first."""
     spots = [(0.0, 0.0), (100.0, 100 * rise), (200.0, 100 * rise)]
@@ -303,15 +302,20 @@ def test_a_record_sorts_drafts():
 
 
 def test_attempts_of_one_round_fit_a_batch():
-    jobs, tried = [("a", 0, None)] * 150, [0] * 75 + [1] * 75
-    waiting, seen = list(range(150)), []
+    tried = [0] * 75 + [1] * 75
+    waiting, seen = list(range(1, 149)), []
     while waiting:
-        now, waiting = proofreading.next_attempts(jobs, waiting, tried)
+        now, waiting = proofreading.next_attempts(waiting, tried)
         assert 0 < len(now) <= synthesis.BATCH
         seen += now
-    first, more = [(i, 0) for i in range(75)], [(i, a) for i in range(75, 150) for a in (1, 2)]
-    assert seen == first + more
-    assert proofreading.next_attempts(jobs, [3], [9] * 9)[0] == [(3, 9)], "no more than ten in all"
+    assert seen == [(i, tried[i]) for i in range(1, 149)], "one draft each, where many wait"
+
+
+def test_where_few_lines_wait_their_attempts_stand_side_by_side():
+    few = list(range(proofreading.FEW))
+    now, waiting = proofreading.next_attempts(few, [0] + [2] * len(few))
+    assert now == [(0, 0)] + [(i, a) for i in few[1:] for a in (2, 3, 4)] and not waiting
+    assert proofreading.next_attempts([3], [9] * 9)[0] == [(3, 9)], "no more than ten in all"
 
 
 @pytest.fixture
@@ -376,18 +380,19 @@ def test_the_first_that_passes_is_taken(judged, attempt):
 @pytest.mark.parametrize(
     ("said", "taken", "redraws"),
     [
-        (["imk?"], 2, 2),  # the last costs the fewest nats
+        (["imk?"], 3, 3),  # the last costs the fewest nats
         (["imk?", "ink"], 1, 1),  # it reads as its text
         (["imk?", "xxx", "ink"], 2, 2),
-        (["imk?", "imk", "xxx?"], 0, 2),  # fewer errors than the other that passes
-        (["imk", "imk", "xxx?", "ink"], 2, 2),  # one that passes, though others have fewer errors
-        (["imk", "imk", "imk", "imk?", "imk"], 3, 4),
-        (["ink~"], 2, 2),  # a short text, of which the reader is not sure
+        (["imk?", "imk", "xxx?"], 0, 3),  # fewer errors than the others that pass
+        (["imk", "imk", "xxx?", "imk"], 2, 3),  # one that passes, though others have fewer errors
+        (["imk?", "imk", "imk", "imk", "ink"], 0, 3),  # a fifth is not waited for
+        (["imk", "imk", "imk", "imk", "imk?", "ink"], 4, 4),  # behind the fourth, the first that passes
+        (["ink~"], 3, 3),  # read as its text, but the reader is not sure
         (["ink~", "ink"], 1, 1),
-        (["ink~", "imk?", "imk"], 0, 2),
+        (["ink~", "imk?", "imk"], 0, 3),
     ],
 )
-def test_what_merely_passes_stands_up_to_two_others(judged, said, taken, redraws):
+def test_what_merely_passes_stands_up_to_the_next_three(judged, said, taken, redraws):
     judged.verdicts["ink"] = said
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -395,10 +400,29 @@ def test_what_merely_passes_stands_up_to_two_others(judged, said, taken, redraws
     assert same_ink(page, attempt_at(judged.model, "ink", 3, taken)) and page.redraws == redraws
 
 
-def test_doubt_alone_lets_no_long_text_and_no_row_of_dots_be_drawn_again(judged):
-    for text in ("s" * SHORT, "s" * (SHORT + 1), "....", ". ."):
+def test_a_doubtful_draft_is_drawn_again_unless_it_is_a_row_of_dots(judged):
+    for text in ("s", "s" * 40, "....", ". ."):
         judged.verdicts[text] = [text + "~", text]
-        assert judged(text).redraws == (text == "s" * SHORT), text
+        assert judged(text).redraws == ("s" in text), text
+
+
+@pytest.mark.parametrize(("length", "nats"), [(1, 0.02), (16, 0.02), (17, 0.04), (46, 0.62)])
+def test_a_long_text_may_cost_more_nats(length, nats):
+    for cost, sure in ((nats - 1e-6, True), (nats + 1e-6, False)):
+        text = "s" * length
+        assert Verdict(Faults(), proof(text, text, 0.0, nats=cost)).sure is sure
+
+
+def test_who_waits_beside_a_line_does_not_change_it(judged):
+    """Alone its attempts are drawn three abreast, among many one by one; the same are looked at."""
+    judged.verdicts["ink"] = ["imk", "imk?", "imk", "imk"]
+    crowd = [f"ink{chr(97 + k)}" for k in range(12)]
+    judged.verdicts |= {text: ["no"] * 3 + [text] for text in crowd}
+    alone = judged("ink")
+    page = judged(["ink", *crowd])[0]
+    assert page == alone and page.redraws == 3
+    judged.verdicts["ink"] = ["imk"] * 4 + ["ink?", "ink"]
+    assert judged("ink") == judged(["ink", *crowd])[0]
 
 
 def test_of_ten_that_fail_the_best_is_kept_and_the_letters_in_doubt_are_named(judged):
