@@ -37,7 +37,7 @@ from recipes import draw, vae
 from recipes._run import ROOT, WEIGHTS, commit, machine, options, train
 from softattn.draw import DRAW
 from softattn.housenumbers import bits_per_dimension, fitted_log_scale, logistic_nats, pixel_entropy
-from softattn.hub import atomic_write, save_weights
+from softattn.hub import atomic_write, load, save_weights
 from softattn.images import Images
 from softattn.svhn import embedded_house_numbers, windows
 from softattn.vae import VAE
@@ -123,10 +123,35 @@ class OnTheStreet:
         )
 
 
+BEFORE = {"chosen, excess": "chosen", "held out, excess": "held_out"}  # what a card keeps of the weights it began with
+
+
+def history(facts):
+    """Epochs, updates, minutes and the curve of a run and of those before it; and the past without its curve."""
+    past = facts.get("past", dict(steps=0, epochs=0, minutes=0.0, rows=[]))
+    epochs, minutes = past["epochs"], past["minutes"]
+    rows = [[row[0] + epochs, *row[1:5], row[5] + minutes] for row in facts["curve"]]
+    before = {key: value for key, value in past.items() if key != "rows"} if past["rows"] else None
+    return {
+        "steps": facts["updates"] + past["steps"],
+        "epochs": facts["epoch"] + epochs,
+        "minutes": round(facts["seconds"] / 60 + minutes, 1),
+        **({"before": before} if before else {}),
+    }, past["rows"] + rows  # fmt: skip
+
+
 class HouseRun(OnTheStreet, draw.DrawRun):
     """DRAW in colour, in stages."""
 
     KEEP, KL_STEPS, BATCH = 0.998, 500, 32
+
+    def start_from(self, name):
+        """Begin with weights that ship, and keep what their card says of the training so far."""
+        super().start_from(name)
+        card: Any = load(name).card
+        told = {key: card[key] for key in ("steps", "epochs", "minutes", "command")}
+        least = {key: card[part]["excess"] for key, part in BEFORE.items() if part in card}
+        self.facts["past"] = {**told, **least, "T": card["config"]["steps"], "rows": card["curve"]["rows"]}
 
     def rate(self):
         return self.args.rate * super().rate()
@@ -370,7 +395,7 @@ def finish(run, args, train_set, held_out, path):
     valid = {**scored(model, run.valid, 1), **bits(model, train_set, run.valid)}
     last = {**scored(model, held_out), **bits(model, train_set, held_out)} if facts["cooled"] else None
     near, samples, where = nearest(model, train_set, held_out if facts["cooled"] else run.valid)
-    shown, minutes = last or valid, facts["seconds"] / 60
+    shown, (told_past, rows) = last or valid, history(facts)
     ours = "house numbers that the book paints: 4,000 to train, 400 to choose, 500 held out"
     theirs = "SVHN (Netzer et al. 2011), whole numbers: 5,758 to train, 418 to choose, 500 held out"
     card = {
@@ -380,14 +405,13 @@ def finish(run, args, train_set, held_out, path):
         "data": ours if args.embedded else theirs,
         "licence": "MIT" if args.embedded else "trained on SVHN, for non-commercial research",
         "non_commercial": not args.embedded,
-        "command": "python -m recipes.housenumbers" + " --embedded" * args.embedded + " --stages "
+        "command": "python -m recipes.housenumbers" + " --embedded" * args.embedded + " --resume" * ("past" in facts)
+        + f" --rate {args.rate:g}" * (args.rate != 1) + " --stages "
         + ",".join(f"{t}:{n}" for t, n in facts["stages"])
         + (f", --cool {facts['cooled']}" if facts["cooled"] else "") + ", then --finish",
         "commit": commit(),
         **run.begun(),
-        "steps": facts["updates"],
-        "epochs": facts["epoch"],
-        "minutes": round(minutes, 1),
+        **told_past,
         "machine": machine(args, run) + ", processor time, other work beside it",
         "seed": facts["seed"],
         "metric": {
@@ -403,7 +427,7 @@ def finish(run, args, train_set, held_out, path):
         "nearest": near,
         "curve": {
             "columns": ["epoch", "T", "train, excess", "chosen, excess", "chosen, KL", "minutes"],
-            "rows": facts["curve"],
+            "rows": rows,
         },
     }  # fmt: skip
     written = save_weights(args.out, model.state_dict(), card, dtype=torch.bfloat16)

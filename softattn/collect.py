@@ -426,6 +426,8 @@ def desk_at(folder: Path, count: int, port: int) -> Desk:
     try:
         return Desk(folder, count, port)
     except OSError as err:
+        if err.filename is not None:  # a line that is kept, not the port
+            raise OSError(f"collect: {err.filename} cannot be read ({err.strerror})") from err
         raise OSError(
             f"collect: port {port} of 127.0.0.1 cannot be had ({err.strerror}); port 0 takes a free one"
         ) from err

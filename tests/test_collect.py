@@ -349,6 +349,10 @@ def test_where_lines_cannot_go_is_told(tmp_path):
         port = other.getsockname()[1]
         with pytest.raises(OSError, match=f"port {port} of 127.0.0.1 cannot be had"):
             collect(tmp_path / "mine", port=port, browser=False)
+    (tmp_path / "odd" / "line-001.inkml").mkdir(parents=True)
+    (tmp_path / "odd" / "line-001.json").write_text(Strokes([[0, 0, 0], [9, 1, 1]], "a pen").to_json())
+    with pytest.raises(OSError, match=r"line-001.inkml cannot be read \("):
+        collect(tmp_path / "odd", browser=False)
     for how in ({"count": 0}, {"port": -1}, {"browser": 1}):
         with pytest.raises((TypeError, ValueError), match="^collect: "):
             collect(tmp_path / "mine", **how)
