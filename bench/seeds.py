@@ -95,7 +95,7 @@ def main() -> int:
     seeds = range(1 if args.quick else args.seeds)
     if not seeds:
         options.error("--seeds: give at least 1")
-    result = Result("seeds", args.threads, len(seeds), speed=False)
+    result, rows = Result("seeds", args.threads, len(seeds), speed=False), []
     for threads in args.threads:
         torch.set_num_threads(threads)
         for name in args.chapters or paths:
@@ -105,9 +105,11 @@ def main() -> int:
                 what = f"{name}: share of {len(found)} seeds in which `{words}` held, threads: {threads}"
                 held = sum(fits for fits, _ in found) / len(found)
                 result.figure(f"{name}_{k}_{threads}", held, "share", what)
+                rows.append([name, f"`{words}`", sum(fits for fits, _ in found), len(found), threads])
                 numbers = [number for _, number in found if number is not None]
                 values = f"   [{min(numbers):.4g} to {max(numbers):.4g}]" if numbers else ""
                 print(f"  {sum(held for held, _ in found):3d} of {len(found)}  {words}{values}", flush=True)
+    result.table("Claims of trainings, with other seeds", ["chapter", "claim", "held in", "of", "threads"], rows)
     result.finish(args)
     return 0
 
