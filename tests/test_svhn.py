@@ -69,6 +69,50 @@ def test_a_view_keeps_straight_lines_straight():
         assert np.abs(cross).max() < 1e-9
 
 
+def test_a_plate_lies_around_its_number(monkeypatch):
+    """Seen from the front: a rectangle about the middle of the digits, by 0.12 to 0.6 of their longer half wider."""
+    monkeypatch.setattr(module, "_view", lambda rng: np.eye(3))
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        lines, corners = module._placed(module._outline("123", "futural", rng), rng)
+        ink = np.concatenate(lines)
+        half, low, high = np.ptp(ink, axis=0) / 2, corners.min(0), corners.max(0)
+        middle = np.full(2, (module.SIDE - 1) / 2)
+        assert np.allclose((ink.min(0) + ink.max(0)) / 2, middle) and np.allclose((low + high) / 2, middle)
+        assert np.allclose(corners, [low, (high[0], low[1]), high, (low[0], high[1])])
+        assert np.allclose(half, module.SIDE / module.GROWN / 2)  # the square of 64 shows 1.3 times the number
+        unit = half / (
+            np.ptp(np.concatenate(module._outline("123", "futural", np.random.default_rng(seed))), axis=0) / 2
+        )
+        margin = ((high - low) / 2 - half) / unit  # in units of the outline
+        longer = (half / unit).max()
+        assert (margin > 0.12 * longer - 1e-9).all() and (margin < 0.6 * longer + 1e-9).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.6, 0.9])
+def test_bricks_have_joints_at_equal_distances(share):
+    class Even:
+        """Chance that is none: each number at the same share of its range, no noise."""
+
+        def uniform(self, low, high):
+            return low + share * (high - low)
+
+        def normal(self, middle, width, size):
+            return np.zeros(size)
+
+        def exponential(self):
+            return 0.0
+
+        def random(self):
+            return 0.0
+
+    wall, light = module._wall(Even()), 0.1 + 0.8 * share
+    pitch, at = 9 + 11 * share, 20 * share
+    for y in range(module.SIDE):
+        off = min(abs(y - at - n * pitch) for n in range(-9, 9))  # from the nearest joint
+        assert np.allclose(wall[y], light + 0.25 * min(max(1.5 - off, 0), 1))
+
+
 def test_inside_counts_the_pixels_of_a_square():
     corners = np.array([[9.5, 19.5], [29.5, 19.5], [29.5, 39.5], [9.5, 39.5]])
     mask = module._inside(corners)
