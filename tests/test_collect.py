@@ -289,6 +289,17 @@ def test_a_disk_that_is_full_is_told(desk, tmp_path, monkeypatch):
     assert status == 500 and "No space left" in json.loads(said)["fault"] and desk.kept == set()
 
 
+def test_the_pen_is_lifted_behind_each_stroke():
+    """A tenth of a second, then a twentieth: 11 points and 6."""
+    line = line_of([[[0, 0, 0.0], [2, 4, 0.03], [5, 9, 0.1]], [[3, -2, 0.5], [6, -2, 0.55]]], "i")
+    assert np.flatnonzero(line.offsets[:, 2].numpy()).tolist() == [10, 16] and len(line) == 17 and line.text == "i"
+    one, two = (stroke - line.polylines()[0][0] for stroke in line.polylines())
+    unit = one[-1][0] / 5
+    assert np.allclose(one[-1], [5 * unit, 9 * unit], rtol=1e-4) and np.allclose(
+        two[0], [3 * unit, -2 * unit], rtol=1e-4
+    )
+
+
 def test_a_body_that_nobody_wants_is_thrown_away_as_far_as_four_times_the_most():
     handler = object.__new__(module.Handler)
     for size, wanted, body, far in (

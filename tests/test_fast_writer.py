@@ -93,6 +93,22 @@ def test_no_room_is_read_that_was_not_filled(monkeypatch):
         assert draft.strokes.offsets.isfinite().all() and draft.phi.isfinite().all()
 
 
+@torch.no_grad()
+def test_points_to_go_on_from_are_read_as_each_line_reads_its_own():
+    """Lines of 2, 5, 1 and 4 points beside each other, and each alone, point by point."""
+    step = StepNetwork(pack_weights(network(dtype=torch.float64)))
+    codes, primes = encode_texts(["ink", "oak", "pen", "ash"]), [torch.randn(n, 3).double() for n in (2, 5, 1, 4)]
+    rows = step.start(codes)
+    last = fast_writer.read_primes(step, rows, primes)
+    for b, prime in enumerate(primes):
+        alone = step.start(codes[b : b + 1])
+        for point in prime[:-1]:
+            step.step(point[None], alone)
+        assert torch.equal(last[b], prime[-1])
+        for part in ("row", "cells", "kappa"):
+            torch.testing.assert_close(getattr(rows, part)[b], getattr(alone, part)[0], rtol=1e-10, atol=1e-10)
+
+
 # -- when a line ends --------------------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,15 @@ def test_painted_numbers_are_the_same_each_time_and_differ_by_split():
     assert all(1 <= len(text) <= 4 and text.isdigit() and text[0] != "0" for text in more.numbers)
 
 
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_each_house_has_its_own_dice(split):
+    """Stored weights learned from these houses: 64 pixels, the split's number and the house's seed the generator."""
+    heap, number = embedded_house_numbers(2, split), ["train", "valid", "test"].index(split)
+    for i in range(2):
+        picture, text = module._house(np.random.default_rng([64, number, i]))
+        assert heap.numbers[i] == text and np.array_equal(heap.pixels[i].numpy(), np.moveaxis(picture, 2, 0))
+
+
 def test_digits_stand_out_from_what_they_stand_on():
     """The ink's pixels differ from the others in their middle: the number can be seen."""
     rng = np.random.default_rng(3)
