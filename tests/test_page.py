@@ -65,8 +65,8 @@ def test_slant_and_height_of_lines_that_are_known():
 
 
 def written(text: str, x: float, y: float) -> Strokes:
-    """A hook of ink, 10 wide and 8 high, with its corner anywhere."""
-    return Strokes.from_absolute(torch.tensor([[x, y, 0], [x + 10, y, 0], [x + 10, y + 8, 1]]), None, text)
+    """A hook of ink, 10 wide and 8 high, that begins anywhere, and first goes back by 4."""
+    return Strokes.from_absolute(torch.tensor([[x, y, 0], [x - 4, y, 0], [x + 6, y + 8, 1]]), None, text)
 
 
 def test_a_page_keeps_blank_lines_and_indents():
@@ -75,7 +75,7 @@ def test_a_page_keeps_blank_lines_and_indents():
     set_ = page.set_page(["ab", "", "   cd"], lines).to_absolute()
     pitch = 1.3 * page.ink_height(lines[0])
     first = set_[0, :2].clone()  # a page begins where its first point is
-    want = torch.tensor([[0, 0], [10, 0], [10, 8], [15, 2 * pitch], [25, 2 * pitch], [25, 2 * pitch + 8]])
+    want = torch.tensor([[0, 0], [-4, 0], [6, 8], [15, 2 * pitch], [11, 2 * pitch], [21, 2 * pitch + 8]])
     assert torch.allclose(set_[:, :2] - first, want, atol=1e-4)
 
 
