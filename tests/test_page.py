@@ -64,18 +64,19 @@ def test_slant_and_height_of_lines_that_are_known():
 # -- a page ------------------------------------------------------------------------------------------------------------
 
 
-def written(text: str, x: float, y: float) -> Strokes:
-    """A hook of ink, 10 wide and 8 high, that begins anywhere, and first goes back by 4."""
-    return Strokes.from_absolute(torch.tensor([[x, y, 0], [x - 4, y, 0], [x + 6, y + 8, 1]]), None, text)
+def written(text: str, x: float, y: float, back: float = 4.0) -> Strokes:
+    """A hook of ink, 10 wide and 8 high, that begins anywhere, and first goes back."""
+    points = [[x, y, 0], [x - back, y, 0], [x - back + 10, y + 8, 1]]
+    return Strokes.from_absolute(torch.tensor(points), None, text)
 
 
 def test_a_page_keeps_blank_lines_and_indents():
     """Two lines of 10 units for four characters: 5 units each; the pitch is 1.3 of the height."""
-    lines = [written("ab", 40, -9), written("cd", -70, 300)]
+    lines = [written("ab", 40, -9), written("cd", -70, 300, back=1.0)]
     set_ = page.set_page(["ab", "", "   cd"], lines).to_absolute()
     pitch = 1.3 * page.ink_height(lines[0])
     first = set_[0, :2].clone()  # a page begins where its first point is
-    want = torch.tensor([[0, 0], [-4, 0], [6, 8], [15, 2 * pitch], [11, 2 * pitch], [21, 2 * pitch + 8]])
+    want = torch.tensor([[0, 0], [-4, 0], [6, 8], [12, 2 * pitch], [11, 2 * pitch], [21, 2 * pitch + 8]])
     assert torch.allclose(set_[:, :2] - first, want, atol=1e-4)
 
 
