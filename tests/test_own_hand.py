@@ -182,6 +182,20 @@ def test_held_out_lines_are_never_learned_from(monkeypatch):
     assert other.card["metric"]["split"].startswith("2 lines")
 
 
+@pytest.mark.parametrize(("count", "read"), [(12, 8), (6, 5)])
+def test_a_step_reads_eight_lines_side_by_side_or_all(monkeypatch, count, read):
+    """Of 12 lines 2 are held out and 10 are left; of 6 lines 5."""
+    sizes = []
+
+    def spy(base, adapters, batch):
+        sizes.append(len({id(line) for line in batch}))
+        return chunk_losses(base, adapters, batch)
+
+    monkeypatch.setattr(own_hand, "chunk_losses", spy)
+    fine_tune(network(), hand(count), steps=2)
+    assert sizes == [read, read]
+
+
 def test_what_is_held_out_changes_no_update():
     lines, other = hand(6), hand(9, seed=8)[7:]
     ends = [fine_tune(network(), lines, held_out=held, steps=2, rate=0.01) for held in (lines[:1], other)]
