@@ -1,6 +1,7 @@
 """softattn.collect: what prompts cover, who is refused, lines kept whole; the page in Chromium, served and alone."""
 
 import http.client
+import io
 import itertools
 import json
 import math
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections import Counter
 from pathlib import Path
 
@@ -285,6 +287,47 @@ def test_a_disk_that_is_full_is_told(desk, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "save_ink", full)
     status, _, said = ask(desk, said={"number": 1, "strokes": strokes_of(prompts()[0])})
     assert status == 500 and "No space left" in json.loads(said)["fault"] and desk.kept == set()
+
+
+def test_the_pen_is_lifted_behind_each_stroke():
+    """A tenth of a second, then a twentieth: 11 points and 6."""
+    line = line_of([[[0, 0, 0.0], [2, 4, 0.03], [5, 9, 0.1]], [[3, -2, 0.5], [6, -2, 0.55]]], "i")
+    assert np.flatnonzero(line.offsets[:, 2].numpy()).tolist() == [10, 16] and len(line) == 17 and line.text == "i"
+    one, two = (stroke - line.polylines()[0][0] for stroke in line.polylines())
+    unit = one[-1][0] / 5
+    assert np.allclose(one[-1], [5 * unit, 9 * unit], rtol=1e-4) and np.allclose(
+        two[0], [3 * unit, -2 * unit], rtol=1e-4
+    )
+
+
+def test_a_body_that_nobody_wants_is_thrown_away_as_far_as_four_times_the_most():
+    handler = object.__new__(module.Handler)
+    for size, wanted, body, far in (
+        ("9", True, 9, 9),
+        ("9", False, 0, 9),
+        ("200000", False, 0, 200_000),  # in several pieces
+        (str(9 * BODY), False, 0, 4 * BODY),
+        (None, True, 0, 0),
+        ("-5", False, 0, 0),
+    ):
+        handler.rfile = io.BytesIO(bytes(4 * BODY + 7))
+        assert len(handler.body_of(RIGHT._replace(size=size), wanted)) == body and handler.rfile.tell() == far
+
+
+def test_a_request_that_breaks_off_is_one_line(capsys):
+    try:
+        raise ConnectionResetError("the page is gone")
+    except ConnectionResetError:
+        Desk.handle_error(None, None, None)
+    assert capsys.readouterr().err == "collect: a request broke off: ConnectionResetError('the page is gone')\n"
+
+
+def test_the_trained_reader_is_fetched_once_and_only_where_none_is_given(monkeypatch):
+    line, fetched = EmbeddedWriter(3).write("a pen"), []
+    monkeypatch.setattr(module, "trained_reader", lambda: fetched.append(1) or (lambda line: Reading("kept", 0.5, [0])))
+    given, none = types.SimpleNamespace(read=FakeReader()), types.SimpleNamespace(read=None)
+    assert Desk.reading(given, line) == {"read": "a pen", "confidence": 0.9} and fetched == []
+    assert [Desk.reading(none, line) for _ in range(2)] == [{"read": "kept", "confidence": 0.5}] * 2 and fetched == [1]
 
 
 # -- kept, and gone on with --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import torch
 from torch import distributions as D
 
 import softattn
-from softattn.draw import BOUND, DRAW
+from softattn.draw import BOUND, DRAW, draw_sizes
 from softattn.filterbank import Filterbank
 from softattn.images import binarise, embedded_digits
 from softattn.lstm import LSTMCell
@@ -637,6 +637,15 @@ def test_shapes_and_sizes_that_cannot_be_raise():
         DRAW((3, 9_000, 9_000), attention=False)
     small = DRAW([np.int64(1), 8, 8], np.int32(2), np.int64(3), 2, 2, 2)  # NumPy's whole numbers are whole numbers
     assert small.image_shape == (1, 8, 8) and type(small.steps) is int
+
+
+def test_the_largest_draw_has_two_to_the_31st_weights():
+    """Two LSTMs of 4 times 4,096 gates that hear two pictures of 128 x 128, two states and z: 65,536 numbers."""
+    sizes = {"steps": 1, "hidden": 4096, "latent": 65_536 - 2 * 128 * 128 - 2 * 4096, "read_size": 2, "write_size": 128}
+    assert draw_sizes((1, 128, 128), **sizes) == (1, 128, 128, *sizes.values())
+    for more in ({"latent": sizes["latent"] + 1}, {"write_size": 129}, {"read_size": 129}):
+        with pytest.raises(ValueError, match=r"make more than 2\^31 weights"):
+            draw_sizes((1, 128, 128), **(sizes | more))
 
 
 def test_a_grid_that_does_not_fit_raises():

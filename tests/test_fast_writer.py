@@ -93,6 +93,22 @@ def test_no_room_is_read_that_was_not_filled(monkeypatch):
         assert draft.strokes.offsets.isfinite().all() and draft.phi.isfinite().all()
 
 
+@torch.no_grad()
+def test_points_to_go_on_from_are_read_as_each_line_reads_its_own():
+    """Lines of 2, 5, 1 and 4 points beside each other, and each alone, point by point."""
+    step = StepNetwork(pack_weights(network(dtype=torch.float64)))
+    codes, primes = encode_texts(["ink", "oak", "pen", "ash"]), [torch.randn(n, 3).double() for n in (2, 5, 1, 4)]
+    rows = step.start(codes)
+    last = fast_writer.read_primes(step, rows, primes)
+    for b, prime in enumerate(primes):
+        alone = step.start(codes[b : b + 1])
+        for point in prime[:-1]:
+            step.step(point[None], alone)
+        assert torch.equal(last[b], prime[-1])
+        for part in ("row", "cells", "kappa"):
+            torch.testing.assert_close(getattr(rows, part)[b], getattr(alone, part)[0], rtol=1e-10, atol=1e-10)
+
+
 # -- when a line ends --------------------------------------------------------------------------------------------------
 
 
@@ -128,3 +144,30 @@ def test_what_is_drawn_after_the_sign_is_dropped():
         stop = pages.note(start, live, lengths)
         live = live[~stop]
     assert pages.took.tolist() == [9, 5] and pages.ended.all() and not len(live)
+
+
+def test_a_look_before_any_ink_is_no_sign():
+    """The first line sees the sign from the start, the second from its first point, the third from its second."""
+    phi = torch.tensor([0.5, 0.4, 0.1]).repeat(3, 8, 1)
+    for b, first in enumerate((0, 1, 2)):
+        phi[b, first:] = torch.tensor([0.1, 0.1, 0.7])
+    lifts, never = torch.zeros(3, 8, dtype=torch.bool), torch.full((3,), fast_writer.NEVER)
+    _, _, over = fast_writer.signs(phi, lifts, torch.tensor([2, 2, 2]), never, 0)
+    assert over.tolist() == [1, 1, 2]
+
+
+def test_a_line_that_reaches_its_limit_keeps_all_and_a_late_lift_is_an_end():
+    """No sign until the limit of 6; a sign at look 5 and a lift eight points later; neither, and room left."""
+    points, phi = torch.zeros(3, 25, 3), torch.tensor([0.5, 0.4, 0.1]).repeat(3, 24, 1)
+    phi[1, 5:] = torch.tensor([0.1, 0.1, 0.7])
+    points[1, 5 + fast_writer.GRACE, 2] = 1.0
+    never = torch.full((3,), fast_writer.NEVER)
+    pages = fast_writer.Pages(points, phi, torch.tensor([6, 24, 24]), torch.zeros(3, dtype=torch.bool), never)
+    live, lengths = torch.arange(3), torch.tensor([2, 2, 2])
+    for start in (0, 8):
+        live = live[~pages.note(start, live, lengths)]
+    assert pages.took.tolist() == [6, 5 + fast_writer.GRACE, 24] and live.tolist() == [2]
+    assert pages.ended.tolist() == [False, True, False]
+    assert [(len(xy), len(looks), ended) for xy, looks, ended in pages.lines(torch.tensor([3, 3, 3]))] == [
+        (7, 7, False), (14, 14, True), (25, 24, False),
+    ]  # fmt: skip

@@ -162,6 +162,36 @@ def test_all_steps_equal_the_plain_loop_in_values_and_gradients(shape, T, sizes)
         assert b.abs().max() > 1e-8 and (a - b).abs().max() < 1e-10 * max(1, b.abs().max())
 
 
+@pytest.mark.parametrize(("shape", "T", "sizes"), CASES[:3])
+def test_products_in_bfloat16_stay_near_the_plain_loop_in_float64(shape, T, sizes):
+    """Weights that bfloat16 holds exactly: only what is rounded on the way may differ, by some thousandths."""
+    p, B, Z = parameters(shape, 3, 5, sizes), 4, 3
+    with torch.no_grad():
+        for a in p:
+            a.copy_(a.bfloat16())
+    x = torch.rand(B, *shape, generator=seeded(1), dtype=torch.float64).bfloat16().double().requires_grad_()
+    noise = randn(T, B, Z, seed=50).bfloat16().double()
+    small = [a.detach().float().requires_grad_() for a in (x, *p)]
+    with torch.autocast("cpu", torch.bfloat16):
+        got = fused_draw(small[0], noise.float(), *as_arguments(small[1:]), sizes, BOUND, keep=True)
+    want = plain(x, noise, *as_arguments(p), sizes)
+    kept = got.canvas, got.mu, got.log_sigma, got.canvases
+    assert all(a.dtype == torch.float32 for a in kept)
+    pull = [randn(*part.shape, seed=9) for part in want[:3]]
+    mine = torch.autograd.grad(sum((a * b.float()).sum() for a, b in zip(kept, pull, strict=False)), small)
+    theirs = torch.autograd.grad(sum((a * b).sum() for a, b in zip(want, pull, strict=False)), [x, *p])
+    for a, b in zip((*kept, *mine), (*want, *theirs), strict=True):
+        assert (a - b).abs().max() < 0.04 * b.abs().max()
+
+
+def test_without_a_step_the_canvas_is_the_first_of_every_picture():
+    p, sizes = parameters((1, 6, 6), 3, 5, (2, 3)), (2, 3)
+    out = fused_draw(torch.rand(4, 1, 6, 6, dtype=torch.float64), randn(0, 4, 3), *as_arguments(p), sizes, BOUND)
+    assert torch.equal(out.canvas, p[0].expand(4, 1, 6, 6)) and out.mu.shape == out.log_sigma.shape == (0, 4, 3)
+    (grad,) = torch.autograd.grad(out.canvas.sum(), p[0])
+    assert (grad == 4).all()  # one of each picture
+
+
 def test_what_is_not_differentiated_says_so():
     shape, sizes = (1, 6, 6), (2, 3)
     p, x, noise = parameters(shape, 3, 5, sizes), torch.rand(2, 1, 6, 6, dtype=torch.float64), randn(2, 2, 3)
@@ -194,3 +224,8 @@ def test_neighbours_of_a_row_cover_it_once():
     assert (row.decoder, row.head) == (slice(0, 8), slice(3, 8))
     assert (row.encoder, row.posterior) == (slice(3, 20), slice(16, 21))
     assert math.prod((row.fresh.start, row.fresh.stop)) == 8 * 20
+
+
+def test_a_row_is_the_least_multiple_of_32_that_holds_it():
+    for seen in range(1, 80):
+        assert Row(latent=3, hidden=4, seen=seen).width == 32 * math.ceil((3 + 1 + 4 + seen + 4 + 1) / 32)

@@ -27,6 +27,28 @@ def test_plain_and_fused_agree(device, peephole, with_reset):
         assert (plain - fast).abs().max() <= 1e-10 * plain.abs().max()
 
 
+@pytest.mark.parametrize("peephole", [True, False])
+def test_products_in_bfloat16_stay_near_the_plain_loop_in_float64(device, peephole):
+    """Weights, inputs and state that bfloat16 holds exactly: only what is rounded on the way may differ."""
+    net = PeepholeLSTM(4, 6, peephole=peephole).to(device, torch.float64)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.randn_like(parameter).mul(0.5).bfloat16())
+    given = [torch.randn(*s).bfloat16().to(device, torch.float64).requires_grad_() for s in ((9, 3, 4), (3, 6), (3, 6))]
+    reset = (torch.rand(9, 3) < 0.2).to(device)
+    weights, pull = list(net.parameters()), torch.randn(9, 3, 6).to(device, torch.float64)
+    first = net.weight_x, net.weight_h, net.bias, net.peephole if peephole else None
+    hs, (h, c) = net(given[0], (given[1], given[2]), reset, fused=False)
+    low = fused_lstm.lstm_sequence(*given, *first, reset, dtype=torch.bfloat16)
+    runs = []
+    for out in ((hs, h, c), low):
+        loss = (out[0].double() * pull).sum() + out[1].double().sum() - 2 * out[2].double().sum()
+        runs.append((*out, *torch.autograd.grad(loss, [*given, *weights])))
+    assert low[0].dtype == torch.bfloat16 and low[2].dtype == torch.float32  # the cells stay exact
+    for plain, fast in zip(*runs, strict=True):
+        assert (plain - fast.double()).abs().max() <= 0.04 * plain.abs().max()
+
+
 @pytest.mark.parametrize(
     ("low", "chosen"),
     [

@@ -54,6 +54,31 @@ def test_plain_and_fused_agree(peephole, pick):
         assert (plain - fast).abs().max() <= 1e-10 * max(1.0, plain.abs().max())
 
 
+@pytest.mark.parametrize("peephole", [True, False])
+def test_products_in_bfloat16_stay_near_the_plain_way_in_float64(peephole):
+    """Weights, inputs and state that bfloat16 holds exactly: only what is rounded on the way may differ."""
+    lstm = random_lstm(peephole=peephole)
+    more = everything(lstm)
+    state = [s.detach().bfloat16().double() for s in more["state"]]
+    given = [randn(T, B, I).bfloat16().double(), randn(N, U, A).bfloat16().double(), *state]
+    low = random_lstm(torch.float32, peephole)
+    with torch.no_grad():
+        for mine, theirs in zip(lstm.parameters(), low.parameters(), strict=True):
+            theirs.copy_(mine.copy_(mine.bfloat16()))
+    both = []
+    for layer, dtype, fused in ((lstm, torch.float64, False), (low, torch.float32, True)):
+        x, chars, *state = inputs = [a.to(dtype).requires_grad_() for a in given]
+        with torch.autocast("cpu", torch.bfloat16, enabled=fused):
+            read = layer(x, chars, mask=more["mask"], reset=more["reset"], rows=more["rows"],
+                         state=WindowState(*state), fused=fused)  # fmt: skip
+        out = [*read[:4], *read.state]
+        assert not fused or [a.dtype for a in out[:4:3]] == [torch.bfloat16, torch.float32]  # h; the places stay exact
+        loss = sum((v.to(dtype) * torch.linspace(-1, 1, v.numel(), dtype=dtype).view(v.shape)).sum() for v in out)
+        both.append(out + list(torch.autograd.grad(loss, [*inputs, *layer.parameters()])))
+    for plain, fast in zip(*both, strict=True):
+        assert (plain - fast).abs().max() <= 0.03 * plain.abs().max()
+
+
 def test_one_step_of_the_window_against_autograd():
     window = SoftWindow(H, K).double()
     hats, before = randn(B, 3, K, grad=True), randn(B, K).abs().requires_grad_()

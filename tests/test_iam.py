@@ -135,6 +135,23 @@ def test_clean(corpus):
     assert "dropped a02-002-03: a step of 600" in str(report)
 
 
+@pytest.mark.parametrize(
+    ("far", "lift", "why"),
+    [
+        (500, 0, ""),
+        (500.4, 0, "a step of 500 units with the pen down (over 500)"),
+        (1500, 1, ""),
+        (1500.4, 1, "a step of 1500 units (over 1,500)"),
+        (1800, 0, "a step of 1800 units with the pen down (over 500); a step of 1800 units (over 1,500)"),
+    ],
+)
+def test_what_is_too_far_for_a_pen(far, lift, why):
+    """A step of that length, 3 to 4 in its parts, on the paper or in the air."""
+    offsets = np.array([[9000, 0, lift], [0.6 * far, -0.8 * far, 0], [1, 1, 1]])
+    assert module._faults(offsets, "a pen") == why
+    assert module._faults(offsets, "a #") == "; ".join(filter(None, (why, "a word crossed out (#)")))
+
+
 def test_text_that_does_not_match(corpus):
     lines, report = load_iam(corpus, "val1", progress=False)
     assert texts(lines) == ["two texts,"]
@@ -383,6 +400,28 @@ def test_an_archive_that_unpacks_to_more_than_the_corpus(corpus, monkeypatch):
         load_iam(corpus, progress=False)
 
 
+def test_a_whole_corpus_has_under_two_to_the_32nd_bytes():
+    member = tarfile.TarInfo("a01-000u.xml")
+    member.size, member.offset_data = 1000, 4_294_967_296 - 1000
+    module._check_member("a.tar.gz", member)
+    member.offset_data += 1
+    with pytest.raises(ValueError, match=r"^a.tar.gz: refused, it unpacks to over 2\^32 bytes"):
+        module._check_member("a.tar.gz", member)
+
+
+def test_each_packed_byte_is_counted_once(tmp_path):
+    path, noise = tmp_path / "many.tar.gz", np.random.default_rng(0)
+    with tarfile.open(path, "w:gz") as tar:
+        for k in range(20):
+            info = tarfile.TarInfo(f"{k}.xml")
+            info.size = 9000  # of noise, that does not pack
+            tar.addfile(info, io.BytesIO(noise.bytes(9000)))
+    seen = []
+    names = [name for name, _ in module._archive(path, ".xml", seen.append)]
+    assert names == [str(k) for k in range(20)] and len(seen) == 20 and min(seen) >= 0
+    assert path.stat().st_size - 40_000 < sum(seen) <= path.stat().st_size and max(seen) < 40_000
+
+
 def test_endless_bytes_behind_the_last_member(corpus, monkeypatch):
     monkeypatch.setattr(module, "_FILE_BYTES", 2**20)
     with gzip.open(corpus / "lineStrokes-all.tar.gz", "ab") as file:
@@ -547,9 +586,9 @@ def test_interrupted_first_read(corpus, monkeypatch, moment):
 
 def test_cache_cannot_be_written(corpus, tmp_path, monkeypatch):
     (tmp_path / "a file").write_text("")
-    with pytest.warns(UserWarning, match="cannot write the cache .*set SOFTATTN_CACHE"):
+    with pytest.warns(UserWarning, match="cannot write the cache .*set SOFTATTN_CACHE") as warned:
         lines, _ = load_iam(corpus, cache=tmp_path / "a file", progress=False)
-    assert len(lines) == 10
+    assert len(lines) == 10 and [one.filename for one in warned] == [__file__], "the line that called is named"
 
 
 def test_where_the_cache_goes(monkeypatch, tmp_path):

@@ -23,7 +23,7 @@ from softattn.in_the_page import (
     page_uniform,
     weights_script,
 )
-from softattn.page import styles
+from softattn.page import ink_slant, styles
 from softattn.pen import EmbeddedWriter
 from softattn.pictures import demo_html, packed
 from softattn.strokes import Strokes
@@ -114,6 +114,15 @@ def test_hands_belong_to_their_weights():
     for hand in (*free.values(), *large.values()):
         points = torch.tensor(hand["offsets"])
         assert points[0].tolist() == [0, 0, 0] and points[-1, 2] == 1 and 4 < len(points) / len(hand["text"]) < 100
+
+
+def test_the_upright_hand_is_the_one_of_four_that_leans_least():
+    hands = page_hands("synthesis-free")
+    lines = {name: Strokes(torch.tensor(hand["offsets"]).float()) for name, hand in hands.items()}
+    lean = {name: abs(ink_slant(line)) for name, line in lines.items()}
+    assert set(lines) == {"printed", "upright", "tall", "script"}
+    assert min(lean, key=lean.get) == "upright" and lean["upright"] < 0.03
+    assert len({line.offsets.numpy().tobytes() for line in lines.values()}) == 4
 
 
 # -- the chapter shows what runs ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from softattn.page import WIDTH, Handwriting, styles
 from softattn.paper import lay_out
 from softattn.pen import EmbeddedWriter
 from softattn.strokes import Strokes
-from softattn.trace import ink_of
+from softattn.trace import ink_of, upright
 
 HAND = styles()["leaning"]
 XY, OWNER = ink_of(HAND)
@@ -387,6 +387,30 @@ def test_a_made_up_clock_slows_in_bends_and_keeps_the_way():
     assert speed[inside & flat].mean() > 1.5 * speed[inside & sharp].mean()
     assert speed[:3].mean() < 0.7 * speed.mean() and (np.diff(made[:, 2]) > 0).all()
     assert np.abs(made[[0, -1], :2] - oval[[0, -1]]).max() < 1e-6
+
+
+def test_a_made_up_clock_draws_a_straight_line_at_twice_the_mean():
+    """Nothing bends: the cube root of 8 is 2, of a quarter of a height in each hundredth of a second; ends are slow."""
+    made = ink.made_up_times(np.array([[0, 0], [30, 40.0]]), 5.0)  # ten heights of ink
+    speed = np.hypot(*np.diff(made[:, :2], axis=0).T) / np.diff(made[:, 2]) / 5.0
+    assert np.allclose(speed[20:-20], 2 * 0.25 / 0.01) and speed[0] == pytest.approx(0.3 * 50) == speed[-1]
+    assert len(made) == 201 and np.allclose(made[:, 0] * 4, made[:, 1] * 3)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 1e-6, 1e-9])
+def test_the_unit_of_a_clock_is_the_largest_that_a_pen_can_have(unit):
+    for seconds in (0.01, 0.19 if unit == 1 else 0.011):  # from point to point
+        assert ink._second(np.arange(9) * (seconds / unit)) == unit
+    assert ink._second(np.zeros(3)) == 1.0 and ink._second(np.arange(3) * 1e12) == 1e-9
+
+
+def test_a_height_of_hardly_any_ink():
+    """One place has none; else it is the unit in which `upright` measures, whatever that of the ink."""
+    assert ink.height_of(np.array([[3.0, 4.0]]), np.array([0])) == 0
+    assert ink.height_of(np.array([[3.0, 4.0], [3.0, 4.0]]), np.array([0, 0])) == 0
+    xy, stroke = XY[: 3 * len(XY) // 4], OWNER[: 3 * len(XY) // 4]
+    ratio = np.ptp(xy[:, 0]) / np.ptp(upright(xy, stroke)[:, 0])
+    assert ink.height_of(xy, stroke) == pytest.approx(ratio) == ink.height_of(7 * xy, stroke) / 7
 
 
 @pytest.mark.parametrize("degrees", [-25, -10, 10, 25])

@@ -24,7 +24,7 @@ from softattn.own_hand import (
 )
 from softattn.pen import EmbeddedWriter
 from softattn.strokes import Strokes
-from softattn.synthesis import HandwritingSynthesizer, sample_lines
+from softattn.synthesis import HandwritingSynthesizer, encode_texts, sample_lines
 
 TEXTS = "ink on", "a line", "my hand", "so it is", "a pen", "old sea", "no one"
 
@@ -180,6 +180,20 @@ def test_held_out_lines_are_never_learned_from(monkeypatch):
     assert {id(line) for line in seen} == {id(line) for line in train}
     other = fine_tune(network(), train, held_out=held, steps=4)
     assert other.card["metric"]["split"].startswith("2 lines")
+
+
+@pytest.mark.parametrize(("count", "read"), [(12, 8), (6, 5)])
+def test_a_step_reads_eight_lines_side_by_side_or_all(monkeypatch, count, read):
+    """Of 12 lines 2 are held out and 10 are left; of 6 lines 5."""
+    sizes = []
+
+    def spy(base, adapters, batch):
+        sizes.append(len({id(line) for line in batch}))
+        return chunk_losses(base, adapters, batch)
+
+    monkeypatch.setattr(own_hand, "chunk_losses", spy)
+    fine_tune(network(), hand(count), steps=2)
+    assert sizes == [read, read]
 
 
 def test_what_is_held_out_changes_no_update():
@@ -397,6 +411,24 @@ def test_the_judge_tells_hands_apart_and_primed_nats_are_those_of_the_joined_lin
     cost = -own_hand.StrokeMixture(raw, floor=model.floors(own_hand.ROUNDING)).log_prob(x[1:])[:, 0]
     assert got.item() == pytest.approx(cost[len(prime) :].sum().item(), rel=1e-4)
     assert cost[len(prime) :].shape[0] == len(line) - 1
+
+
+@pytest.mark.parametrize("drop", [-400.0, 700.0])
+def test_a_primed_line_stands_on_the_level_of_its_prime(drop):
+    """A line that begins far above or below all its other ink: the pen jumps there, and the rest is level."""
+    model, (prime, line) = network().double(), hand(2)
+    offsets = line.offsets.clone()
+    offsets[1, 1] += drop
+    line = Strokes(offsets, line.text)
+    ink, other = prime.to_absolute()[:, :2].double(), line.to_absolute()[:, :2].double()
+    # level: their medians are one; the jump goes from the prime's last point to the line's first
+    jump = ink[:, 1].median() - other[:, 1].median() + other[0, 1] - ink[-1, 1]
+    begin = torch.tensor([[100.0, jump, line.offsets[0, 2]]])
+    x = model.normalise(torch.cat([prime.offsets, begin, line.offsets[1:]]).double())[:, None]
+    raw = model(x[:-1], encode_texts([f"{prime.text} {line.text}"])).raw
+    cost = -own_hand.StrokeMixture(raw, floor=model.floors(own_hand.ROUNDING)).log_prob(x[1:])[:, 0]
+    (got,) = own_hand.primed_nats(model, prime, [line])
+    assert got.item() == pytest.approx(cost[len(prime) :].sum().item(), rel=1e-7)
 
 
 def test_new_writers_are_read_line_by_line(tmp_path):

@@ -1,6 +1,8 @@
 """Pages: wrapping, what is kept of a text, measures of a line, styles, and what a pad recorded."""
 
 import math
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -59,6 +61,44 @@ def test_slant_and_height_of_lines_that_are_known():
     assert np.diff([page.ink_slant(one) for one in hands]).min() > 0.1
 
 
+# -- a page ------------------------------------------------------------------------------------------------------------
+
+
+def written(text: str, x: float, y: float, back: float = 4.0) -> Strokes:
+    """A hook of ink, 10 wide and 8 high, that begins anywhere, and first goes back."""
+    points = [[x, y, 0], [x - back, y, 0], [x - back + 10, y + 8, 1]]
+    return Strokes.from_absolute(torch.tensor(points), None, text)
+
+
+def test_a_page_keeps_blank_lines_and_indents():
+    """Two lines of 10 units for four characters: 5 units each; the pitch is 1.3 of the height."""
+    lines = [written("ab", 40, -9), written("cd", -70, 300, back=1.0)]
+    set_ = page.set_page(["ab", "", "   cd"], lines).to_absolute()
+    pitch = 1.3 * page.ink_height(lines[0])
+    first = set_[0, :2].clone()  # a page begins where its first point is
+    want = torch.tensor([[0, 0], [-4, 0], [6, 8], [12, 2 * pitch], [11, 2 * pitch], [21, 2 * pitch + 8]])
+    assert torch.allclose(set_[:, :2] - first, want, atol=1e-4)
+
+
+def test_a_page_is_read_line_by_line_and_as_sure_as_its_worst_line():
+    class Line(NamedTuple):
+        strokes: Strokes
+        phi: torch.Tensor
+        reading: SimpleNamespace | None
+
+    inks = [written("ab", 0, 0), written("cd", 0, 0), written("e", 0, 0)]
+    found = [SimpleNamespace(read="ob", confidence=0.9), None, SimpleNamespace(read="e", confidence=0.4)]
+    lines = [Line(ink, torch.full((3, 4), 0.5), one) for ink, one in zip(inks, found, strict=True)]
+    bound = page.bind_page("ab\ncd\ne", 8, lines, 7, 2)
+    assert (bound.reading, bound.confidence, bound.seed, bound.redraws) == ("ob\ne", 0.4, 7, 2)
+    assert [(phi.shape, place.tolist()) for phi, place in bound.windows] == [
+        ((3, 2), [0, 1]), ((3, 2), [3, 4]), ((3, 1), [6]),
+    ]  # fmt: skip
+    assert [one.text for one in bound.lines] == ["ab", "cd", "e"]
+    alone = page.bind_page("ab", 8, [lines[0]._replace(reading=None)], 7, 2)
+    assert alone.reading is None and alone.confidence is None
+
+
 # -- the pad -----------------------------------------------------------------------------------------------------------
 
 
@@ -103,6 +143,12 @@ def test_where_the_clock_stood_still_points_come_at_equal_times():
     assert len(from_pad(still, "ink")) > 40, "more than a dot for each stroke"
 
 
+def test_a_line_of_a_pad_is_as_wide_as_the_corpus_writes_it():
+    """8.25 units a point and 20.92 points a character, 172.59 units; three characters."""
+    back = from_pad([[7, 0, 0.0, 0], [9, 0, 0.5, 1]], "pen").to_absolute()[:, 0]
+    assert (back.max() - back.min()).item() == pytest.approx(3 * 172.59, abs=0.01)
+
+
 def test_dots_survive_the_pad():
     back = from_pad([[0, 0, 0.0, 0], [50, 0, 0.5, 1], [20, -20, 0.9, 1], [25, -20, 1.2, 1]], "i")
     assert int(back.offsets[:, 2].sum()) == 3 and back.offsets[-2:, 2].tolist() == [1, 1]
@@ -140,3 +186,8 @@ def test_a_page_or_another_unit_is_no_prime():
         assert text in refusal(lambda other=other: page.check_prime(other))
     two = Strokes(hand.offsets, "some\nhand")
     assert "prime holds 2 lines" in refusal(lambda: page.check_prime(two))
+
+    pad.trace = [[0, 0, 0.0, 0], [50, 9, 0.5, 1]]  # two points are a stroke
+    assert pad.strokes == from_pad(pad.trace, "a pen")
+    pad.trace = pad.trace[:1]
+    assert pad.strokes is None

@@ -113,7 +113,7 @@ def test_pages_fill_and_go_on():
 
 def test_alignment():
     ink = [line((0, 0, 0), (360, 360, 1)), line((0, 0, 0), (720, 360, 1))]
-    for align, lefts in [("left", (10, 10)), ("right", (88, 81)), ("centre", (49, 45.5))]:
+    for align, lefts in [("left", (10, 10)), ("right", (88, 81)), ("centre", (49, 45.5)), ("center", (49, 45.5))]:
         found = lay_out(ink, paper="A6", align=align)[0]
         assert [s[:, 0].min() for s in found.strokes] == pytest.approx(lefts)
     found = lay_out(ink, align="right")[0]
@@ -144,6 +144,16 @@ def test_wrong_layouts(how, why):
     for ink in (3, [3], None):
         with pytest.raises(TypeError, match="^lay_out: a line is"):
             lay_out(ink)
+
+
+def test_how_near_lines_may_stand():
+    ink = [line((0, 0, 0), (360, 360, 1)), line((0, 0, 0), (360, 360, 1))]
+    for near in (0.5, 2000):
+        first, second = lay_out(ink, line_height=near)[0].strokes
+        assert second[0, 1] - first[0, 1] == pytest.approx(near)
+    for wrong in (0.49, 2001):
+        with pytest.raises(ValueError, match="^lay_out: line_height"):
+            lay_out(ink, line_height=wrong)
 
 
 # -- curves ------------------------------------------------------------------------------------------------------------
@@ -179,6 +189,10 @@ def test_slow_ink_is_wide():
     runs = paper.runs_of(sheet(stroke), 1.0)
     assert runs[0][2] == 0 and runs[-1][3] == len(stroke) - 1
     assert all(a[3] == b[2] for a, b in zip(runs, runs[1:], strict=False)), "the pieces hang together"
+    assert (runs[0][0], runs[-1][0]) == (1, 8), "3 / 5 of the pen, to a fourth of an octave; twice the pen at most"
+    still = [[3, 4], [3, 4], [3, 4]]
+    for ink, swell in ((stroke, 0.0), (still, 1.0), ([[3, 4]], 1.0)):  # nothing that swells
+        assert [(wide, a, b) for wide, _, a, b in paper.runs_of(sheet(ink), swell)] == [(4, 0, len(ink) - 1)]
 
 
 # -- SVG ---------------------------------------------------------------------------------------------------------------
@@ -229,6 +243,23 @@ def test_svg_holds_every_stroke(strokes, smooth, swell, text):
 def test_what_is_no_colour(color):
     with pytest.raises((ValueError, TypeError), match="^sheet_svg: "):
         sheet_svg(sheet([[1, 1]]), color=color)
+
+
+@pytest.mark.parametrize("dot", [[[5, 7]], [[5, 7], [5, 7], [5, 7]]])
+def test_a_dot_is_a_short_line_about_its_place(dot):
+    places, codes = paper.curve_of(np.array(dot, dtype=float), 0, len(dot) - 1, True, 0.5)
+    assert places.tolist() == [[4.75, 7], [5.25, 7]] and codes == [1, 2]
+
+
+def test_curves_of_matplotlib_are_those_of_smooth_strokes():
+    """Points 1 to 3 of five: at the middle of a cubic curve is an eighth of its ends and three of its handles."""
+    stroke = np.array([[0, 0], [4, 1], [5, 6], [9, 7], [9, 2.0]])
+    places, codes = paper.curve_of(stroke, 1, 3, True, 0.1)
+    assert codes == [1, 4, 4, 4, 4, 4, 4] and np.allclose(places[::3], stroke[1:4])
+    middles = [(places[k : k + 4] * np.array([[1], [3], [3], [1]])).sum(0) / 8 for k in (0, 3)]
+    assert np.allclose(middles, smooth_stroke(stroke, 2)[3:6:2])
+    places, codes = paper.curve_of(stroke, 1, 3, False, 0.1)
+    assert codes == [1, 2, 2] and np.array_equal(places, stroke[1:4])
 
 
 # -- G-code ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from softattn.pen import PRINTABLE, EmbeddedWriter, Hand, embedded_text, minimum_jerk, pen_path
+from softattn.pen import (
+    PRINTABLE,
+    EmbeddedWriter,
+    Hand,
+    _glyph,
+    _same_height,
+    embedded_text,
+    minimum_jerk,
+    pen_path,
+)
 
 # ---- The pen
 
@@ -162,6 +171,24 @@ def test_dots():
         assert tapped.count(1) == dots and dashed.count(1) == 0, text
 
 
+def test_dots_stand_above_each_other_and_above_their_commas():
+    """In the font's grid: 11 units from dot to dot; a comma begins where the dot of a colon would lie."""
+    for font in ("futural", "scripts"):
+        (low,), (high,) = (points for points, _ in _glyph(font, ":")[0])
+        comma, (above,) = (points for points, _ in _glyph(font, ";")[0])
+        assert low[0] == high[0] and low[1] - high[1] == 11
+        assert above[0] == comma[0, 0] and comma[0, 1] - above[1] == 11
+        for char in "!?":
+            *_, (points, kind) = _glyph(font, char)[0]
+            assert kind == "dot" and points.tolist() == [[0, 8]]
+
+
+def test_the_heights_of_a_small_letter():
+    """An x of 10 that becomes one of 12: below the line nothing changes, above the x 11 units become 9."""
+    heights = np.array([-6, 0, 0.5, 5, 10, 15.5, 21])
+    assert np.allclose(_same_height(heights, 10, 12), [-6, 0, 0.6, 6, 12, 16.5, 21])
+
+
 def test_late_strokes_wait_for_the_end_of_the_word():
     late = EmbeddedWriter(3, late=1, connect=1, font="scripts", blend=0).write("it is")
     early = EmbeddedWriter(3, late=0, connect=1, font="scripts", blend=0).write("it is")
@@ -209,6 +236,35 @@ def test_bad_text(text, message):
 def test_bad_hand(hand, message):
     with pytest.raises(ValueError, match=message):
         EmbeddedWriter(0, **hand)
+
+
+@pytest.mark.parametrize(
+    ("fields", "low", "high"),
+    [
+        ("blend connect late tap", 0, 1), ("slant", -2, 2), ("size", 20, 5000), ("width", 0.2, 5),
+        ("spacing", 0.1, 10), ("xheight", 5, 20), ("style unsteady", 0, 3), ("wobble", 0, 100),
+        ("drift", 0, 500), ("slope", -0.5, 0.5), ("pace", 0.05, 20), ("overlap", 0, 50),
+    ],
+)  # fmt: skip
+def test_how_far_a_hand_may_go(fields, low, high):
+    for field in fields.split():
+        assert [getattr(Hand(**{field: value}), field) for value in (low, high)] == [low, high]
+        for beyond in (low - 0.01, high + 0.01):
+            with pytest.raises(ValueError, match=f"{field} is .* from {low} to {high:,}"):
+                Hand(**{field: beyond})
+
+
+def test_hands_are_drawn_as_often_joined_as_a_beta_says():
+    """Its mean is a / (a + b): joined hands connect 4 letters of 8, printed ones 1 of 5; late 2 of 7, and 1 of 5."""
+    rng = np.random.default_rng(1)
+    hands = [Hand.draw(rng) for _ in range(800)]
+    joined, printed = ([h for h in hands if (h.font in ("scripts", "cursive")) is script] for script in (True, False))
+    assert abs(len(joined) / 800 - 0.5) < 0.07
+    for some, field, a, b in (
+        (joined, "connect", 4, 4), (printed, "connect", 1, 4), (joined, "late", 1, 2.5), (printed, "late", 1, 4),
+    ):  # fmt: skip
+        deviation = (a * b / (a + b + 1) / len(some)) ** 0.5 / (a + b)  # of the mean
+        assert abs(np.mean([getattr(h, field) for h in some]) - a / (a + b)) < 4 * deviation, field
 
 
 def test_hands_differ():

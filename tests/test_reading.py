@@ -26,7 +26,7 @@ from softattn.reading import (
 )
 from softattn.strokes import Strokes
 from softattn.text import ALPHABET
-from softattn.trace import ink_of, pen_tokens, split_lines, spread, upright
+from softattn.trace import ink_of, pen_tokens, resample, split_lines, spread, upright
 
 
 def noise(*shape, seed=0):
@@ -282,6 +282,28 @@ def test_flights_carry_the_way_of_the_pen():
     way = np.diff(upright(xy, stroke)[1:3], axis=0)[0]
     assert torch.allclose(x[row, 12:14].double().sinh(), torch.from_numpy(way), atol=1e-5)
     assert (x[row, :10] == 0).all()
+
+
+@pytest.mark.parametrize("group", [1, 4, 5])
+def test_tokens_against_a_loop(group):
+    """Stroke by stroke: the way to it through the air, then its steps, `group` at a time."""
+    line, d = line_of("i loop it"), 0.33
+    xy, stroke = ink_of(line)
+    walk, rows, points, last = resample(upright(xy, stroke), stroke, d), [], [], None
+    for s in range(stroke[-1] + 1):
+        place, near = walk.place[walk.stroke == s], walk.near[walk.stroke == s]
+        if last is not None:
+            rows.append([0.0] * 2 * group + [place[0, 1], 1, *np.arcsinh(place[0] - last)])
+            points.append(near[0])
+        for k in range(0, len(place) - 1, group):
+            steps = (np.diff(place[k : k + group + 1], axis=0) / d).tolist()
+            rows.append([*sum(steps, []), *[0.0] * 2 * (group - len(steps)), place[k, 1], 0, 0, 0])
+            points.append(near[k + len(steps) // 2])
+        last = place[-1]
+    want = np.array(rows)
+    want[:, 2 * group] = want[:, 2 * group].clip(-6, 6) / 2
+    x, point = pen_tokens(line, group, d)
+    assert point.tolist() == points and np.allclose(x.numpy(), want, atol=1e-5)
 
 
 def stack(lines, pitch=900.0):

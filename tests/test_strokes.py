@@ -247,6 +247,12 @@ def test_pixels_are_counted_before_they_are_made(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_picture_has_two_to_the_twenty_fifth_pixels_at_most(tmp_path):
+    square = Strokes(rows((0, 0, 0), (100, 100, 1)), "l")  # 5792 x 5792 is just under the 33,554,432
+    with pytest.raises(ValueError, match="^Strokes.save: 5793 x 5793 pixels; at most 33,554,432 in all"):
+        square.save(tmp_path / "l.png", width=5793)
+
+
 def test_png_without_matplotlib(tmp_path, monkeypatch):
     import sys
 
@@ -332,3 +338,17 @@ def test_statistics_by_hand():
     for wrong, message in (([], "no lines"), ([Strokes(PLUS)], "every line with its text"), ("a", "entry 0 is str")):
         with pytest.raises((ValueError, TypeError), match=f"^stroke_statistics: .*{message}"):
             stroke_statistics(wrong)
+
+
+def test_the_outer_bins_take_what_is_beyond():
+    """Two jumps, (40, -1000) and (3, 4), and two steps on the paper, (-1000, 4) and (1000, -4)."""
+    line = Strokes(rows((0, 0, 1), (40, -1000, 1), (3, 4, 0), (-1000, 4, 0), (1000, -4, 1)), "il")
+    found = stroke_statistics([line])
+    bins = {(pen, a): np.flatnonzero(found[pen][a]).tolist() for pen in ("pen_up", "pen_down") for a in ("dx", "dy")}
+    assert bins == {
+        ("pen_up", "dx"): [20, 21],
+        ("pen_up", "dy"): [0, 20],
+        ("pen_down", "dx"): [0, 39],
+        ("pen_down", "dy"): [19, 21],
+    }
+    assert all(len(found[pen][a]) == 40 and sum(found[pen][a]) == 1 for pen, a in bins)

@@ -35,6 +35,15 @@ def test_painted_numbers_are_the_same_each_time_and_differ_by_split():
     assert all(1 <= len(text) <= 4 and text.isdigit() and text[0] != "0" for text in more.numbers)
 
 
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_each_house_has_its_own_dice(split):
+    """Stored weights learned from these houses: 64 pixels, the split's number and the house's seed the generator."""
+    heap, number = embedded_house_numbers(2, split), ["train", "valid", "test"].index(split)
+    for i in range(2):
+        picture, text = module._house(np.random.default_rng([64, number, i]))
+        assert heap.numbers[i] == text and np.array_equal(heap.pixels[i].numpy(), np.moveaxis(picture, 2, 0))
+
+
 def test_digits_stand_out_from_what_they_stand_on():
     """The ink's pixels differ from the others in their middle: the number can be seen."""
     rng = np.random.default_rng(3)
@@ -67,6 +76,50 @@ def test_a_view_keeps_straight_lines_straight():
         steps = seen - seen[0]
         cross = steps[1:, 0] * steps[-1, 1] - steps[1:, 1] * steps[-1, 0]
         assert np.abs(cross).max() < 1e-9
+
+
+def test_a_plate_lies_around_its_number(monkeypatch):
+    """Seen from the front: a rectangle about the middle of the digits, by 0.12 to 0.6 of their longer half wider."""
+    monkeypatch.setattr(module, "_view", lambda rng: np.eye(3))
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        lines, corners = module._placed(module._outline("123", "futural", rng), rng)
+        ink = np.concatenate(lines)
+        half, low, high = np.ptp(ink, axis=0) / 2, corners.min(0), corners.max(0)
+        middle = np.full(2, (module.SIDE - 1) / 2)
+        assert np.allclose((ink.min(0) + ink.max(0)) / 2, middle) and np.allclose((low + high) / 2, middle)
+        assert np.allclose(corners, [low, (high[0], low[1]), high, (low[0], high[1])])
+        assert np.allclose(half, module.SIDE / module.GROWN / 2)  # the square of 64 shows 1.3 times the number
+        unit = half / (
+            np.ptp(np.concatenate(module._outline("123", "futural", np.random.default_rng(seed))), axis=0) / 2
+        )
+        margin = ((high - low) / 2 - half) / unit  # in units of the outline
+        longer = (half / unit).max()
+        assert (margin > 0.12 * longer - 1e-9).all() and (margin < 0.6 * longer + 1e-9).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.6, 0.9])
+def test_bricks_have_joints_at_equal_distances(share):
+    class Even:
+        """Chance that is none: each number at the same share of its range, no noise."""
+
+        def uniform(self, low, high):
+            return low + share * (high - low)
+
+        def normal(self, middle, width, size):
+            return np.zeros(size)
+
+        def exponential(self):
+            return 0.0
+
+        def random(self):
+            return 0.0
+
+    wall, light = module._wall(Even()), 0.1 + 0.8 * share
+    pitch, at = 9 + 11 * share, 20 * share
+    for y in range(module.SIDE):
+        off = min(abs(y - at - n * pitch) for n in range(-9, 9))  # from the nearest joint
+        assert np.allclose(wall[y], light + 0.25 * min(max(1.5 - off, 0), 1))
 
 
 def test_inside_counts_the_pixels_of_a_square():

@@ -295,6 +295,23 @@ def test_a_window_that_has_left_ends_the_line():
     assert draft.ended and len(draft.strokes) < 40 and draft.phi[-1].sum() < 1e-3
 
 
+@pytest.mark.parametrize(
+    ("phi", "lifted", "t", "over", "found"),
+    [
+        ([0.1, 0.1, 0.7], True, 0, None, (None, None)),  # before any ink
+        ([0.1, 0.1, 0.7], False, 1, None, (1, None)),
+        ([0.1, 0.1, 0.7], True, 1, None, (1, 1)),
+        ([0.25, 0.25, 0.5], True, 5, None, (None, None)),  # just half is no sign
+        ([0.5, 0.4, 0.1], True, 9, 5, (5, 9)),
+        ([0.5, 0.4, 0.1], False, 12, 5, (5, None)),
+        ([0.5, 0.4, 0.1], False, 13, 5, (5, 5)),  # eight points later: back to the sign
+        ([0.0, 0.0, 0.0009], False, 9, 5, (5, 9)),  # it sees nothing any more
+    ],
+)
+def test_where_a_line_ends(phi, lifted, t, over, found):
+    assert synthesis.line_end(torch.tensor(phi), lifted, t, over) == found
+
+
 def test_the_attention_is_that_of_forward_and_the_place_only_grows():
     model = network()
     (draft,) = sample_lines(model, ["ink and pens"], [2])
@@ -387,6 +404,11 @@ def test_write_is_seeded_and_says_its_seed(scribe):
     assert drawn != write("a pen", model=scribe), "without a seed each line is new"
     assert (one.text, one.seed, one.redraws) == ("a pen", 3, 0)
     assert one.attention.shape == (len(one), 5)
+
+
+def test_a_seed_that_nobody_gave_has_31_bits(scribe, monkeypatch):
+    monkeypatch.setattr(synthesis.secrets, "randbelow", lambda below: below - 1)
+    assert write("x", model=scribe).seed == 2_147_483_647
 
 
 def test_a_list_is_written_in_one_batch_and_equals_single_texts(scribe):

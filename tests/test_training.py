@@ -297,6 +297,19 @@ def test_a_finished_run_is_loaded_not_repeated_and_can_be_prolonged(tmp_path):
     assert more == all_of_it and same(state(longer), state(whole))
 
 
+@pytest.mark.parametrize(("there", "here"), [(True, True), (True, False), (False, True), (False, False)])
+def test_dice_of_a_gpu_are_set_where_both_machines_have_one(tmp_path, monkeypatch, there, here):
+    model, optimizer = adding()
+    dice, generator, heard = [torch.arange(16, dtype=torch.uint8)], torch.Generator(), []
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: dice)
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", heard.append)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    save_checkpoint(tmp_path / "c", [1.0], model, optimizer, generator)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: here)
+    assert load_checkpoint(tmp_path / "c", model, optimizer, generator) == [1.0]
+    assert len(heard) == (there and here) and all(torch.equal(one[0], dice[0]) for one in heard)
+
+
 def test_a_save_keeps_nothing_but_plain_data(tmp_path):
     run(10, checkpoint=tmp_path / "deep" / "er" / "c")
     saved = torch.load(tmp_path / "deep" / "er" / "c", weights_only=True)
