@@ -422,7 +422,7 @@ class Proofreader:
     def warning(self) -> str:
         """What is in doubt, in one sentence; "" if nothing is."""
         rows = [f"{v.ink.text!r}: {v}" for v in self.doubts]
-        more = f"; and {len(rows) - 3} lines more" if len(rows) > 3 else ""
+        more = f"; and {len(rows) - 3} more" if len(rows) > 3 else ""
         return (
             (
                 f"write: after {TRIES} attempts there are doubts in "

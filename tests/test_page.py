@@ -176,6 +176,10 @@ def test_the_pad_is_a_widget_that_gives_strokes():
     hand = EmbeddedWriter(4).write("a pen")
     pad.trace = traced(hand).tolist()
     assert pad.strokes == from_pad(traced(hand), "a pen")
+    pad.trace = [[0, 0, 0.0, 0], [50, 9, 0.5, 1]]  # two points are a stroke
+    assert pad.strokes == from_pad(pad.trace, "a pen")
+    pad.trace = pad.trace[:1]
+    assert pad.strokes is None
 
 
 def test_a_page_or_another_unit_is_no_prime():
@@ -186,8 +190,3 @@ def test_a_page_or_another_unit_is_no_prime():
         assert text in refusal(lambda other=other: page.check_prime(other))
     two = Strokes(hand.offsets, "some\nhand")
     assert "prime holds 2 lines" in refusal(lambda: page.check_prime(two))
-
-    pad.trace = [[0, 0, 0.0, 0], [50, 9, 0.5, 1]]  # two points are a stroke
-    assert pad.strokes == from_pad(pad.trace, "a pen")
-    pad.trace = pad.trace[:1]
-    assert pad.strokes is None

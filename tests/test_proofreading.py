@@ -443,7 +443,7 @@ def test_many_doubts_take_one_sentence(judged):
     with pytest.warns(UserWarning) as found:
         judged(["ink", "pen", "oak", "ash", "elm", "fir"])
     (one,) = found
-    assert "; and 2 lines more" in str(one.message) and one.filename == __file__
+    assert "; and 2 more" in str(one.message) and one.filename == __file__
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 5])
@@ -452,7 +452,7 @@ def test_three_doubts_are_told_and_the_others_counted(count):
     many.doubts += [Verdict(Faults(), proof(f"pen {n}", f"pan {n}", 99.0)) for n in range(count)]
     told = many.warning()
     assert [f"'pen {n}': 'e' (character 1) reads as 'a'" in told for n in range(count)] == [n < 3 for n in range(count)]
-    assert ("lines more" in told, bool(told)) == (count == 5, count > 0)
+    assert (" more" in told, bool(told)) == (count == 5, count > 0)
 
 
 def test_the_window_still_has_a_say(judged, monkeypatch):
