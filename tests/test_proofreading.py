@@ -452,7 +452,7 @@ def test_three_doubts_are_told_and_the_others_counted(count):
     many.doubts += [Verdict(Faults(), proof(f"pen {n}", f"pan {n}", 99.0)) for n in range(count)]
     told = many.warning()
     assert [f"'pen {n}': 'e' (character 1) reads as 'a'" in told for n in range(count)] == [n < 3 for n in range(count)]
-    assert (" more" in told, bool(told)) == (count == 5, count > 0)
+    assert ("; and" in told, bool(told)) == (count == 5, count > 0)
 
 
 def test_the_window_still_has_a_say(judged, monkeypatch):
