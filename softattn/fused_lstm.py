@@ -267,6 +267,8 @@ def check_sequence(x, h, c, weight_x, weight_h, bias, peephole, reset):
     shaped(name, "x", x, "T", "B", "I")
     shaped(name, "weight_h", weight_h, "H", "4H")
     (T, B, I), H = x.shape, len(weight_h)
+    if not T:
+        raise ValueError(f"{name}: x has shape {tuple(x.shape)}: no step")
     shaped(name, "weight_h", weight_h, H, 4 * H)
     shaped(name, "weight_x", weight_x, I, 4 * H)
     shaped(name, "bias", bias, 4 * H)

@@ -78,3 +78,12 @@ def test_a_product_is_timed_by_its_fastest_call_but_the_first(monkeypatch):
 
 def test_a_format_that_the_device_does_not_multiply_is_endlessly_slow():
     assert fused_lstm.product_seconds(torch.bool, "cpu") == float("inf")
+
+
+def test_no_step_is_refused_as_by_the_plain_layer():
+    state, words = torch.zeros(2, 4), r"x has shape \(0, 2, 3\): no step"
+    with pytest.raises(ValueError, match=f"^lstm_sequence: {words}"):
+        weights = torch.zeros(3, 16), torch.zeros(4, 16), torch.zeros(16), torch.zeros(3, 4)
+        fused_lstm.lstm_sequence(torch.zeros(0, 2, 3), state, state, *weights)
+    with pytest.raises(ValueError, match=words):
+        PeepholeLSTM(3, 4)(torch.zeros(0, 2, 3))
