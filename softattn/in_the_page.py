@@ -104,7 +104,7 @@ def page_card(name: str) -> dict[str, Any]:
 
 
 # -- How the weights come --
-FREE_HANDS = {"printed": 1, "upright": 0, "tall": 7, "script": 3}
+FREE_HANDS = {"printed": 1, "upright": 0, "slim": 7, "script": 3}
 
 
 def page_hands(name: str) -> dict[str, dict[str, Any]]:

@@ -120,7 +120,7 @@ def test_the_upright_hand_is_the_one_of_four_that_leans_least():
     hands = page_hands("synthesis-free")
     lines = {name: Strokes(torch.tensor(hand["offsets"]).float()) for name, hand in hands.items()}
     lean = {name: abs(ink_slant(line)) for name, line in lines.items()}
-    assert set(lines) == {"printed", "upright", "tall", "script"}
+    assert set(lines) == {"printed", "upright", "slim", "script"}
     assert min(lean, key=lean.get) == "upright" and lean["upright"] < 0.03
     assert len({line.offsets.numpy().tobytes() for line in lines.values()}) == 4
 
