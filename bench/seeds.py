@@ -1,7 +1,7 @@
-"""Repeat what chapters claim of their trainings ("held in 20 of 20 seeds") with other seeds and thread counts.
+"""Repeat what chapters claim of their trainings with other seeds and thread counts.
 
 python -m bench.seeds [CHAPTER ...]                    3 seeds, 1 thread, all chapters or those named
-python -m bench.seeds --seeds 20 --threads 1 2         what the chapters' comments speak of; takes an hour
+python -m bench.seeds --seeds 20 --threads 1 2         takes two hours; with --write, a table of `scoreboard`
 python -m bench.seeds --quick                          one seed
 
 The code is the chapter's own. Its cells with the tag `seeds` run once for every seed k, with k added to each seed that

@@ -145,7 +145,7 @@ def _write(
     shown = at_terminal() and len(wrap(words, max(8, how["columns"]))) > LONG
     with redirect_stdout(sys.stderr), _told():  # the terms of the weights must not stand in the JSON
         page: Any = write(words, prime=line, progress=shown, **how)
-    again = {0: "", 1: ", 1 draft thrown away"}.get(page.redraws, f", {page.redraws} drafts thrown away")
+    again = {0: "", 1: ", 1 other draft read"}.get(page.redraws, f", {page.redraws} other drafts read")
     print(f"seed {page.seed}{again}", file=sys.stderr)
     if out is None:
         print(page.to_json())
@@ -379,7 +379,7 @@ def main(argv: list[str] | None = None) -> int:
         up: str = up,
         down: str = down,
         bed: str | None = bed,
-        check: bool = typer.Option(True, help="Read what was written, and draw again what reads as something else."),
+        check: bool = typer.Option(True, help="Read what was written, and draw again what the reader is not sure of."),
         strict: bool = typer.Option(False, "--strict", help="A line that never reads as its text is an error."),
     ) -> None:
         """Write a text by hand: softattn write "Dear Anna," -o a.svg"""

@@ -142,7 +142,7 @@ class Handwriting(Strokes):
     Args:
         offsets, text, source, char_index: as in Strokes.
         seed: what to pass as `seed` to write the same again.
-        redraws: lines that were thrown away before these were accepted.
+        redraws: drafts that were read and not taken.
         windows: for each line of the page, its phi (points, characters) and
             where in `text` its characters stand.
         reading: what a reader made of it, line by line; None if none did.
@@ -212,8 +212,8 @@ def check_prime(prime: Strokes, plain: Plain = str) -> None:
 
 
 def check_shape(prime: Strokes) -> None:
-    """Raise where the strokes are a page, or of another unit."""
-    if lines := prime.text.count("\n"):
+    """Raise where there are several lines, or no hand writes so wide."""
+    if lines := prime.text.strip().count("\n"):
         raise ValueError(f"write: prime holds {lines + 1} lines; give one, as the last of a page's `.lines`")
     x = prime.to_absolute()[:, 0]
     wide = float(x.max() - x.min()) / len(prime.text)

@@ -162,7 +162,7 @@ def compared(text: str, read: str) -> tuple[str, tuple]:
 
 # -- Dots have no height --
 DOT = 0.8, 0.4  # a dot is smaller, by the way to the next; with spaces
-LEVEL = 0.65  # it goes less far up or down, by what it goes along
+LEVEL = 0.65  # a step's rise or fall is less, by its way along
 
 
 def only_dots(text: str) -> bool:
@@ -306,7 +306,7 @@ def legible(found: Reading, reader: HandwritingReader) -> bool:
 
 
 # -- Draw again --
-SURE, SHORT, LONGER = 0.02, 16, 0.02  # nats; for each character behind 16
+SURE, SHORT, LONGER = 0.02, 16, 0.02  # nats; for each sign beyond 16
 
 
 def sure_of(text: str) -> float:
@@ -487,7 +487,8 @@ def write(
 ) -> Handwriting | list[Handwriting]:
     """Write a text by hand, read what was written, and mend it.
 
-    Lines that do not read well are drawn again, ten times at most.
+    A line of which the reader is not sure is drawn again; ten attempts at
+    most.
 
     Args:
         text, bias, style, prime, seed, model, columns, progress: as for

@@ -649,7 +649,7 @@ def write(
 ) -> Handwriting | list[Handwriting]:
     """Write a text by hand, and let nobody read it: see `softattn.write`.
 
-    Lines whose window shows a fault are drawn again, ten times at most.
+    Lines whose window shows a fault are drawn again; ten attempts at most.
 
     Args:
         text: printable ASCII and line breaks; or several texts.
