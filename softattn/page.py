@@ -191,7 +191,6 @@ class Handwriting(Strokes):
 
 # -- A page --
 PACES = 4, 100  # points a character that a priming line may have
-UNITS = 20, 1500  # raw units across, a character; the corpus': 87 to 668
 
 
 def check_prime(prime: Strokes, plain: Plain = str) -> None:
@@ -209,6 +208,10 @@ def check_prime(prime: Strokes, plain: Plain = str) -> None:
             "sampled at 100 Hz?"
         )
     check_shape(prime)
+
+
+# -- A page --
+UNITS = 20, 1500  # raw units across, a character; the corpus': 87 to 668
 
 
 def check_shape(prime: Strokes) -> None:
@@ -400,10 +403,11 @@ def from_pad(trace: Sequence, text: str) -> Strokes:
     try:
         rows = np.asarray(trace, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError("from_pad: the trace is no table of numbers, expected (N, 4)") from None
+        told = "from_pad: the trace is no table of numbers, expected (N, 4)"
+        raise ValueError(told) from None
     check_trace(rows, text)
-    pieces = np.split(rows, np.flatnonzero(rows[:-1, 3] == 1) + 1)
-    pieces = clocked(pieces)
+    ends = np.flatnonzero(rows[:-1, 3] == 1) + 1
+    pieces = clocked(np.split(rows, ends))
     seconds = sum(piece[-1, 2] - piece[0, 2] for piece in pieces)  # on paper
     pace = RATE * seconds / len(text)
     stretch = min(max(pace, PACE[0]), PACE[1]) / pace if pace > 0 else 1.0

@@ -177,7 +177,7 @@ def are_dots(line: Strokes) -> list[bool]:
     low, high = (f.reduceat(xy, starts) for f in (np.minimum, np.maximum))
     step = np.diff((low + high) / 2, axis=0)  # (S - 1, 2)
     apart = np.median(np.hypot(*step.T)) if len(step) else 0.0
-    spaced = line.text.count(" ") >= line.text.count(".") - 1
+    spaced = line.text.count(" ") + 1 >= line.text.count(".")
     small = np.hypot(*(high - low).T) < DOT[spaced] * apart
     along = np.append(True, LEVEL * step[:, 0] > np.abs(step[:, 1]))
     return (small & along).tolist()
@@ -186,9 +186,8 @@ def are_dots(line: Strokes) -> list[bool]:
 def row_of_dots(line: Strokes, letters: dict[int, str]) -> str:
     """A row as a text; `letters`: what was read in each stroke."""
     dots = are_dots(line)
-    signs = ["." if dot else letters.get(s, "").strip(". ") or "?" for s, dot in enumerate(dots)]
-    same = all(dots) and len(dots) == line.text.count(".")
-    return line.text if same else "".join(signs)
+    signs = "".join("." if dot else letters.get(s, "").strip(". ") or "?" for s, dot in enumerate(dots))
+    return line.text if signs == line.text.replace(" ", "") else signs
 
 
 # -- Dots have no height --
