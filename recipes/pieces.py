@@ -1,39 +1,59 @@
 """Short lines to train the pen on: words cut out of the corpus, and drafts of its own that were read rightly.
 
     python -m recipes.pieces --cut                 cut words out of the lines of IAM-OnDB
-    python -m recipes.pieces --draft               write odd short texts, keep what the reader reads as its text
+    python -m recipes.pieces --draft               write odd short texts, keep what the reader is sure to read as asked
     python -m recipes.pieces --whole               the same with lines that the corpus holds the texts of
 
 They are kept beside the state (--state), to be drawn from by `python -m recipes.synthesis --pieces N --drafts N
---whole N`.
+--whole N`; and drafts that read otherwise, with the points where they do, to go away from: `--misses N`.
 
 The corpus has whole lines alone, some thirty characters each: a pen that knows nothing else runs on behind "cat". A
 line is cut where the reader places its spaces, in the pen's widest flight there; a piece that is then read otherwise
 is left out. For texts that no line of the corpus resembles (capitals, digits, addresses, one to three characters), the
-pen's own drafts stand in: those that the reader reads rightly, so that what it can do at times it does more often.
+pen's own drafts stand in: those of which the reader is sure, so that what it can do at times it does more often. Where
+a draft says something else, its points from the last letter before that is right to the next one are kept with what
+they cost the weights that wrote them: the run that draws from them makes just these less likely.
 """
 
 import string
 from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 import softattn
 from recipes._run import options
 from recipes.reading import cut
 from recipes.texts import rare_text
+from softattn.handwriting import ROUNDING, evaluating
 from softattn.hub import atomic_write
 from softattn.iam import load_iam
+from softattn.mixture import StrokeMixture
 from softattn.pen import embedded_text
-from softattn.proofreading import compared
+from softattn.proofreading import Verdict, compared, laid_beside, only_dots, proof_of, same_sign
 from softattn.reading import Reading
-from softattn.strokes import Strokes
-from softattn.synthesis import sample_lines
+from softattn.strokes import Strokes, pad
+from softattn.synthesis import encode_texts, faults, judged_by, sample_lines
 from softattn.text import plain_text
 
-BATCH = 256
+BATCH, ATTEMPTS = 256, 3
+
+
+class Miss(NamedTuple):
+    """A draft that says something else than its text.
+
+    Args:
+        line: the strokes, with the text that was asked.
+        where: the points, up from the last right letter before to the next right one, bool, (T,).
+        log_prob: what each of its points but the first cost the weights that wrote it, (T - 1,).
+    """
+
+    line: Strokes
+    where: Tensor
+    log_prob: Tensor
 
 
 def corpus_lines():
@@ -82,9 +102,9 @@ def pieces_of(lines: list[Strokes], reader, each: int, seed: int) -> list[Stroke
     return [line for line, read in zip(pieces, seen, strict=True) if read and same(line.text, read.text)]
 
 
-def odd_text(rng: np.random.Generator) -> str:
-    """A short text of a kind that lines of the corpus lack."""
-    words = embedded_text(rng).split()
+def odd_text(rng: np.random.Generator, vocabulary=None) -> str:
+    """A short text of a kind that lines of the corpus lack; its words are of the vocabulary, or of embedded_text."""
+    words = embedded_text(rng).split() if vocabulary is None else [str(w) for w in rng.choice(vocabulary, 3)]
     word = words[rng.integers(len(words))]
     letters = string.ascii_letters
     few = "".join(rng.choice(list(letters if rng.random() < 0.6 else letters + string.digits), rng.integers(1, 4)))
@@ -92,6 +112,7 @@ def odd_text(rng: np.random.Generator) -> str:
     kinds = [
         few,
         word,
+        word.capitalize(),
         word.capitalize(),
         word.upper(),
         digits,
@@ -102,26 +123,66 @@ def odd_text(rng: np.random.Generator) -> str:
         f"{int(rng.integers(0, 24)):02}:{int(rng.integers(0, 60)):02}",
         word + str(rng.choice(list("!?.,:;"))),
         rare_text(rng)[: int(rng.integers(3, 12))].strip() or "Q",
+        "." * int(rng.integers(2, 12)),
+        str(rng.choice(list(letters))) * int(rng.integers(2, 12)),
     ]
     return str(kinds[rng.integers(len(kinds))])
 
 
-def drafts_of(texts: list[str], seed: int, path) -> list[Strokes]:
-    """The texts, written once by the weights that ship at a bias from 0 to 0.7; those that read as they should.
+def missed_points(line: Strokes, read: Reading) -> Tensor:
+    """The points of letters that are read otherwise: from the right one before to the right one behind; bool, (T,)."""
+    asked, seen = same_sign(line.text), same_sign(read.text)
+    where, since, wrong = torch.zeros(len(line), dtype=torch.bool), 0, False
+    for i, j in laid_beside(asked, seen):
+        if i < 0 or j < 0 or asked[i] != seen[j]:
+            wrong = True
+            continue
+        if wrong:
+            where[since : read.place[j] + 1] = True
+        since, wrong = read.place[j], False
+    if wrong:
+        where[since:] = True
+    return where
 
-    They are kept in a file all the while.
+
+@torch.no_grad()
+def log_probs(model, lines: list[Strokes]) -> list[Tensor]:
+    """The log probability of each point of each line but its first, as the pen's nats count it."""
+    offsets, lengths = pad(lines)
+    x = model.normalise(offsets)
+    raw = model(x[:-1], encode_texts([line.text for line in lines])).raw
+    log_prob = StrokeMixture(raw, floor=model.floors(ROUNDING)).log_prob(x[1:])
+    return [log_prob[: n - 1, k].clone() for k, n in enumerate(lengths.tolist())]
+
+
+def judged(model, reader, drafts) -> list[bool | None]:
+    """Of each draft whether the reader is sure that it says its text; None where it says something else."""
+    verdicts = [Verdict(faults(draft, judged_by(model)), proof_of(reader, draft.strokes)) for draft in drafts]
+    return [None if v.ink.errors and d.ended else v.sure for d, v in zip(drafts, verdicts, strict=True)]
+
+
+def drafts_of(texts: list[str], seed: int, folder, name: str) -> None:
+    """Write texts by the weights that ship, at a bias from 0 to 0.9, until the reader is sure of one or ATTEMPTS fail.
+
+    Those drafts are kept in a file all the while, and those that say something else in another.
     """
-    model, reader, kept = softattn.load("synthesis"), softattn.load("reading"), []
-    for k in range(0, len(texts), BATCH):
-        part = texts[k : k + BATCH]
-        bias = [0.1 * (i % 8) for i in range(len(part))]
-        lines = [draft.strokes for draft in sample_lines(model, part, range(seed + k, seed + k + len(part)), bias)]
-        for text, line, seen in zip(part, lines, in_batches(reader, lines), strict=True):
-            if seen and same(text, seen.text):
-                kept.append(Strokes(line.offsets, text, "draft"))
-        store(path, kept)
-        print(f"{k + len(part)} texts, {len(kept)} kept", flush=True)
-    return kept
+    model, reader = softattn.load("synthesis"), softattn.load("reading")
+    waiting, kept, missed = [(k, 0) for k in range(len(texts))], [], []
+    while waiting:
+        now, waiting = waiting[:BATCH], waiting[BATCH:]
+        bias, seeds = [0.1 * ((k + a) % 10) for k, a in now], [seed + k + 1_000_003 * a for k, a in now]
+        drafts = sample_lines(model, [texts[k] for k, _ in now], seeds, bias)
+        with evaluating(reader):
+            sure = judged(model, reader, drafts)
+        wrong = [d.strokes for d, ok in zip(drafts, sure, strict=True) if ok is None and not only_dots(d.strokes.text)]
+        for line, read, cost in zip(wrong, in_batches(reader, wrong), log_probs(model, wrong), strict=True):
+            if read:
+                missed.append(Miss(line, missed_points(line, read), cost))
+        kept += [Strokes(d.strokes.offsets, d.strokes.text, "draft") for d, ok in zip(drafts, sure, strict=True) if ok]
+        waiting += [(k, a + 1) for (k, a), ok in zip(now, sure, strict=True) if not ok and a + 1 < ATTEMPTS]
+        store(folder / f"{name}.pt", kept)
+        store_misses(folder / f"{name}-missed.pt", missed)
+        print(f"{len(kept)} kept, {len(missed)} missed, {len(waiting)} to go", flush=True)
 
 
 def store(path, lines: list[Strokes]) -> None:
@@ -130,13 +191,30 @@ def store(path, lines: list[Strokes]) -> None:
         torch.save([(line.offsets, line.text) for line in lines], beside)
 
 
-def stored(folder, name: str) -> list[Strokes]:
-    """What was left in the folder of the state: `pieces`, `drafts` or `whole`."""
+def store_misses(path, missed: list[Miss]) -> None:
+    """Keep misses as one file."""
+    with atomic_write(path) as beside:
+        torch.save([(m.line.offsets, m.line.text, m.where, m.log_prob) for m in missed], beside)
+
+
+def found(folder, name: str):
+    """What a file in the folder of the state holds; an error that names the command which writes it."""
     path = folder / f"{name}.pt"
     if not path.exists():
-        command = {"pieces": "--cut", "drafts": "--draft", "whole": "--whole"}[name]
+        command = {"pieces": "--cut", "drafts": "--draft", "whole": "--whole"}[name.removesuffix("-missed")]
         raise SystemExit(f"{path} is not there: python -m recipes.pieces {command} writes it")
-    return [Strokes(offsets, text, name) for offsets, text in torch.load(path, weights_only=True)]
+    return torch.load(path, weights_only=True)
+
+
+def stored(folder, name: str) -> list[Strokes]:
+    """What was left in the folder of the state: `pieces`, `drafts` or `whole`."""
+    return [Strokes(offsets, text, name) for offsets, text in found(folder, name)]
+
+
+def stored_misses(folder) -> list[Miss]:
+    """The drafts in the folder of the state, short ones and whole lines, that say something else than their text."""
+    rows = found(folder, "drafts-missed") + found(folder, "whole-missed")
+    return [Miss(Strokes(offsets, text, "miss"), where, log_prob) for offsets, text, where, log_prob in rows]
 
 
 def main():
@@ -153,13 +231,14 @@ def main():
         print(f"{len(pieces)} pieces of {len(lines)} lines, {sum(map(len, pieces))} points")
         store(args.state / "pieces.pt", pieces)
     if args.draft:
-        texts = [odd_text(np.random.default_rng([args.seed, 12, k])) for k in range(args.count)]
-        drafts_of(texts, 1_000_000 * args.seed, args.state / "drafts.pt")
+        words = sorted({word for line in corpus_lines() for word in plain_text(line.text).split()})
+        texts = [odd_text(np.random.default_rng([args.seed, 12, k]), words) for k in range(args.count)]
+        drafts_of(texts, 1_000_000 * args.seed, args.state, "drafts")
     if args.whole:
         lines = corpus_lines()
         order = np.random.default_rng([args.seed, 15]).permutation(len(lines))[: args.count]
         texts = [plain_text(lines[i].text) for i in order]
-        drafts_of(texts, 2_000_000 * args.seed, args.state / "whole.pt")
+        drafts_of(texts, 2_000_000 * args.seed, args.state, "whole")
 
 
 if __name__ == "__main__":

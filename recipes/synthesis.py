@@ -14,6 +14,12 @@ holds the sum of phi near 1; `--sharp` asks it to look at one character at a tim
 a line's last points, where the rule that ends a line looks for it. Against learning by heart:
 `--dropout` between the layers, `--jitter` of the hands, `--noise` on the weights, `--adaptive` noise on each weight as
 far as the data allow. Otherwise as recipes/handwriting.py, with which it shares the rate, the average and the chunks.
+
+Of its own drafts (recipes/pieces.py) it goes on with those that are read as their text, and with `--away` it goes away
+from the rest: the points where a draft says something else shall be less likely than they were to the weights that
+wrote it. What is asked of them is bounded, as where preferences are learned (Rafailov et al. 2023; Ethayarajh et al.
+2024): softplus(MARGIN + gain) for each such place, its gain the sum over its points beyond that of the draft's other
+points; a place that has become MARGIN nats less likely pushes half as hard, one that is far below that not at all.
 """
 
 import json
@@ -23,11 +29,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 import softattn
 from recipes._run import WEIGHTS, commit, machine, options, train
 from recipes.handwriting import RATE, ROWS, StrokeRun, jittered, report
-from recipes.pieces import corpus_lines, stored
+from recipes.pieces import corpus_lines, stored, stored_misses
 from recipes.texts import embedded_line, rare_text
 from softattn.handwriting import ROUNDING, line_stream
 from softattn.hub import save_weights
@@ -38,7 +45,9 @@ from softattn.synthesis import HandwritingSynthesizer, encode_texts
 from softattn.window import WindowState, alignment_share
 
 CHUNK = 160
+OTHER = -1  # a point of a draft that is not where it went wrong
 END = -2  # the place behind the text, among true places of which -1 is unknown
+MARGIN = 3.0  # nats by which a place where a draft went wrong shall be less likely
 EMBEDDED = 1400  # lines of the embedded writer per epoch beside IAM-OnDB: one point in seven
 
 
@@ -52,13 +61,46 @@ def embedded_lines(count, seed):
     return lines
 
 
-def true_places(which, lines):
-    """The character that each target of a stream belongs to, shape (T, B); -1 where only the corpus' writer knew."""
+def along(which, values):
+    """What is known of each target of each line (values[i], of line i), as the targets of a stream lie, (T, B)."""
     steps, rows = which.shape
     order = which.t().reshape(-1).unique_consecutive().tolist()
+    return torch.cat([values[i] for i in order])[: steps * rows].view(rows, steps).t()
+
+
+def true_places(which, lines):
+    """The character that each target of a stream belongs to, shape (T, B); -1 where only the corpus' writer knew."""
     unknown = torch.full((max(map(len, lines)),), -1)
-    known = [unknown[: len(lines[i])] if lines[i].char_index is None else lines[i].char_index for i in order]
-    return torch.cat([index[1:] for index in known])[: steps * rows].view(rows, steps).t()
+    known = [unknown[: len(line)] if line.char_index is None else line.char_index for line in lines]
+    return along(which, [index[1:] for index in known])
+
+
+def missed_places(which, lines, missed):
+    """Which place of which miss each target is, and what it cost the weights that wrote it; both (T, B).
+
+    The misses are the last of the lines. A place is OTHER in their other points, and below in those of other lines.
+    """
+    longest, first = max(map(len, lines)), 0
+    right = lines[: len(lines) - len(missed)]
+    places = [torch.full((longest,), OTHER - 1)[: len(line) - 1] for line in right]
+    costs = [torch.zeros(longest)[: len(line) - 1] for line in right] + [miss.log_prob for miss in missed]
+    for where in (miss.where.int() for miss in missed):
+        number = where.diff(prepend=where.new_zeros(1)).clamp(min=0).cumsum(0)  # 1 in the first place, 2 in the second
+        places.append(torch.where(where.bool(), first + number - 1, OTHER)[1:])
+        first += int(number[-1])
+    return along(which, places), along(which, costs)
+
+
+def too_likely(log_prob, before, place):
+    """What the places where drafts went wrong cost: for each, softplus(MARGIN + gain in log probability), summed.
+
+    The gain is counted beyond that of the drafts' other points: noise on the weights makes all ink less likely.
+    """
+    kept, gain = place >= 0, log_prob - before
+    gain = gain - gain.detach()[place == OTHER].mean().nan_to_num()
+    numbers, at = place[kept].unique(return_inverse=True)
+    gain = log_prob.new_zeros(len(numbers)).index_add(0, at, gain[kept])
+    return F.softplus(MARGIN + gain).sum(), gain.detach()
 
 
 def last_points(which, count=3):
@@ -84,6 +126,8 @@ class SynthesisRun(StrokeRun):
         self.pieces = stored(args.state, "pieces") if args.pieces else []
         self.drafts = stored(args.state, "drafts") if args.drafts else []
         self.whole = stored(args.state, "whole") if args.whole else []
+        self.misses = stored_misses(args.state) if args.misses else []
+        self.gains = []
         self.facts |= dict(start="chance", hints=[])
         self.model.first.register_forward_hook(lambda layer, given, seen: setattr(self, "look_at", seen))
 
@@ -111,14 +155,21 @@ class SynthesisRun(StrokeRun):
         generator, facts = self.seeded(), self.facts
         seed = generator.initial_seed()
         fresh = self.args.embedded if self.lines else 4 * EMBEDDED
-        self.epoch_lines = lines = jittered(self.lines, self.jitter, seed) + embedded_lines(fresh, seed)
+        rng = np.random.default_rng([seed, 16])
+        some = [self.lines[i] for i in rng.permutation(len(self.lines))[: self.args.lines]]
+        self.epoch_lines = lines = jittered(some, self.jitter, seed) + embedded_lines(fresh, seed)
         lines += jittered(self.beside(seed), self.jitter, seed + 1)
+        missed = [self.misses[i] for i in rng.permutation(len(self.misses))[: self.args.misses]]
+        self.learned = len(lines)  # what comes behind is read, not learned from
+        lines += [miss.line for miss in missed]
         x, y, self.reset, self.which = line_stream(lines, ROWS, generator)
         self.x, self.y = self.model.normalise(x.to(self.device)), self.model.normalise(y.to(self.device))
         self.truth, self.last = true_places(self.which, lines), last_points(self.which)
+        self.place, self.before = missed_places(self.which, lines, missed)
         self.epoch_points = self.which.numel()
         told = [self.hint, self.height, self.sharp, self.dropout, self.jitter, self.noise, self.adaptive]
         told += [self.args.pieces, self.args.drafts, self.args.runs, self.args.whole, self.stop]
+        told += [self.args.misses, self.args.away, self.args.lines]
         if any(told) and (not facts["hints"] or facts["hints"][-1][1:] != told):
             facts["hints"].append([facts["points"], *told])
         return len(x) // CHUNK
@@ -131,12 +182,12 @@ class SynthesisRun(StrokeRun):
         return lines + [embedded_line(np.random.default_rng([seed, 14, i]), True) for i in range(self.args.runs)]
 
     def chunk_of(self, k):
-        """Points, targets, resets, text, its rows, which targets count, true places; the state before it."""
+        """Points, targets, resets, text, its rows, which targets count, true places, misses; the state before it."""
         part = self.chunk(k, CHUNK), self.rows(ROWS)
         begins = self.reset[part].clone()
         # whole: rows whose line was read from its start
         state, whole = (None, torch.zeros(begins.shape[1], dtype=torch.bool)) if self.carried is None else self.carried
-        counts = whole | (begins.cumsum(0) - (begins[0].long() if state is None else 0) > 0)
+        known = whole | (begins.cumsum(0) - (begins[0].long() if state is None else 0) > 0)
         if state is None:  # rows start in the middle of a line, without its past: read, not learned from
             begins[0] = True
         else:
@@ -144,12 +195,13 @@ class SynthesisRun(StrokeRun):
         numbers, rows = self.which[part].unique(return_inverse=True)
         text = encode_texts([self.epoch_lines[i].text for i in numbers.tolist()])
         truth = torch.where(self.last[part], END, self.truth[part])
-        rest = (a.to(self.device) for a in (begins, text, rows, counts.float(), truth))
-        return (self.x[part], self.y[part], *rest), state, counts[-1]
+        counts, place = known & (self.which[part] < self.learned), self.place[part].masked_fill(~known, OTHER - 1)
+        rest = (a.to(self.device) for a in (begins, text, rows, counts.float(), truth, place, self.before[part]))
+        return (self.x[part], self.y[part], *rest), state, known[-1]
 
     def step(self, k):
         """One update on one chunk; nats per point."""
-        (x, y, reset, text, rows, counts, truth), state, whole = self.chunk_of(k)
+        (x, y, reset, text, rows, counts, truth, place, before), state, whole = self.chunk_of(k)
         self.shake(self.noise, self.adaptive, self.epoch_points * len(x) * ROWS)
         with self.low_products():
             out = self.model(x, text, state, reset, rows)
@@ -157,6 +209,10 @@ class SynthesisRun(StrokeRun):
         loss = -(log_prob * counts).sum() / counts.sum().clamp(min=1)
         hints = self.hint or self.height or self.sharp or self.stop
         total = loss + self.off_place(text, rows, truth) if hints else loss
+        if self.args.misses:
+            cost, gains = too_likely(log_prob, before, place)
+            total = total + self.args.away * cost / counts.sum().clamp(min=1)
+            self.gains += gains.tolist()
         self.update(total, self.rate(), x.shape[0] * x.shape[1])
         first, above = out.state
         self.carried = ((tuple(a.detach() for a in first), [(h.detach(), c.detach()) for h, c in above]), whole)
@@ -168,10 +224,11 @@ class SynthesisRun(StrokeRun):
         nats, near = probe(self, self.part, self.embedded)
         facts["curve"].append([facts["points"], mean, nats, near, facts["seconds"] / 60])
         blind, self.blind = sum(self.blind) / max(1, len(self.blind)), []
+        gains, self.gains = np.median(self.gains) if self.gains else 0.0, []
         return (
             f"{facts['points'] / 1e6:7.2f} M points  epoch {facts['epoch']}  update {facts['updates']}  "
             f"{mean:.4f} nats/point  val1 part {nats:.1f} nats/line  window near pen {near:.3f}  sees nothing "
-            f"{blind:.3f}  rate {self.rate():.1e}  {facts['seconds'] / 60:.1f} min"
+            f"{blind:.3f}  misses {gains:.1f} nats  rate {self.rate():.1e}  {facts['seconds'] / 60:.1f} min"
         )
 
     def off_place(self, text, rows, truth):
@@ -230,6 +287,9 @@ def main():
     parser.add_argument("--pieces", type=int, default=0, help="words cut out of the corpus, per epoch (recipes.pieces)")
     parser.add_argument("--drafts", type=int, default=0, help="own drafts of odd texts, per epoch (recipes.pieces)")
     parser.add_argument("--whole", type=int, default=0, help="own drafts of whole lines, per epoch (recipes.pieces)")
+    parser.add_argument("--misses", type=int, default=0, help="own drafts that read otherwise, per epoch")
+    parser.add_argument("--away", type=float, default=1.0, help="weight of going away from where they do")
+    parser.add_argument("--lines", type=int, help="lines of the corpus per epoch; left out: all")
     parser.add_argument("--runs", type=int, default=0, help="short texts of the embedded writer, per epoch")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
@@ -306,8 +366,11 @@ def by_heart(model, corpus, val1):
 def also_read(args):
     """What else an epoch held, in words."""
     kinds = {"pieces": "words cut out of these lines", "drafts": "own drafts of odd texts", "whole": "own whole lines"}
-    words = [what for name, what in kinds.items() if getattr(args, name)]
-    return "".join(f", {what} that the weights reading read as their text" for what in words)
+    words = [
+        f"{what} that the weights reading read as their text" for name, what in kinds.items() if getattr(args, name)
+    ]
+    words += ["own drafts that they read otherwise, to go away from"] * bool(args.misses)
+    return "".join(f", {what}" for what in words)
 
 
 def land(run, val1, faulty, held_out, corpus, args):
@@ -347,7 +410,8 @@ def land(run, val1, faulty, held_out, corpus, args):
             "lines vary, the standard deviation of the noise on the weights, and the share of the posterior's "
             "standard deviation that is added to it; pieces cut out of the corpus, own short drafts, short texts of "
             "the embedded writer and own drafts of whole lines in an epoch (recipes/pieces.py); weight of looking "
-            "behind the text at a line's end",
+            "behind the text at a line's end; own drafts that read otherwise in an epoch, weight of going away from "
+            "where they do, lines of the corpus in an epoch (none: all)",
             "rows": told["hints"],
         },
         "command": told["command"],

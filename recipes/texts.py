@@ -17,6 +17,20 @@ def rare_text(rng):
     return " ".join(words)[: int(rng.integers(8, 32))].strip() or "Q"
 
 
+def with_run(rng, text, short):
+    """The text with a run of one sign in it, in two cases of five of dots; short: at most one word beside it."""
+    common = rng.random() < 0.5
+    sign = PRINTABLE[rng.integers(len(PRINTABLE) - 1)] if common else rng.choice(list(".esol-1iE"))
+    sign = "." if rng.random() < 0.4 else str(sign)
+    run = sign * int(rng.integers(2, 16 if rng.random() < 0.4 else 6))
+    words = text.split()
+    if short:
+        words = words[:1] * (rng.random() < 0.5)
+    place = int(rng.integers(len(words) + 1))
+    text = " ".join([*words[:place], run, *words[place:]])
+    return text.replace(" " + run, run) if rng.random() < 0.3 else text
+
+
 def embedded_line(rng, short):
     """A text of the embedded writer: one or two words; or a line, among others of rare signs and of runs."""
     text = embedded_text(rng)
@@ -27,16 +41,8 @@ def embedded_line(rng, short):
     kind = rng.random()
     if kind < (0.1 if short else 0.3):
         text = rare_text(rng)[: 8 if short else 32].strip() or "Q"
-    elif kind < (0.15 if short else 0.45):  # runs of one letter, rows of dots
-        common = rng.random() < 0.5
-        sign = PRINTABLE[rng.integers(len(PRINTABLE) - 1)] if common else rng.choice(list(".esol-1iE"))
-        run = str(sign) * int(rng.integers(2, 6))
-        words = text.split()
-        place = int(rng.integers(len(words) + 1))
-        words = [*words[:place], run, *words[place:]]
-        text = " ".join(words[:2] if short else words)
-        if rng.random() < 0.3:
-            text = text.replace(" " + run, run)
+    elif kind < (0.35 if short else 0.45):
+        text = with_run(rng, text, short)
     # four hands in ten put dots and bars on when the word is done
     hand = {"late": float(rng.uniform(0.6, 1.0))} if rng.random() < 0.4 else {}
     return EmbeddedWriter(rng, **hand).write(text)

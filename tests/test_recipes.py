@@ -25,17 +25,19 @@ from recipes import (
 )
 from softattn import load
 from softattn.decoding import edit_distance
-from softattn.handwriting import HandwritingPredictor
+from softattn.handwriting import HandwritingPredictor, line_stream
 from softattn.images import binarise, embedded_digits
 from softattn.pen import EmbeddedWriter
 from softattn.proofreading import proofread, same_sign
+from softattn.reading import Reading
 from softattn.strokes import Strokes
+from softattn.synthesis import HandwritingSynthesizer
 
 MEAN, STD = (8.0, 0.0), (40.0, 30.0)
 OPTIONS = dict(
     seed=1, device="cpu", products="float32", noise=0.0, adaptive=0.5, dropout=0.1, jitter=0.1, rate=2e-3, resume=False,
     hint=0.5, height=0.1, sharp=0.1, embedded=2, epochs=2, stages=[[2, 1], [3, 1]], save_seconds=1e9,
-    pieces=0, drafts=0, runs=0, whole=0, stop=0.0,
+    pieces=0, drafts=0, runs=0, whole=0, stop=0.0, misses=0, away=1.0, lines=None,
 )  # fmt: skip
 
 
@@ -399,10 +401,108 @@ def test_short_lines_join_an_epoch_and_what_is_missing_is_told(tmp_path):
     run.prepare()
     short = [line.text for line in run.epoch_lines[8:]]
     assert len(set(short[:2]) & {"one", "two", "three"}) == 2 and set(short[2:4]) == {"A4", "x@y.org"}
-    assert len(short) == 7 and run.facts["hints"][-1][-5:] == [2, 9, 3, 0, 0]
+    assert len(short) == 7 and run.facts["hints"][-1][-8:] == [2, 9, 3, 0, 0, 0, 1.0, None]
     again = synthesis.SynthesisRun(config, more, synthesis.embedded_lines(6, 5))
     again.prepare()
     assert [line.text for line in again.epoch_lines] == [line.text for line in run.epoch_lines]
+
+
+def a_line(points, text):
+    return Strokes(torch.tensor([[0.0, 0.0, 0.0]] * (points - 1) + [[0.0, 0.0, 1.0]]), text)
+
+
+def test_a_miss_is_named_from_the_right_letter_before_to_the_right_one_behind():
+    line = a_line(50, "cat")
+    place = (10, 20, 30)
+    for read, points in (
+        (Reading("cut", 1.0, place), range(10, 31)),  # another letter
+        (Reading("ct", 1.0, (10, 30)), range(10, 31)),  # one is missing
+        (Reading("caut", 1.0, (10, 20, 25, 30)), range(20, 31)),  # one too many
+        (Reading("cas", 1.0, place), range(20, 50)),  # the last one
+        (Reading("bat", 1.0, place), range(21)),  # the first one
+        (Reading("Cat", 1.0, place), range(0)),  # people's C and c look alike
+    ):
+        assert pieces.missed_points(line, read).nonzero()[:, 0].tolist() == list(points), read.text
+
+
+def test_what_a_draft_cost_the_weights_that_wrote_it_is_what_nats_sums():
+    """Scored in a batch or alone, the sum over a line's points is what `nats` says."""
+    torch.manual_seed(0)
+    config = dict(hidden_size=8, num_layers=2, components=2, mixtures=2, mean=MEAN, std=STD)
+    model = HandwritingSynthesizer(**config)
+    lines = synthesis.embedded_lines(3, 5)
+    for line, log_prob in zip(lines, pieces.log_probs(model, lines), strict=True):
+        assert log_prob.shape == (len(line) - 1,)
+        assert -log_prob.sum().item() == pytest.approx(model.nats([line]).item(), rel=1e-4)
+
+
+def missed(line, where, log_prob):
+    mask = torch.zeros(len(line), dtype=torch.bool)
+    for part in where:
+        mask[part] = True
+    return pieces.Miss(line, mask, log_prob)
+
+
+def test_misses_lie_beside_the_points_of_the_stream():
+    lines = [a_line(n, "ab") for n in (5, 9, 7)]
+    some = [
+        missed(lines[1], [slice(2, 4), slice(6, 9)], torch.arange(8.0)),
+        missed(lines[2], [slice(0, 3)], -torch.arange(6.0)),
+    ]
+    *_, which = line_stream(lines, 1, torch.Generator().manual_seed(3))
+    place, before = synthesis.missed_places(which, lines, some)
+    place, before, which = place[:, 0].tolist(), before[:, 0].tolist(), which[:, 0].tolist()
+    assert [place[t] for t in range(len(which)) if which[t] == 0] == [-2] * 4
+    assert [place[t] for t in range(len(which)) if which[t] == 1] == [-1, 0, 0, -1, -1, 1, 1, 1]
+    assert [place[t] for t in range(len(which)) if which[t] == 2] == [2, 2, -1, -1, -1, -1]
+    assert [before[t] for t in range(len(which)) if which[t] == 1] == [*range(8)]
+    assert [-before[t] for t in range(len(which)) if which[t] == 2] == [*range(6)]
+
+
+def test_going_away_is_bounded_and_counts_beyond_what_all_ink_lost():
+    """The pull on a place falls from nearly 1 at no gain over 1/2 at -MARGIN to nearly 0; other points feel nothing."""
+    place, before = torch.tensor([[0, 1, -1], [0, 2, -2], [-1, 2, -2]]), torch.zeros(3, 3)
+    moved = torch.tensor([[0.0, -synthesis.MARGIN, 1.0], [0.0, -10.0, 50.0], [-1.0, -10.0, 50.0]])
+    first = 1 / (1 + math.exp(-synthesis.MARGIN))
+    for lost in (0.0, 0.25):
+        now = (moved - lost).requires_grad_()
+        cost, gain = synthesis.too_likely(now, before, place)
+        assert gain.tolist() == [0.0, -synthesis.MARGIN, -20.0]
+        pull = torch.autograd.grad(cost, now)[0]
+        want = torch.tensor([[first, 0.5, 0.0], [first, 0.0, 0.0], [0.0, 0.0, 0.0]])
+        assert torch.allclose(pull, want, atol=1e-6)
+    cost, gain = synthesis.too_likely(moved, before, place.clamp(max=-2))
+    assert cost == 0 and gain.numel() == 0
+
+
+def test_an_epoch_reads_its_misses_and_learns_from_the_rest(tmp_path):
+    """Where nothing is learned but to go away, a place where a draft went wrong becomes less likely, and only there."""
+    torch.manual_seed(0)
+    config = dict(hidden_size=6, num_layers=2, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
+    lines = synthesis.embedded_lines(6, 5)
+    with pytest.raises(SystemExit, match=r"drafts-missed.pt is not there: python -m recipes.pieces --draft writes it"):
+        pieces.stored_misses(tmp_path)
+    none = dict(hint=0.0, height=0.0, sharp=0.0, adaptive=0.0, jitter=0.0, dropout=0.0, embedded=1)
+    run = synthesis.SynthesisRun(config, options(**none, state=tmp_path), lines)
+    wrong = [line for line in synthesis.embedded_lines(60, 7) if len(line) > 60][:40]
+    some = [
+        missed(line, [slice(20, 40)], cost)
+        for line, cost in zip(wrong, pieces.log_probs(run.model, wrong), strict=True)
+    ]
+    pieces.store_misses(tmp_path / "drafts-missed.pt", some[:30])
+    pieces.store_misses(tmp_path / "whole-missed.pt", some[30:])
+    more = options(**none, misses=35, away=1e3, lines=4, state=tmp_path)
+    run = synthesis.SynthesisRun(config, more, lines)
+    steps = run.prepare()
+    assert len(run.epoch_lines) == 4 + 1 + 35 and run.learned == 5
+    assert {line.text for line in run.epoch_lines[5:]} <= {line.text for line in wrong}
+    assert int(run.place.max()) <= 34 and (run.place >= 0).sum() <= 35 * 20
+    for k in range(steps):
+        run.step(k)
+    held = [miss for miss in some if miss.line.text in {line.text for line in run.epoch_lines[5:]}]
+    after = pieces.log_probs(run.model, [miss.line for miss in held])
+    gains = [(new - miss.log_prob)[miss.where[1:]].sum().item() for new, miss in zip(after, held, strict=True)]
+    assert np.mean(gains) < -0.5
 
 
 def test_the_last_points_of_a_line_ask_for_the_place_behind_its_text():
