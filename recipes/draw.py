@@ -20,13 +20,14 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from recipes import vae
 from recipes._run import ROOT, WEIGHTS, commit, machine, options, train
 from softattn.draw import DRAW
-from softattn.hub import atomic_write, save_weights
+from softattn.hub import atomic_write, load, save_weights
 from softattn.images import load_binarised
 from softattn.vae import bernoulli_nats
 
@@ -47,6 +48,13 @@ class DrawRun(vae.ImageRun):
             self.model.canvas.copy_(torch.logit((images.pixels.float().mean(0) / 255).clamp(0.01, 0.99)))
         self.average_anew()
         self.facts |= dict(stages=args.stages, since=0, first=0, cooled=0, by_steps=[])
+
+    def start_from(self, name):
+        """Begin with weights that ship, and keep what their card says of the training so far."""
+        super().start_from(name)
+        card: Any = load(name).card
+        told = {key: card[key] for key in ("steps", "epochs", "minutes", "command")}
+        self.facts["past"] = {**told, "T": card["config"]["steps"], "rows": card["curve"]["rows"]}
 
     def done(self):
         """Epochs since the plan began."""
@@ -87,6 +95,20 @@ class DrawRun(vae.ImageRun):
             f"epoch {facts['epoch']:3d}  T {steps}  train {mean:7.2f}  valid {seen['nats_per_image']:7.2f}  "
             f"KL {seen['kl']:6.2f}  norm {norm:.1f}  {facts['seconds'] / 60:.1f} min of processor time"
         )
+
+
+def history(facts):
+    """Epochs, updates, minutes and the curve of a run and of those before it; and the past without its curve."""
+    past = facts.get("past", dict(steps=0, epochs=0, minutes=0.0, rows=[]))
+    epochs, minutes = past["epochs"], past["minutes"]
+    rows = [[row[0] + epochs, *row[1:5], row[5] + minutes] for row in facts["curve"]]
+    before = {key: value for key, value in past.items() if key != "rows"} if past["rows"] else None
+    return {
+        "steps": facts["updates"] + past["steps"],
+        "epochs": facts["epoch"] + epochs,
+        "minutes": round(facts["seconds"] / 60 + minutes, 1),
+        **({"before": before} if before else {}),
+    }, past["rows"] + rows  # fmt: skip
 
 
 def take_up(run, path, ships):
@@ -176,8 +198,7 @@ def finish(run, args):
             "nats_per_image": vae.importance(model, load_binarised("test"), 25).mean().item(),
         }
     stopped, kl_by_step = by_step(model, valid_set[:2000])
-    shown = test or valid
-    minutes = facts["seconds"] / 60
+    shown, (told_past, rows) = test or valid, history(facts)
     card = {
         "class": "softattn.draw.DRAW",
         "config": {**run.config, "steps": steps},
@@ -186,7 +207,9 @@ def finish(run, args):
         "data": "MNIST, fixed binarisation (Larochelle): 50,000 to train, 10,000 to choose, 10,000 to test",
         "licence": "MIT",
         "non_commercial": False,
-        "command": "python -m recipes.draw --stages "
+        "command": "python -m recipes.draw"
+        + " --resume" * ("past" in facts)
+        + " --stages "
         + ",".join(f"{t}:{n}" for t, n in facts["stages"])
         + (f", --cool {facts['cooled']}" if facts["cooled"] else "")
         + ", then --finish"
@@ -194,9 +217,7 @@ def finish(run, args):
         + (f", --adaptive {args.adaptive:g}" if args.adaptive else ""),
         "commit": commit(),
         **run.begun(),
-        "steps": facts["updates"],
-        "epochs": facts["epoch"],
-        "minutes": round(minutes, 1),
+        **told_past,
         "machine": machine(args, run) + ", processor time, other work beside it",
         "seed": facts["seed"],
         "metric": {
@@ -213,7 +234,7 @@ def finish(run, args):
         "nearest": nearest(model, load_binarised("train"), load_binarised("test")),
         "curve": {
             "columns": ["epoch", "T", "train, nats", "valid (2,000), nats", "valid, KL", "minutes"],
-            "rows": facts["curve"],
+            "rows": rows,
         },
     }
     written = save_weights(args.out, model.state_dict(), card, dtype=torch.bfloat16)

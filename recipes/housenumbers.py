@@ -126,32 +126,16 @@ class OnTheStreet:
 BEFORE = {"chosen, excess": "chosen", "held out, excess": "held_out"}  # what a card keeps of the weights it began with
 
 
-def history(facts):
-    """Epochs, updates, minutes and the curve of a run and of those before it; and the past without its curve."""
-    past = facts.get("past", dict(steps=0, epochs=0, minutes=0.0, rows=[]))
-    epochs, minutes = past["epochs"], past["minutes"]
-    rows = [[row[0] + epochs, *row[1:5], row[5] + minutes] for row in facts["curve"]]
-    before = {key: value for key, value in past.items() if key != "rows"} if past["rows"] else None
-    return {
-        "steps": facts["updates"] + past["steps"],
-        "epochs": facts["epoch"] + epochs,
-        "minutes": round(facts["seconds"] / 60 + minutes, 1),
-        **({"before": before} if before else {}),
-    }, past["rows"] + rows  # fmt: skip
-
-
 class HouseRun(OnTheStreet, draw.DrawRun):
     """DRAW in colour, in stages."""
 
     KEEP, KL_STEPS, BATCH = 0.998, 500, 32
 
     def start_from(self, name):
-        """Begin with weights that ship, and keep what their card says of the training so far."""
+        """Begin with weights that ship, and keep what their card says of the training so far and of where it led."""
         super().start_from(name)
         card: Any = load(name).card
-        told = {key: card[key] for key in ("steps", "epochs", "minutes", "command")}
-        least = {key: card[part]["excess"] for key, part in BEFORE.items() if part in card}
-        self.facts["past"] = {**told, **least, "T": card["config"]["steps"], "rows": card["curve"]["rows"]}
+        self.facts["past"] |= {key: card[part]["excess"] for key, part in BEFORE.items() if part in card}
 
     def rate(self):
         return self.args.rate * super().rate()
@@ -395,7 +379,7 @@ def finish(run, args, train_set, held_out, path):
     valid = {**scored(model, run.valid, 1), **bits(model, train_set, run.valid)}
     last = {**scored(model, held_out), **bits(model, train_set, held_out)} if facts["cooled"] else None
     near, samples, where = nearest(model, train_set, held_out if facts["cooled"] else run.valid)
-    shown, (told_past, rows) = last or valid, history(facts)
+    shown, (told_past, rows) = last or valid, draw.history(facts)
     ours = "house numbers that the book paints: 4,000 to train, 400 to choose, 500 held out"
     theirs = "SVHN (Netzer et al. 2011), whole numbers: 5,758 to train, 418 to choose, 500 held out"
     card = {

@@ -15,7 +15,6 @@ from recipes import (
     draw,
     glimpse,
     handwriting,
-    housenumbers,
     lineage,
     pieces,
     reading,
@@ -534,14 +533,14 @@ def test_a_card_keeps_the_past_of_its_weights():
     assert (alone["command"], alone["curve"], alone["points"]) == ("second", facts["curve"], 300)
 
 
-def test_a_card_of_house_numbers_goes_on_where_the_last_one_ended():
+def test_a_card_of_draw_goes_on_where_the_last_one_ended():
     facts = dict(updates=4, epoch=2, seconds=90.0, curve=[[1, 32, 5.0, 6.0, 2.0, 0.5], [2, 32, 4.0, 5.0, 2.0, 1.5]])
     past = dict(steps=9, epochs=3, minutes=2.5, command="first", T=16, rows=[[3, 16, 7.0, 8.0, 1.0, 2.5]])
-    told, rows = housenumbers.history(facts | {"past": past})
+    told, rows = draw.history(facts | {"past": past})
     assert (told["steps"], told["epochs"], told["minutes"]) == (13, 5, 4.0)
     assert [(row[0], row[5]) for row in rows] == [(3, 2.5), (4, 3.0), (5, 4.0)]
     assert told["before"] == {key: value for key, value in past.items() if key != "rows"}
-    told, rows = housenumbers.history(facts)
+    told, rows = draw.history(facts)
     assert "before" not in told and rows == facts["curve"] and told["epochs"] == 2
 
 
