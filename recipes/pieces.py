@@ -2,7 +2,8 @@
 
     python -m recipes.pieces --cut                 cut words out of the lines of IAM-OnDB
     python -m recipes.pieces --draft               write odd short texts, keep what the reader is sure to read as asked
-    python -m recipes.pieces --whole               the same with lines that the corpus holds the texts of
+    python -m recipes.pieces --whole               the same with lines: texts of the corpus, every other
+                                                   one of its words in chance order
 
 They are kept beside the state (--state), to be drawn from by `python -m recipes.synthesis --pieces N --drafts N
 --whole N`; and drafts that read otherwise, with the points where they do, to go away from: `--misses N`.
@@ -129,6 +130,19 @@ def odd_text(rng: np.random.Generator, vocabulary=None) -> str:
     return str(kinds[rng.integers(len(kinds))])
 
 
+def mixed_line(rng: np.random.Generator, vocabulary) -> str:
+    """Words in chance order, to some 28 signs: each letter begins them alike often, three in ten are capitalised."""
+    initials: dict[str, list[str]] = {}
+    for word in vocabulary:
+        initials.setdefault(word[0], []).append(word)
+    signs, words = sorted(initials), []
+    while sum(map(len, words)) + len(words) < 24:
+        some = initials[signs[rng.integers(len(signs))]]
+        word = some[rng.integers(len(some))]
+        words.append(word.capitalize() if rng.random() < 0.3 else word)
+    return " ".join(words)
+
+
 def missed_points(line: Strokes, read: Reading) -> Tensor:
     """The points of letters that are read otherwise: from the right one before to the right one behind; bool, (T,)."""
     asked, seen = same_sign(line.text), same_sign(read.text)
@@ -238,6 +252,9 @@ def main():
         lines = corpus_lines()
         order = np.random.default_rng([args.seed, 15]).permutation(len(lines))[: args.count]
         texts = [plain_text(lines[i].text) for i in order]
+        words = sorted({word for text in texts for word in text.split()})
+        for k in range(1, len(texts), 2):
+            texts[k] = mixed_line(np.random.default_rng([args.seed, 17, k]), words)
         drafts_of(texts, 2_000_000 * args.seed, args.state, "whole")
 
 

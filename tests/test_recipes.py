@@ -406,6 +406,16 @@ def test_short_lines_join_an_epoch_and_what_is_missing_is_told(tmp_path):
     assert [line.text for line in again.epoch_lines] == [line.text for line in run.epoch_lines]
 
 
+def test_mixed_lines_begin_their_words_with_every_letter_alike_often():
+    words = ["the", "then", "this", "that", "two", "exit", "xylem", "(and"]
+    mixed = [pieces.mixed_line(np.random.default_rng([6, k]), words) for k in range(400)]
+    assert all(23 <= len(line) <= 28 for line in mixed)
+    begun = "".join(word[0] for line in mixed for word in line.split()).lower()
+    shares = [begun.count(sign) / len(begun) for sign in "tex("]
+    assert shares == pytest.approx([0.25] * 4, abs=0.03)
+    assert 0.2 < sum(word[0].isupper() for line in mixed for word in line.split()) / len(begun) < 0.6
+
+
 def a_line(points, text):
     return Strokes(torch.tensor([[0.0, 0.0, 0.0]] * (points - 1) + [[0.0, 0.0, 1.0]]), text)
 
