@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from softattn.fused_lstm import close_gates, no_autocast, product_dtype, sigmoid_slope
+from softattn.fused_lstm import Times, close_gates, no_autocast, product_dtype, sigmoid_slope, tanh_of
 from softattn.hub import shaped
 
 __all__ = ["DrawSteps", "fused_draw"]
@@ -352,10 +352,10 @@ def open_sigmoids(z: Tensor, scratch: Scratch) -> Tensor:
 # -- Forth --
 def lstm_forward(inputs, weight, gates, c, c_new, h_new, scratch) -> None:
     """One step of an LSTM: fills gates, c_new and h_new."""
-    torch.mm(inputs, weight, out=gates.flatten(1))
+    weight.into(gates.flatten(1), inputs)
     i, f, g, o = open_sigmoids(gates, scratch).unbind(1)
     torch.mul(f, c, out=c_new).addcmul_(i, g)
-    torch.mul(torch.tanh(c_new, out=scratch.tanh_c), o, out=h_new)
+    torch.mul(tanh_of(c_new, out=scratch.tanh_c), o, out=h_new)
 
 
 # -- Forth --
@@ -371,9 +371,9 @@ def look(now: Step, c: Tensor, scratch: Scratch) -> None:
 def guess(now: Step, new: Step, weight, q, epsilon, low: bool) -> None:
     """mu and log sigma, into q, from the encoder's state; and z."""
     if low:
-        q.copy_(new.to_posterior @ weight)
+        q.copy_(new.to_posterior @ weight.weight)
     else:
-        torch.mm(new.to_posterior, weight, out=q)
+        weight.into(q, new.to_posterior)
     mu, log_sigma = q.chunk(2, 1)
     torch.mul(log_sigma.exp(), epsilon, out=now.shift)
     torch.add(mu, now.shift, out=now.z)
@@ -400,7 +400,9 @@ def paint(step: Step, c: Tensor) -> None:
 def run_steps(steps, tape, grids, canvas, start, noise, keep):
     """Fill the tape. Returns the last canvas, q and all canvases."""
     scratch, T, C = Scratch(tape), len(noise), grids.channels
-    encoder, decoder = (w * scratch.wide.to(w.dtype) for w in (tape.encoder, tape.decoder))
+    wide = scratch.wide.to(tape.encoder.dtype)
+    weights = tape.encoder * wide, tape.decoder * wide, tape.posterior
+    encoder, decoder, posterior = (Times(w, T) for w in weights)
     first = steps[0]
     places = first.h_enc, first.c_enc, first.said, first.c_dec
     for place, value in zip(places, start, strict=True):
@@ -414,7 +416,7 @@ def run_steps(steps, tape, grids, canvas, start, noise, keep):
     for t, (now, new, epsilon, q_t) in enumerate(zip(*every, strict=True)):
         look(now, c, scratch)  # eq. 3, 4
         lstm_forward(now.to_encoder, encoder, now.gates_enc, now.c_enc, new.c_enc, new.h_enc, scratch)  # eq. 5
-        guess(now, new, tape.posterior, q_t, epsilon, scratch.low)  # 1, 2, 6
+        guess(now, new, posterior, q_t, epsilon, scratch.low)  # 1, 2, 6
         lstm_forward(now.to_decoder, decoder, now.gates_dec, now.c_dec, new.c_dec, new.said, scratch)  # eq. 7
         if scratch.low:
             new.h_dec.copy_(new.said)
@@ -462,7 +464,7 @@ def add_product(into, dout, weight, turned, low: bool) -> None:
     if low:
         into.add_((weight @ dout.t()).t())
     else:
-        into.addmm_(dout, turned)
+        turned.onto(into, dout)
 
 
 # -- And back --
@@ -470,8 +472,9 @@ class CellBack:
     """One LSTM's way back; its weight's gradient CHUNK steps at a time."""
 
     def __init__(self, weight: Tensor, inputs: slice, tape, scratch):
-        self.weight, self.turned = weight, weight.t().contiguous()
         self.scratch, self.T = scratch, len(tape.ink)
+        self.weight = weight
+        self.turned = Times(weight.t().contiguous(), self.T)
         self.inputs = tape.state.flatten(0, 1)[:, inputs]
         self.c = torch.zeros_like(scratch.tanh_c)  # the running gradient
         self.total = torch.zeros_like(weight, dtype=tape.x.dtype)
@@ -562,7 +565,8 @@ def run_back(steps, tape: Tape, row: Row, grids: Grids, dc, dq, of_x: bool):
     enc = CellBack(tape.encoder, row.encoder, tape, scratch)
     dec = CellBack(tape.decoder, row.decoder, tape, scratch)
     posterior, low = tape.posterior[:-1], scratch.low
-    turned, head = posterior.t().contiguous(), tape.head[1:].t().contiguous()
+    turned = Times(posterior.t().contiguous(), len(steps))
+    head = tape.head[1:].t().contiguous()
     for t in reversed(range(len(steps) - 1)):
         now, new = steps[t], steps[t + 1]
         paint_backward(new, back, t + 1)

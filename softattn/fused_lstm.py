@@ -15,10 +15,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from softattn.hub import shaped
 
 __all__ = ["lstm_sequence"]
+
+
+# -- Gates in place --
+FEW = 4096  # numbers: one slow call is faster than four fast ones
+
+
+def tanh_of(a: Tensor, out: Tensor) -> Tensor:
+    """tanh a = 2 sigma(2 a) - 1; `out` may be a."""
+    if a.numel() < FEW:
+        return torch.tanh(a, out=out)
+    return torch.mul(a, 2, out=out).sigmoid_().mul_(2).sub_(1)
 
 
 # -- Gates in place --
@@ -31,7 +43,7 @@ def open_gates(z: Tensor, c: Tensor, peephole: Tensor | None, out: Tensor) -> Te
     if peephole is not None:
         z[:, :2].addcmul_(c[:, None], peephole[:2])
     z[:, :2].sigmoid_()
-    g.tanh_()
+    tanh_of(g, out=g)
     torch.mul(f, c, out=out).addcmul_(i, g)
     if peephole is not None:
         o.addcmul_(out, peephole[2])
@@ -55,7 +67,7 @@ def close_gates(gates, c, c_next, peephole, dh, dc, dz, dp, tanh_c, work):
     """
     i, f, g, o = gates.unbind(1)
     di, df, dg, do = dz.unbind(1)
-    torch.tanh(c_next, out=tanh_c)
+    tanh_of(c_next, out=tanh_c)
     sigmoid_slope(torch.mul(dh, tanh_c, out=work), o, grad_input=do)
     dc.add_(tanh_slope(torch.mul(dh, o, out=work), tanh_c, grad_input=work))
     if peephole is not None:
@@ -95,16 +107,98 @@ def product_seconds(dtype: torch.dtype, device: str, calls: int = 4) -> float:
     """Time h W and W z^T as a step makes them; inf where there is none."""
     h = torch.ones(64, 400, dtype=dtype, device=device)
     weight = torch.ones(400, 1600, dtype=dtype, device=device)
+    return least_seconds(lambda: weight @ (h @ weight).t(), calls)
+
+
+def least_seconds(product, calls: int) -> float:
+    """The least time of some calls; inf for a product that there is not."""
     seconds = []
     try:
         for _ in range(calls + 1):  # the first warms up
             start = time.perf_counter()
-            back = weight @ (h @ weight).t()
-            back[0, 0].item()  # a device has finished when it answers
+            product()[0, 0].item()  # a device has finished when it answers
             seconds.append(time.perf_counter() - start)
     except (RuntimeError, NotImplementedError):
         return math.inf
     return min(seconds[1:])
+
+
+# -- Number formats --
+ROWS, STEPS, SIZE = 16, 8, 65_536  # below one of them: no new layout
+BLOCK = 256  # rows of a sequence that are multiplied at once
+
+
+def relaid(like: Tensor, count: int, least: int) -> bool:
+    """Whether so many products, or rows, of this kind go to oneDNN."""
+    here = like.dtype == torch.float32 and like.device.type == "cpu"
+    much = count >= least and like.numel() >= SIZE
+    compiled = torch.compiler.is_compiling()
+    return here and much and not compiled and faster_library()[0]
+
+
+class Times:
+    """x -> x @ weight (I, O), often, by the faster of two libraries."""
+
+    def __init__(self, weight: Tensor, steps: int):
+        self.weight = weight
+        self.packed = packed(weight) if relaid(weight, steps, STEPS) else None
+
+    def into(self, out: Tensor, x: Tensor) -> Tensor:
+        """Fill `out` with x @ weight."""
+        if self.packed is None or len(x) < ROWS:
+            return torch.mm(x, self.weight, out=out)
+        return out.copy_(by_packed(x, self.packed))
+
+    def onto(self, out: Tensor, x: Tensor) -> Tensor:
+        """Add x @ weight to `out`."""
+        if self.packed is None or len(x) < ROWS:
+            return out.addmm_(x, self.weight)
+        return out.add_(by_packed(x, self.packed))
+
+
+def packed(weight: Tensor) -> Tensor:
+    return weight.t().contiguous().to_mkldnn()
+
+
+def by_packed(x: Tensor, weight: Tensor) -> Tensor:
+    return F.linear(x.to_mkldnn(), weight).to_dense()
+
+
+# -- Number formats --
+def all_rows(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x @ weight + bias of many rows (N, I)."""
+    times = Times(weight, len(x) // BLOCK)
+    if times.packed is None:
+        return x @ weight if bias is None else torch.addmm(bias, x, weight)
+    out = x.new_empty(len(x), weight.shape[1])
+    for part, rows in zip(out.split(BLOCK), x.split(BLOCK), strict=True):
+        times.into(part, rows)
+    return out if bias is None else out.add_(bias)
+
+
+def over_rows(x: Tensor, dz: Tensor) -> Tensor:
+    """x^T dz of many rows, (N, I) and (N, O)."""
+    if not relaid(dz, len(dz), BLOCK):
+        return x.t().contiguous() @ dz
+    total = dz.new_zeros(x.shape[1], dz.shape[1])
+    for pair in zip(x.split(BLOCK), dz.split(BLOCK), strict=True):
+        turned = (part.to_mkldnn().transpose(0, 1) for part in pair)
+        total.add_(F.linear(*turned).to_dense())
+    return total
+
+
+# -- Number formats --
+@functools.cache
+def faster_library() -> tuple[bool, float, float]:
+    """Measure, once, whether oneDNN beats MKL; and the seconds of both."""
+    h, weight = torch.ones(64, 400), torch.ones(400, 1600)
+    back = weight.t().contiguous()
+    mkl = least_seconds(lambda: (h @ weight) @ back, 4)
+    if not torch.backends.mkldnn.is_available():
+        return False, mkl, math.inf
+    w, b = packed(weight), packed(back)
+    dnn = least_seconds(lambda: by_packed(by_packed(h, w), b), 4)
+    return dnn < CLEARLY * mkl, mkl, dnn
 
 
 @functools.cache
@@ -112,6 +206,8 @@ def faster_products(device: str = "cpu") -> tuple[torch.dtype, str]:
     """Measure, once, which format of products is faster; and say so."""
     wide, low = torch.float32, torch.bfloat16
     a, b = (product_seconds(dtype, device) for dtype in (wide, low))
+    if torch.device(device).type == "cpu":
+        a = min(a, faster_library()[2])
     told = f"{1000 * a:.2f} ms in float32, {1000 * b:.2f} ms in bfloat16"
     return low if b < CLEARLY * a else wide, told
 
@@ -144,16 +240,16 @@ def steps_forward(k: Kept) -> None:
     """
     T, B, _, H = k.zs.shape
     step = k.cs.new_empty(B, 4, H) if k.low else None
-    tanh_c = torch.empty_like(k.cs[0])
+    tanh_c, weight_h = torch.empty_like(k.cs[0]), Times(k.weight_h, T)
     for t in range(T):
         h, c, z = k.hs[t], k.cs[t], k.zs[t]
         if k.reset is not None:
             new = k.reset[t, :, None]
             h, c = h.masked_fill(new, 0), c.masked_fill(new, 0)
-        z.view(B, 4 * H).addmm_(h, k.weight_h)
+        weight_h.onto(z.view(B, 4 * H), h)
         gates = z if step is None else step.copy_(z)
         c = open_gates(gates, c, k.peephole, out=k.cs[t + 1])
-        torch.tanh(c, out=tanh_c)
+        tanh_of(c, out=tanh_c)
         k.hs[t + 1] = tanh_c.mul_(gates[:, 3])
 
 
@@ -167,7 +263,7 @@ class Back:
     dzs: Tensor  # (T, B, 4, H), as zs
     db: Tensor  # (B, 4, H)
     dp: Tensor | None  # (B, 3, H)
-    weight_h_t: Tensor  # (4H, H)
+    weight_h_t: Times  # (4H, H)
     gates: Tensor  # (B, 4, H)
     dz: Tensor  # (B, 4, H)
     tanh_c: Tensor  # (B, H)
@@ -177,10 +273,11 @@ class Back:
 
 def room(k: Kept, dh: Tensor, dc: Tensor) -> Back:
     """Make what the way back needs; it starts from `dh` and `dc`."""
-    _, B, _, H = k.zs.shape
+    T, B, _, H = k.zs.shape
     wide, flat = k.cs.new_empty(B, 4, H), torch.empty_like(dh)
     dp = None if k.peephole is None else k.cs.new_zeros(B, 3, H)
-    turned, db = k.weight_h.t().contiguous(), k.cs.new_zeros(B, 4, H)
+    db = k.cs.new_zeros(B, 4, H)
+    turned = Times(k.weight_h.t().contiguous(), T)
     scratch = wide, wide.clone(), flat, flat.clone(), k.hs.new_empty(H, B)
     return Back(dh, dc, torch.empty_like(k.zs), db, dp, turned, *scratch)
 
@@ -202,7 +299,7 @@ def step_backward(k: Kept, b: Back, t: int) -> None:
         turned = b.dzs[t].view(B, 4 * H).t()
         b.dh.copy_(torch.mm(k.weight_h, turned, out=b.product).t())
     else:
-        torch.mm(dz.view(B, 4 * H), b.weight_h_t, out=b.dh)
+        b.weight_h_t.into(b.dh, dz.view(B, 4 * H))
     if new is not None:
         b.dh.masked_fill_(new, 0)
         b.dc.masked_fill_(new, 0)
@@ -221,7 +318,7 @@ class LSTMSequence(torch.autograd.Function):
         x, w_x, w_h, b = (a.to(dtype) for a in (x, w_x, w_h, bias))
         p = None if peephole is None else peephole.to(exact)
         # what the inputs say: one product
-        zs = torch.addmm(b, x.reshape(T * B, -1), w_x).view(T, B, 4, H)
+        zs = all_rows(x.reshape(T * B, -1), w_x, b).view(T, B, 4, H)
         hs = x.new_empty(T + 1, B, H)
         cs = x.new_empty(T + 1, B, H, dtype=exact)
         hs[0], cs[0] = h, c
@@ -251,9 +348,9 @@ class LSTMSequence(torch.autograd.Function):
                 before = before.masked_fill(k.reset[..., None], 0)
             dx = None
             if ctx.needs_input_grad[0]:
-                dx = (dz @ k.weight_x.t()).view_as(k.x)
-            dw_x = k.x.reshape(T * B, -1).t().contiguous() @ dz
-            dw_h = before.reshape(T * B, H).t().contiguous() @ dz
+                dx = all_rows(dz, k.weight_x.t()).view_as(k.x)
+            dw_x = over_rows(k.x.reshape(T * B, -1), dz)
+            dw_h = over_rows(before.reshape(T * B, H), dz)
         dp = None if b.dp is None else b.dp.sum(0)
         back = dx, dh, dc, dw_x, dw_h, b.db.sum(0).flatten(), dp
         pairs = zip(back, ctx.dtypes, strict=True)

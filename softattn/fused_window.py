@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from softattn.fused_lstm import close_gates, no_autocast, open_gates, product_dtype
+from softattn.fused_lstm import Times, all_rows, close_gates, no_autocast, open_gates, over_rows, product_dtype, tanh_of
 
 __all__ = ["window_sequence"]
 
@@ -109,7 +109,7 @@ def make_steps(x, chars, state, weights: Weights) -> Steps:
     stands before the first step."""
     (T, B, _), (_, U, A), (h, c, kappa, w) = x.shape, chars.shape, state
     H, K, exact = h.shape[1], kappa.shape[1], chars.dtype
-    z = torch.addmm(weights.bias, x.reshape(T * B, -1), weights.x)
+    z = all_rows(x.reshape(T * B, -1), weights.x, weights.bias)
     steps = Steps(
         z.view(T, B, 4, H),
         x.new_empty(T + 1, B, H + A),
@@ -129,15 +129,16 @@ def walk(steps: Steps, weights: Weights, texts, u, reset) -> None:
     (T, B, _, K), H, last = steps.asked.shape, steps.c.shape[2], steps.c[0]
     low = steps.z.dtype != last.dtype
     exact, tanh_c = last.new_empty(B, 4, H), torch.empty_like(last)
+    from_hw = Times(weights.hw, T)
     for t in range(T):
         hw, c, kappa, z = steps.hw[t], steps.c[t], steps.kappa[t], steps.z[t]
         if reset is not None:
             new = reset[t, :, None]
             hw, c, kappa = (a.masked_fill(new, 0) for a in (hw, c, kappa))
-        z.view(B, 4 * H).addmm_(hw, weights.hw)
+        from_hw.onto(z.view(B, 4 * H), hw)
         gates = exact.copy_(z) if low else z
         c = open_gates(gates, c, weights.peephole, out=steps.c[t + 1])
-        torch.tanh(c, out=tanh_c)
+        tanh_of(c, out=tanh_c)
         h = tanh_c.mul_(gates[:, 3]).to(z.dtype)
         steps.hw[t + 1, :, :H] = h  # no slice of hw is multiplied
         asked, after = steps.asked[t], steps.kappa[t + 1]
@@ -191,14 +192,15 @@ class Scratch:
     gates: Tensor  # (B, 4, H)
     dz: Tensor  # (B, 4, H)
     product: Tensor  # (H + A, B)
-    hw_t: Tensor  # (4H, H + A)
+    hw_t: Times  # (4H, H + A)
 
 
 def make_scratch(grads: Grads, weights: Weights) -> Scratch:
     """Make room for one step back."""
     like, c, z, hw = torch.empty_like, grads.c, grads.bias, grads.hw
     product = weights.hw.new_empty(hw.shape[1], hw.shape[0])
-    turned, dh = weights.hw.t().contiguous(), hw[:, : c.shape[1]]
+    turned = Times(weights.hw.t().contiguous(), len(grads.z))
+    dh = hw[:, : c.shape[1]]
     return Scratch(dh, like(c), like(c), like(z), like(z), product, turned)
 
 
@@ -221,7 +223,7 @@ def cell_back(t, steps: Steps, grads: Grads, weights: Weights, c, s: Scratch):
         turned = grads.z[t].view(B, 4 * H).t()
         grads.hw.copy_(torch.mm(weights.hw, turned, out=s.product).t())
     else:
-        torch.mm(dz.view(B, 4 * H), s.hw_t, out=grads.hw)
+        s.hw_t.into(grads.hw, dz.view(B, 4 * H))
 
 
 # -- All steps, back --
@@ -261,8 +263,8 @@ def weight_grads(x, steps: Steps, grads: Grads, reset) -> tuple:
     before, hs = steps.hw[:-1], steps.hw[1:, :, :H].reshape(T * B, H)
     if reset is not None:
         before = before.masked_fill(reset[..., None], 0)
-    dw_x = x.reshape(T * B, -1).t().contiguous() @ dz
-    dw_hw = before.reshape(T * B, -1).t().contiguous() @ dz
+    dw_x = over_rows(x.reshape(T * B, -1), dz)
+    dw_hw = over_rows(before.reshape(T * B, -1), dz)
     dwindow = hs.t().contiguous() @ dhats.to(hs.dtype)
     dp = None if grads.peephole is None else grads.peephole.sum(0)
     db = grads.bias.sum(0).flatten()
@@ -317,7 +319,7 @@ class WindowFunction(torch.autograd.Function):
             dweights = weight_grads(x, steps, grads, reset)
             if ctx.needs_input_grad[0]:
                 dz = grads.z.flatten(2).flatten(0, 1)
-                dx = (dz @ weights.x.t()).view_as(x)
+                dx = all_rows(dz, weights.x.t()).view_as(x)
             if ctx.needs_input_grad[1]:
                 dchars = char_grads(chars, steps.phi, grads.seen, rows)
         dh, dw = grads.hw.split([grads.c.shape[1], chars.shape[2]], 1)

@@ -62,12 +62,87 @@ def test_products_in_bfloat16_stay_near_the_plain_loop_in_float64(device, peepho
 def test_bfloat16_is_chosen_where_it_is_clearly_faster(monkeypatch, low, chosen):
     seconds = {torch.float32: 2.0, torch.bfloat16: low}
     monkeypatch.setattr(fused_lstm, "product_seconds", lambda dtype, device: seconds[dtype])
+    monkeypatch.setattr(fused_lstm, "faster_library", lambda: (False, 2.0, 9.0))
     fused_lstm.faster_products.cache_clear()
     dtype, told = fused_lstm.faster_products()
     assert dtype == chosen and told == f"2000.00 ms in float32, {1000 * low:.2f} ms in bfloat16"
     monkeypatch.setattr(fused_lstm, "product_seconds", None)  # asked again, nothing is measured
     assert fused_lstm.faster_products() == (dtype, told)
     fused_lstm.faster_products.cache_clear()
+
+
+def test_bfloat16_has_to_beat_the_faster_library(monkeypatch):
+    monkeypatch.setattr(fused_lstm, "product_seconds", lambda dtype, _: 2.0 if dtype == torch.float32 else 1.0)
+    monkeypatch.setattr(fused_lstm, "faster_library", lambda: (True, 2.0, 1.2))
+    fused_lstm.faster_products.cache_clear()
+    assert fused_lstm.faster_products()[0] == torch.float32
+    fused_lstm.faster_products.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [3, 5000])
+def test_a_tanh_is_two_sigmas_less_one(dtype, count):
+    a = torch.linspace(-30, 30, count, dtype=dtype)
+    close = {"rtol": 0, "atol": 4 * torch.finfo(dtype).eps}
+    torch.testing.assert_close(fused_lstm.tanh_of(a, torch.empty_like(a)), torch.tanh(a), **close)
+    wide = torch.stack([a, a], 1)
+    fused_lstm.tanh_of(wide[:, 1], out=wide[:, 1])
+    torch.testing.assert_close(wide, torch.stack([a, torch.tanh(a)], 1), **close)
+
+
+@pytest.fixture(params=[True, False], ids=["oneDNN", "MKL"])
+def library(request, monkeypatch):
+    """Let the products of float32 go through one library, whatever is faster here."""
+    if request.param and not torch.backends.mkldnn.is_available():
+        pytest.skip("this PyTorch has no oneDNN")
+    monkeypatch.setattr(fused_lstm, "faster_library", lambda: (request.param, 1.0, 1.0))
+    monkeypatch.setattr(fused_lstm, "SIZE", 100)
+    return request.param
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 700])
+def test_each_library_multiplies_the_same(library, rows):
+    """All four products against float64: a step's, added or not, and those of whole sequences."""
+    generator = torch.Generator().manual_seed(rows)
+    x, weight, bias, dz, old = (
+        torch.randn(*shape, generator=generator) for shape in ((rows, 20), (20, 24), (24,), (rows, 24), (rows, 24))
+    )
+    exact = x.double() @ weight.double()
+    times = fused_lstm.Times(weight, 8)
+    assert (times.packed is not None) == library
+    assert fused_lstm.Times(weight, 7).packed is None and fused_lstm.Times(weight[:4], 8).packed is None
+    close = {"rtol": 0, "atol": 2e-5}
+    torch.testing.assert_close(times.into(torch.empty(rows, 24), x).double(), exact, **close)
+    torch.testing.assert_close(times.onto(old.clone(), x).double(), exact + old, **close)
+    wide = torch.empty(rows, 30)  # what is filled may be a part of a row
+    times.into(wide[:, 3:27], x)
+    torch.testing.assert_close(wide[:, 3:27].double(), exact, **close)
+    for many in (x, x.repeat(2048 // rows + 1, 1)):
+        want = many.double() @ weight.double()
+        torch.testing.assert_close(fused_lstm.all_rows(many, weight).double(), want, **close)
+        torch.testing.assert_close(fused_lstm.all_rows(many, weight, bias).double(), want + bias, **close)
+    gradient = fused_lstm.over_rows(x, dz).double()
+    torch.testing.assert_close(gradient, x.double().t() @ dz.double(), rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("steps", [2, 12])
+def test_the_sequence_is_that_of_the_plain_layer_by_either_library(library, steps):
+    """States and all gradients against the plain layer in float64, with 300 rows of 3 inputs."""
+    torch.manual_seed(steps)
+    net = PeepholeLSTM(3, 5).double()
+    x, h, c = torch.randn(steps, 300, 3), torch.randn(300, 5), torch.randn(300, 5)
+    pull = torch.randn(steps, 300, 5).double()
+    weights = [net.weight_x, net.weight_h, net.bias, net.peephole]
+    low = [w.detach().float().requires_grad_() for w in weights]
+    given = [a.double().requires_grad_() for a in (x, h, c)]
+    flat = [a.clone().requires_grad_() for a in (x, h, c)]
+    hs, _ = net(given[0], (given[1], given[2]), fused=False)
+    ours, *_ = fused_lstm.lstm_sequence(*flat, *low)
+    torch.testing.assert_close(ours.double(), hs, rtol=0, atol=1e-5)
+    (hs * pull).sum().backward()
+    (ours.double() * pull).sum().backward()
+    for plain, fast in zip([*given, *weights], [*flat, *low], strict=True):
+        torch.testing.assert_close(fast.grad.double(), plain.grad, rtol=1e-4, atol=1e-4)
 
 
 def test_a_product_is_timed_by_its_fastest_call_but_the_first(monkeypatch):
