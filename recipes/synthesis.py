@@ -20,6 +20,8 @@ from the rest: the points where a draft says something else shall be less likely
 wrote it. What is asked of them is bounded, as where preferences are learned (Rafailov et al. 2023; Ethayarajh et al.
 2024): softplus(MARGIN + gain) for each such place, its gain the sum over its points beyond that of the draft's other
 points; a place that has become MARGIN nats less likely pushes half as hard, one that is far below that not at all.
+`--keep` lands the mean of the new weights and of those that ship, so much of the latter (Wortsman et al. 2022): what a
+late stage takes from val1 and from the spread of hands, it gives back in part.
 """
 
 import json
@@ -291,6 +293,7 @@ def main():
     parser.add_argument("--away", type=float, default=1.0, help="weight of going away from where they do")
     parser.add_argument("--lines", type=int, help="lines of the corpus per epoch; left out: all")
     parser.add_argument("--runs", type=int, default=0, help="short texts of the embedded writer, per epoch")
+    parser.add_argument("--keep", type=float, default=0.0, help="share of the weights that ship in those that land")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
@@ -373,10 +376,19 @@ def also_read(args):
     return "".join(f", {what}" for what in words)
 
 
+@torch.no_grad()
+def blend(model, other, keep):
+    """The weights' mean: `keep` of the other model's, the rest of this one's."""
+    theirs = other.state_dict()
+    model.load_state_dict({k: (1 - keep) * v + keep * theirs[k] for k, v in model.state_dict().items()})
+
+
 def land(run, val1, faulty, held_out, corpus, args):
     """Score the averaged weights as they are stored, and write them with their card."""
     lines = len(corpus)
     model, facts = run.averaged(), run.facts
+    if args.keep:
+        blend(model, softattn.load(args.out.stem), args.keep)
     exact = model.nats(val1).mean().item()
     model.load_state_dict({k: v.to(torch.bfloat16).float() for k, v in model.state_dict().items()})
     figures = report(model, val1, faulty)
@@ -386,7 +398,8 @@ def land(run, val1, faulty, held_out, corpus, args):
     flags = "--free " * args.free + "--resume " * args.resume
     flags += f"--layers {args.layers} --hidden {args.hidden} --rate {args.rate:g} --seed {args.seed}"
     command = f"python -m recipes.synthesis {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many calls "
-    told = history(facts, f"{command}as liked), then --cool {args.cool:g}")
+    keep = f" --keep {args.keep:g}" if args.keep else ""
+    told = history(facts, f"{command}as liked), then --cool {args.cool:g}{keep}")
     embedded = f"{args.embedded if lines else 4 * EMBEDDED} new lines of the embedded writer in each epoch"
     embedded += f", {args.runs} short texts of its own beside them" * bool(args.runs)
     card = {

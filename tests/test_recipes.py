@@ -531,6 +531,15 @@ def test_the_last_points_of_a_line_ask_for_the_place_behind_its_text():
     assert run.off_place(text, rows, truth).item() == 0
 
 
+def test_weights_that_land_may_keep_a_share_of_those_that_ship():
+    config = dict(hidden_size=6, num_layers=2, components=2, mixtures=2, mean=MEAN, std=STD)
+    new, old = HandwritingSynthesizer(**config), HandwritingSynthesizer(**config)
+    before = {k: v.clone() for k, v in new.state_dict().items()}
+    synthesis.blend(new, old, 0.25)
+    for name, value in new.state_dict().items():
+        torch.testing.assert_close(value, before[name].lerp(old.state_dict()[name], 0.25))
+
+
 def test_a_card_keeps_the_past_of_its_weights():
     card = dict(points=1000, steps=9, minutes=2.5, command="first", start="chance")
     card |= {"curve": {"rows": [[600, -1.0, 1.5], [1000, -2.0, 2.5]]}, "hints": {"rows": [[0, 1.0]]}}
