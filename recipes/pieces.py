@@ -226,9 +226,13 @@ def stored(folder, name: str) -> list[Strokes]:
 
 
 def stored_misses(folder) -> list[Miss]:
-    """The drafts in the folder of the state, short ones and whole lines, that say something else than their text."""
+    """The drafts in the folder of the state, short ones and whole lines, that say something else than their text.
+
+    Those alone of whose text there is a good draft, too: who only goes away from what he can is left with nothing.
+    """
+    right = {text for name in ("drafts", "whole") for _, text in found(folder, name)}
     rows = found(folder, "drafts-missed") + found(folder, "whole-missed")
-    return [Miss(Strokes(offsets, text, "miss"), where, log_prob) for offsets, text, where, log_prob in rows]
+    return [Miss(Strokes(offsets, text, "miss"), *told) for offsets, text, *told in rows if text in right]
 
 
 def main():

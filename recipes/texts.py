@@ -31,6 +31,14 @@ def with_run(rng, text, short):
     return text.replace(" " + run, run) if rng.random() < 0.3 else text
 
 
+def address(rng):
+    """An address of electronic mail."""
+    words = [word for word in embedded_text(rng).lower().split() if word.isalpha()]
+    name, place = (str(word) for word in rng.choice(words or ["post"], 2))
+    name += str(rng.choice(["", "", ".x", "_1", "42"]))
+    return f"{name}@{place}.{rng.choice(['com', 'org', 'net', 'de', 'fr'])}"
+
+
 def embedded_line(rng, short):
     """A text of the embedded writer: one or two words; or a line, among others of rare signs and of runs."""
     text = embedded_text(rng)
@@ -43,6 +51,8 @@ def embedded_line(rng, short):
         text = rare_text(rng)[: 8 if short else 32].strip() or "Q"
     elif kind < (0.35 if short else 0.45):
         text = with_run(rng, text, short)
+    elif short and kind < 0.5:
+        text = address(rng)
     # four hands in ten put dots and bars on when the word is done
     hand = {"late": float(rng.uniform(0.6, 1.0))} if rng.random() < 0.4 else {}
     return EmbeddedWriter(rng, **hand).write(text)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import re
 import types
 
 import numpy as np
@@ -406,6 +407,13 @@ def test_short_lines_join_an_epoch_and_what_is_missing_is_told(tmp_path):
     assert [line.text for line in again.epoch_lines] == [line.text for line in run.epoch_lines]
 
 
+def test_addresses_can_be_written_and_are_some_of_the_short_lines():
+    many = [texts.address(np.random.default_rng([7, k])) for k in range(60)]
+    assert all(re.fullmatch(r"[a-z]+(\.x|_1|42)?@[a-z]+\.[a-z]{2,3}", text) for text in many) and len(set(many)) > 50
+    short = [texts.embedded_line(np.random.default_rng([8, k]), True).text for k in range(60)]
+    assert 3 <= sum("@" in text and "." in text for text in short) <= 20
+
+
 def test_mixed_lines_begin_their_words_with_every_letter_alike_often():
     words = ["the", "then", "this", "that", "two", "exit", "xylem", "(and"]
     mixed = [pieces.mixed_line(np.random.default_rng([6, k]), words) for k in range(400)]
@@ -489,7 +497,7 @@ def test_an_epoch_reads_its_misses_and_learns_from_the_rest(tmp_path):
     torch.manual_seed(0)
     config = dict(hidden_size=6, num_layers=2, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
     lines = synthesis.embedded_lines(6, 5)
-    with pytest.raises(SystemExit, match=r"drafts-missed.pt is not there: python -m recipes.pieces --draft writes it"):
+    with pytest.raises(SystemExit, match=r"drafts.pt is not there: python -m recipes.pieces --draft writes it"):
         pieces.stored_misses(tmp_path)
     none = dict(hint=0.0, height=0.0, sharp=0.0, adaptive=0.0, jitter=0.0, dropout=0.0, embedded=1)
     run = synthesis.SynthesisRun(config, options(**none, state=tmp_path), lines)
@@ -500,13 +508,17 @@ def test_an_epoch_reads_its_misses_and_learns_from_the_rest(tmp_path):
     ]
     pieces.store_misses(tmp_path / "drafts-missed.pt", some[:30])
     pieces.store_misses(tmp_path / "whole-missed.pt", some[30:])
+    pieces.store(tmp_path / "drafts.pt", wrong[2:30])
+    pieces.store(tmp_path / "whole.pt", wrong[30:])
+    good = {line.text for line in wrong[2:]}  # without a good draft of its text no miss is taken
+    assert {miss.line.text for miss in pieces.stored_misses(tmp_path)} == good and wrong[0].text not in good
     more = options(**none, misses=35, away=1e3, lines=4, state=tmp_path)
     run = synthesis.SynthesisRun(config, more, lines)
     steps = run.prepare()
     assert len(run.epoch_lines) == 4 + 1 + 35 and run.learned == 5
     assert {line.text for line in run.epoch_lines[5:]} <= {line.text for line in wrong}
     assert int(run.place.max()) <= 34 and (run.place >= 0).sum() <= 35 * 20
-    for k in range(steps):
+    for k in 3 * list(range(steps)):
         run.step(k)
     held = [miss for miss in some if miss.line.text in {line.text for line in run.epoch_lines[5:]}]
     after = pieces.log_probs(run.model, [miss.line for miss in held])
