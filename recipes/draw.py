@@ -55,6 +55,7 @@ class DrawRun(vae.ImageRun):
         card: Any = load(name).card
         told = {key: card[key] for key in ("steps", "epochs", "minutes", "command")}
         self.facts["past"] = {**told, "T": card["config"]["steps"], "rows": card["curve"]["rows"]}
+        self.facts["by_steps"] = card.get("by_steps", [])[:-1]
 
     def done(self):
         """Epochs since the plan began."""
@@ -89,7 +90,8 @@ class DrawRun(vae.ImageRun):
         seen = vae.score(model, self.valid[:2000], 1)
         facts["curve"].append([facts["epoch"], steps, mean, seen["nats_per_image"], seen["kl"], facts["seconds"] / 60])
         if stage_of(self.plan, self.done())[0] != steps:  # the stage is over
-            facts["by_steps"].append([steps, vae.score(model, self.valid, 1)["nats_per_image"]])
+            others = [row for row in facts["by_steps"] if row[0] != steps]
+            facts["by_steps"] = [*others, [steps, vae.score(model, self.valid, 1)["nats_per_image"]]]
         norm, self.norms = sum(self.norms) / max(1, len(self.norms)), []
         return (
             f"epoch {facts['epoch']:3d}  T {steps}  train {mean:7.2f}  valid {seen['nats_per_image']:7.2f}  "
