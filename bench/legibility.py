@@ -279,7 +279,7 @@ def proofreading(args: argparse.Namespace) -> None:
                 result.figure(f"{name}_{bias:g}_{measure}_spread", float(ratio), "ratio", what)
                 print(f"{ratio:.2f} {what}", flush=True)
         title = f"Read well by our reader (it lets them pass), by the recogniser (error 0.1 at most), bias {bias:g}"
-        head = ["lines", "both", "ours alone", "other alone", "neither", "error if passed", "error if sent back"]
+        head = ["lines", "both", "ours alone", "other alone", "neither", "err. passed", "err. back"]
         result.table(title, head, agreement)
         result.finish(args)  # what is measured stands, whatever comes next
 

@@ -209,7 +209,8 @@ def finish(run, args):
         "data": "MNIST, fixed binarisation (Larochelle): 50,000 to train, 10,000 to choose, 10,000 to test",
         "licence": "MIT",
         "non_commercial": False,
-        "command": "python -m recipes.draw"
+        "command": (facts["past"]["command"] + "; then " if "past" in facts else "")
+        + "python -m recipes.draw"
         + " --resume" * ("past" in facts)
         + " --stages "
         + ",".join(f"{t}:{n}" for t, n in facts["stages"])
@@ -225,7 +226,9 @@ def finish(run, args):
         "metric": {
             "name": "bound in nats per image, " + ("mean of 10 noise draws" if test else "one noise draw"),
             "value": shown["nats_per_image"],
-            "split": "test, all 10,000, scored once" if test else "valid, all 10,000",
+            "split": "test, all 10,000, scored once" + ", as were the weights before" * ("past" in facts)
+            if test
+            else "valid, all 10,000",
         },
         "paper": "DRAW <= 80.97 nats, without attention <= 87.40, recalled (Gregor et al. 2015)",
         "valid": valid,

@@ -2,8 +2,8 @@
 
     python -m recipes.pieces --cut                 cut words out of the lines of IAM-OnDB
     python -m recipes.pieces --draft               write odd short texts, keep what the reader is sure to read as asked
-    python -m recipes.pieces --whole               the same with lines: texts of the corpus, every other
-                                                   one of its words in chance order
+    python -m recipes.pieces --whole               the same with lines: texts of the corpus, and as many
+                                                   of words drawn by chance from all of it
 
 They are kept beside the state (--state), to be drawn from by `python -m recipes.synthesis --pieces N --drafts N
 --whole N`; and drafts that read otherwise, with the points where they do, to go away from: `--misses N`.
@@ -189,7 +189,8 @@ def drafts_of(texts: list[str], seed: int, folder, name: str) -> None:
         with evaluating(reader):
             sure = judged(model, reader, drafts)
         wrong = [d.strokes for d, ok in zip(drafts, sure, strict=True) if ok is None and not only_dots(d.strokes.text)]
-        for line, read, cost in zip(wrong, in_batches(reader, wrong), log_probs(model, wrong), strict=True):
+        costs = log_probs(model, wrong) if wrong else []
+        for line, read, cost in zip(wrong, in_batches(reader, wrong), costs, strict=True):
             if read:
                 missed.append(Miss(line, missed_points(line, read), cost))
         kept += [Strokes(d.strokes.offsets, d.strokes.text, "draft") for d, ok in zip(drafts, sure, strict=True) if ok]

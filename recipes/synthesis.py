@@ -18,7 +18,7 @@ far as the data allow. Otherwise as recipes/handwriting.py, with which it shares
 Of its own drafts (recipes/pieces.py) it goes on with those that are read as their text, and with `--away` it goes away
 from the rest: the points where a draft says something else shall be less likely than they were to the weights that
 wrote it. What is asked of them is bounded, as where preferences are learned (Rafailov et al. 2023; Ethayarajh et al.
-2024): softplus(MARGIN + gain) for each such place, its gain the sum over its points beyond that of the draft's other
+2024): softplus(MARGIN + gain) for each such place, its gain the sum over its points beyond that of such drafts' other
 points; a place that has become MARGIN nats less likely pushes half as hard, one that is far below that not at all.
 `--keep` lands the mean of the new weights and of those that ship, so much of the latter (Wortsman et al. 2022): what a
 late stage takes from val1 and from the spread of hands, it gives back in part.
@@ -302,6 +302,8 @@ def main():
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if not 0 <= args.keep < 1:
+        parser.error(f"--keep is {args.keep:g}, expected a share from 0 to below 1")
     args.out = args.out or WEIGHTS / f"synthesis{'-free' if args.free else ''}.safetensors"
     held_out = embedded_lines(48, 999)  # hands and texts that no epoch draws
     val1, faulty = held_out, {}
@@ -396,6 +398,7 @@ def land(run, val1, faulty, held_out, corpus, args):
         figures = {"held_out": figures["val1"]}
     split = "held_out" if args.free else "val1"
     flags = "--free " * args.free + "--resume " * args.resume
+    flags += "with the hints below, "
     flags += f"--layers {args.layers} --hidden {args.hidden} --rate {args.rate:g} --seed {args.seed}"
     command = f"python -m recipes.synthesis {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many calls "
     keep = f" --keep {args.keep:g}" if args.keep else ""

@@ -129,7 +129,10 @@ BLOCK = 256  # rows of a sequence that are multiplied at once
 
 
 def relaid(like: Tensor, count: int, least: int) -> bool:
-    """Whether so many products, or rows, of this kind go to oneDNN."""
+    """Whether `count` products, or rows, `least` or more, go to oneDNN.
+
+    like: a matrix of them, for its size, format and device.
+    """
     here = like.dtype == torch.float32 and like.device.type == "cpu"
     much = count >= least and like.numel() >= SIZE
     compiled = torch.compiler.is_compiling()
@@ -157,6 +160,7 @@ class Times:
 
 
 def packed(weight: Tensor) -> Tensor:
+    """Turned, and of oneDNN's kind."""
     return weight.t().contiguous().to_mkldnn()
 
 
@@ -177,7 +181,7 @@ def all_rows(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def over_rows(x: Tensor, dz: Tensor) -> Tensor:
-    """x^T dz of many rows, (N, I) and (N, O)."""
+    """x^T dz of many rows, (N, I) and (N, O): F.linear of both, turned."""
     if not relaid(dz, len(dz), BLOCK):
         return x.t().contiguous() @ dz
     total = dz.new_zeros(x.shape[1], dz.shape[1])
@@ -206,7 +210,7 @@ def faster_products(device: str = "cpu") -> tuple[torch.dtype, str]:
     """Measure, once, which format of products is faster; and say so."""
     wide, low = torch.float32, torch.bfloat16
     a, b = (product_seconds(dtype, device) for dtype in (wide, low))
-    if torch.device(device).type == "cpu":
+    if torch.device(device).type == "cpu" and faster_library()[0]:
         a = min(a, faster_library()[2])
     told = f"{1000 * a:.2f} ms in float32, {1000 * b:.2f} ms in bfloat16"
     return low if b < CLEARLY * a else wide, told
