@@ -76,7 +76,7 @@ class StrokeRun(Run):
         self.jitter, self.adaptive, self.noise, self.top = args.jitter, args.adaptive, args.noise, args.rate
         self.lines, self.part, self.epoch_points = lines, part, 0
         self.facts |= dict(noise=[])
-        self.first, self.until, self.cool = 0, math.inf, False
+        self.first, self.until, self.cool, self.warmup = 0, math.inf, False, WARMUP
 
     def plan(self, points, cool):
         """Until so many millions of points are read; with `cool`, so many from now on, the rate falling to 0."""
@@ -97,7 +97,7 @@ class StrokeRun(Run):
     def rate(self):
         """A short warm-up; when cooling, down to a two-hundredth."""
         left = (self.until - self.facts["points"]) / (self.until - self.first) if self.cool else 1
-        return self.top * min(1, (self.facts["updates"] + 1) / WARMUP) * max(0.005, left)
+        return self.top * min(1, (self.facts["updates"] + 1) / self.warmup) * max(0.005, left)
 
     def chunk(self, k, length=CHUNK):
         return slice(k * length, (k + 1) * length)

@@ -1,12 +1,13 @@
-"""Short lines to train the pen on: words cut out of the corpus, and drafts of its own that were read rightly.
+"""Short lines to train the pen on: words and letters cut out of the corpus, and own drafts that were read rightly.
 
     python -m recipes.pieces --cut                 cut words out of the lines of IAM-OnDB
+    python -m recipes.pieces --letters             cut one to three letters out of some of them
     python -m recipes.pieces --draft               write odd short texts, keep what the reader is sure to read as asked
     python -m recipes.pieces --whole               the same with lines: texts of the corpus, and as many
                                                    of words drawn by chance from all of it
 
-They are kept beside the state (--state), to be drawn from by `python -m recipes.synthesis --pieces N --drafts N
---whole N`; and drafts that read otherwise, with the points where they do, to go away from: `--misses N`.
+They are kept beside the state (--state), to be drawn from by `python -m recipes.synthesis --pieces N --letters N
+--drafts N --whole N`; and drafts that read otherwise, with the points where they do, to go away from: `--misses N`.
 
 The corpus has whole lines alone, some thirty characters each: a pen that knows nothing else runs on behind "cat". A
 line is cut where the reader places its spaces, in the pen's widest flight there; a piece that is then read otherwise
@@ -16,6 +17,7 @@ a draft says something else, its points from the last letter before that is righ
 they cost the weights that wrote them: the run that draws from them makes just these less likely.
 """
 
+import itertools
 import string
 from contextlib import suppress
 from typing import NamedTuple
@@ -27,7 +29,7 @@ from tqdm import tqdm
 
 import softattn
 from recipes._run import options
-from recipes.reading import cut
+from recipes.reading import Part, believed, cut, parts_of
 from recipes.texts import rare_text
 from softattn.handwriting import ROUNDING, evaluating
 from softattn.hub import atomic_write
@@ -101,6 +103,32 @@ def pieces_of(lines: list[Strokes], reader, each: int, seed: int) -> list[Stroke
             pieces += [found[i] for i in rng.permutation(len(found))[:each]]
     seen = in_batches(reader, pieces)
     return [line for line, read in zip(pieces, seen, strict=True) if read and same(line.text, read.text)]
+
+
+def letters_of(lines: list[Strokes], reader, each: int, seed: int) -> list[Strokes]:
+    """So many groups of one to three letters of each line, cut where the pen is lifted within its words."""
+    rng, found = np.random.default_rng([seed, 18]), []
+    for line in tqdm([line for line in lines if line.text == " ".join(line.text.split())]):
+        with suppress(ValueError):  # the reader refuses what looks like two lines
+            groups = joined_parts(parts_of(reader, line))
+            groups = [groups[i] for i in rng.permutation(len(groups))[:each]]
+            found += [group.alone() for group in itertools.compress(groups, believed(reader, groups))]
+    return found
+
+
+def joined_parts(parts: list[Part], most: int = 3) -> list[Part]:
+    """Parts that stand side by side in a word, together at most so many letters long."""
+    found = []
+    for i, joined in enumerate(parts):
+        if len(joined.text) <= most:
+            found.append(joined)
+        for part in parts[i + 1 :]:
+            if part.first or len(joined.text + part.text) > most:
+                break
+            xy, ends = np.concatenate([joined.xy, part.xy]), np.concatenate([joined.ends, part.ends])
+            joined = joined._replace(xy=xy, ends=ends, text=joined.text + part.text)
+            found.append(joined)
+    return found
 
 
 def odd_text(rng: np.random.Generator, vocabulary=None) -> str:
@@ -216,13 +244,15 @@ def found(folder, name: str):
     """What a file in the folder of the state holds; an error that names the command which writes it."""
     path = folder / f"{name}.pt"
     if not path.exists():
-        command = {"pieces": "--cut", "drafts": "--draft", "whole": "--whole"}[name.removesuffix("-missed")]
+        command = {"pieces": "--cut", "letters": "--letters", "drafts": "--draft", "whole": "--whole"}[
+            name.removesuffix("-missed")
+        ]
         raise SystemExit(f"{path} is not there: python -m recipes.pieces {command} writes it")
     return torch.load(path, weights_only=True)
 
 
 def stored(folder, name: str) -> list[Strokes]:
-    """What was left in the folder of the state: `pieces`, `drafts` or `whole`."""
+    """What was left in the folder of the state: `pieces`, `letters`, `drafts` or `whole`."""
     return [Strokes(offsets, text, name) for offsets, text in found(folder, name)]
 
 
@@ -239,9 +269,10 @@ def stored_misses(folder) -> list[Miss]:
 def main():
     parser = options(__doc__, "synthesis")
     parser.add_argument("--cut", action="store_true", help="cut words out of the lines of IAM-OnDB")
+    parser.add_argument("--letters", action="store_true", help="cut one to three letters out of --count lines")
     parser.add_argument("--draft", action="store_true", help="write odd short texts, and keep those that read well")
     parser.add_argument("--whole", action="store_true", help="the same with whole lines, of the corpus' texts")
-    parser.add_argument("--count", type=int, default=8000, help="texts to write")
+    parser.add_argument("--count", type=int, default=8000, help="texts to write; lines to cut")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.cut:
@@ -249,6 +280,13 @@ def main():
         pieces = pieces_of(lines, reader.eval(), 2, args.seed)
         print(f"{len(pieces)} pieces of {len(lines)} lines, {sum(map(len, pieces))} points")
         store(args.state / "pieces.pt", pieces)
+    if args.letters:
+        reader, lines = softattn.load("reading"), corpus_lines()
+        some = [lines[i] for i in np.random.default_rng([args.seed, 19]).permutation(len(lines))[: args.count]]
+        with evaluating(reader):
+            pieces = letters_of(some, reader, 3, args.seed)
+        print(f"{len(pieces)} groups of letters of {len(some)} lines")
+        store(args.state / "letters.pt", pieces)
     if args.draft:
         words = sorted({word for line in corpus_lines() for word in plain_text(line.text).split()})
         texts = [odd_text(np.random.default_rng([args.seed, 12, k]), words) for k in range(args.count)]

@@ -18,6 +18,10 @@ corpus and EMBEDDED new ones of the embedded writer: some with rare signs, some 
 dots, some in hands whose dots and bars wait for the word's end. Every line gets another slant, size, width and tilt
 each time, and some of its points are dropped. The state lies outside the repository (--state).
 
+Who has read English alone reads "Mr" where "Nr" stands. So with `--spliced` an epoch holds lines of people's own
+letters in chance order, cut and put together where the pen is lifted within words, and with `--traps` lines of the
+embedded writer with one letter exchanged for another of its shape: there the ink alone can tell.
+
 Each landing also sets the limit of softattn.proofreading: of val1's lines, and of the words and pairs of words that
 they can be cut into, at most REFUSED may be sent back as not saying their own text. What the limit catches is measured
 on the same ink with one letter of the text changed.
@@ -28,21 +32,23 @@ import itertools
 import json
 import math
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 import softattn
 from recipes import doubt
 from recipes._run import WEIGHTS, Run, commit, machine, options, train
-from recipes.texts import embedded_line
+from recipes.texts import embedded_line, trap_line
 from softattn.decoding import edit_distance
 from softattn.handwriting import evaluating
-from softattn.hub import save_weights
+from softattn.hub import atomic_write, save_weights
 from softattn.iam import load_iam
 from softattn.pen import PRINTABLE
 from softattn.proofreading import laid_beside, proof_of, same_sign
@@ -66,6 +72,7 @@ FREE = 200  # lines of the embedded writer that score `reading-free`
 EMBEDDED = 1200  # lines of the embedded writer per epoch beside the corpus
 ROWS = 24
 RATE, WARMUP = 2e-3, 100
+PARTED, DOUBTED = 3000, 5.0  # lines cut into parts; nats that a letter of a part may cost
 
 
 def changed(line, rng):
@@ -132,6 +139,106 @@ def cut(model, line, most=2):
     return found
 
 
+class Part(NamedTuple):
+    """A few letters that lie between two lifts of the pen, or a lift and the word's end.
+
+    Args:
+        xy: places of the pen where the line has them, (P, 2).
+        ends: 1 where the pen is lifted, (P,).
+        text: the letters.
+        gap: white before it, from the right edge of the part before; NaN for a line's first.
+        first: whether a word begins with it.
+    """
+
+    xy: np.ndarray
+    ends: np.ndarray
+    text: str
+    gap: float
+    first: bool
+
+    def alone(self):
+        """It as a line of its own."""
+        steps = np.diff(self.xy, axis=0, prepend=self.xy[:1])
+        return Strokes(torch.from_numpy(np.concatenate([steps, self.ends[:, None]], 1)).float(), self.text)
+
+
+def parts_of(model, line):
+    """A line cut wherever its pen is lifted between two letters, as far as the reader can tell: list of `Part`.
+
+    A cut must move the pen on: the strokes before it end left of those behind it, but for an overlap of a letter's
+    quarter. What belongs to a letter before (a dot put on later) so keeps its place or joins two letters.
+    """
+    tokens = model.tokens(line)
+    (log_p,) = (y[:n, 0] for _, y, (n,), _ in batches(model, [line]))
+    at = ctc_posterior(log_p.double(), codes_of(line.text, model.alphabet))[:, 1::2].argmax(0).tolist()
+    xy = line.offsets[:, :2].double().numpy().cumsum(0)
+    ends = line.offsets[:, 2].double().numpy()
+    lifts = np.flatnonzero(ends[:-1] > 0) + 1  # where a stroke begins
+    slack = 0.25 * float(np.ptp(xy[:, 0])) / len(line.text)
+    kept, letters = [], [k for k, c in enumerate(line.text) if c != " "]
+    for a, b in itertools.pairwise(letters):
+        low, high = int(tokens.point[at[a]]), int(tokens.point[at[b]])
+        good = [(xy[k:, 0].min() - xy[:k, 0].max(), int(k)) for k in lifts if low < k <= high]
+        if good and max(good)[0] > -slack:
+            kept.append((max(good)[1], b))
+    parts, begin, text_from, edge = [], 0, 0, math.nan
+    for k, b in [*kept, (len(xy), len(line.text))]:
+        word = line.text[text_from:b]
+        stroke_ends = ends[begin:k].copy()
+        stroke_ends[-1] = 1
+        first = text_from == 0 or line.text[text_from - 1] == " "
+        parts.append(Part(xy[begin:k], stroke_ends, word.strip(), float(xy[begin:k, 0].min()) - edge, first))
+        begin, text_from, edge = k, b, float(xy[:k, 0].max())
+    return parts
+
+
+def believed(model, parts):
+    """Of each part whether the reader can take it for its text.
+
+    Alone a letter has lost its size: it may cost DOUBTED nats, as "o" does where "O" or "0" is more likely.
+    """
+    costs = model.nats([part.alone() for part in parts], [part.text for part in parts]).tolist()
+    return [cost <= DOUBTED * len(part.text) for cost, part in zip(costs, parts, strict=True)]
+
+
+def kept_parts(model, lines):
+    """Of each line its `Part`s, but those that the reader takes for something quite different; few lines have none."""
+    found = []
+    with evaluating(model):
+        for line in tqdm(lines):
+            with suppress(ValueError):  # it looks like two lines
+                parts = parts_of(model, line)
+                found.append(list(itertools.compress(parts, believed(model, parts))))
+    return [parts for parts in found if len(parts) > 3]
+
+
+def spliced(parts, rng):
+    """A line of one hand's parts in chance order, its words as long as chance will have it."""
+    order, count = rng.permutation(len(parts)), int(rng.integers(3, 31))
+    inner = [p.gap for p in parts[1:] if not p.first] or [0.0]
+    outer = [p.gap for p in parts[1:] if p.first] or [2 * max(inner)]
+    edge, rows, ends, text = 0.0, [], [], ""
+    for n, k in enumerate(order):
+        part = parts[k]
+        if n and len(text) + len(part.text) > count:
+            break
+        space = n > 0 and rng.random() < 0.3
+        gap = 0.0 if n == 0 else (outer if space else inner)[rng.integers(len(outer if space else inner))]
+        xy = part.xy + [edge + gap - part.xy[:, 0].min(), 0.0]
+        edge, text = max(edge, float(xy[:, 0].max())), text + " " * space + part.text
+        rows.append(xy)
+        ends.append(part.ends)
+    xy = np.concatenate(rows)
+    steps = np.diff(xy, axis=0, prepend=xy[:1])
+    return Strokes(torch.from_numpy(np.concatenate([steps, np.concatenate(ends)[:, None]], 1)).float(), text)
+
+
+def unguessed(lines, count=200):
+    """Lines spliced from parts of others, one of each, as the weights that ship cut them: list of `Strokes`."""
+    parts = kept_parts(softattn.load("reading"), lines[:: max(1, len(lines) // (2 * count))])
+    return [spliced(some, np.random.default_rng([k, 20])) for k, some in enumerate(parts[:count])]
+
+
 def proof_rows(model, lines, seed=1):
     """Lines, then words: length, nats of what was read; errors and excess of the true text, and of a changed one."""
     rng, rows = np.random.default_rng(seed), []
@@ -194,6 +301,7 @@ class ReaderRun(Run):
         super().__init__(HandwritingReader, config, args, dropout=args.dropout)
         self.corpus, self.val1, self.top = corpus, val1, args.rate
         self.embedded = args.embedded
+        self.parts = []
         self.facts |= dict(short=True, lately=99.0)
         self.short_texts, self.until = [], math.inf
 
@@ -202,7 +310,7 @@ class ReaderRun(Run):
         super().start_from(name)
         card: Any = softattn.load(name).card
         kept = {key: card[key] for key in ("steps", "points", "minutes")}
-        self.facts["before"] = {**kept, "rows": card["curve"]["rows"]}
+        self.facts |= {"before": {**kept, "rows": card["curve"]["rows"]}, "short": False}
 
     def plan(self, cool):
         """With `cool`: so many updates from now on, in which the rate falls to 0."""
@@ -227,6 +335,7 @@ class ReaderRun(Run):
             self.short_texts = [embedded_line(np.random.default_rng([first, i]), True) for i in range(count)]
         count = self.embedded if self.corpus else 4 * self.embedded
         fresh = [] if short else [embedded_line(np.random.default_rng([seed, i]), False) for i in range(count)]
+        fresh += [] if short else self.unguessable(seed)
         self.lines = self.short_texts if short else fresh + list(self.corpus)
         size = [len(line.text) * math.exp(rng.normal(0, 0.1)) for line in self.lines]
         order, rows = np.argsort(size), 32 if short else ROWS
@@ -237,6 +346,26 @@ class ReaderRun(Run):
             f"epoch {facts['epoch']}: {len(self.lines)} lines in {len(self.batches)} batches, {took:.0f} s", flush=True
         )
         return len(self.batches)
+
+    def unguessable(self, seed):
+        """Lines in which no letter can be guessed from those beside it: of people's parts, of the embedded writer."""
+        if self.args.spliced and not self.parts:
+            self.parts = self.parts_of_corpus(self.args.state / "parts.pt")
+        rngs = [np.random.default_rng([seed, 9, i]) for i in range(self.args.spliced)]
+        lines = [spliced(self.parts[rng.integers(len(self.parts))], rng) for rng in rngs]
+        return lines + [trap_line(np.random.default_rng([seed, 10, i])) for i in range(self.args.traps)]
+
+    def parts_of_corpus(self, path):
+        """What `kept_parts` finds in PARTED of its lines, cut once for a run: it takes minutes."""
+        if not path.exists():
+            order = np.random.default_rng([self.facts["seed"], 8]).permutation(len(self.corpus))[:PARTED]
+            parts = kept_parts(softattn.load("reading"), [self.corpus[i] for i in order])
+            rows = [[(torch.tensor(p.xy), torch.tensor(p.ends), *p[2:]) for p in some] for some in parts]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as beside:
+                torch.save(rows, beside)
+        rows = torch.load(path, weights_only=True)
+        return [[Part(xy.numpy(), ends.numpy(), *told) for xy, ends, *told in some] for some in rows]
 
     def batch(self, k):
         """Tokens (T, B, I), lengths (B,), codes: of lines whose ink is long enough for their text."""
@@ -360,6 +489,8 @@ def land(run, args, val1, test=None):
     before = facts.get("before", {"steps": 0, "points": 0, "minutes": 0.0, "rows": []})
     rows = [[row[0] + before["steps"], *row[1:-1], row[-1] + before["minutes"]] for row in facts["curve"]]
     told: dict[str, Any] = {"val1": found}
+    if not args.free:
+        told["spliced"] = figures(model, unguessed(val1))
     if test is not None:
         told["test"] = figures(model, test)
     card = {
@@ -492,6 +623,8 @@ def main():
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--embedded", type=int, default=EMBEDDED, help="lines of the embedded writer per epoch")
+    parser.add_argument("--spliced", type=int, default=0, help="lines per epoch, spliced from parts of the corpus'")
+    parser.add_argument("--traps", type=int, default=0, help="lines per epoch of the embedded writer, misspelt")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -35,7 +35,7 @@ from torch.nn import functional as F
 
 import softattn
 from recipes._run import WEIGHTS, commit, machine, options, train
-from recipes.handwriting import RATE, ROWS, StrokeRun, jittered, report
+from recipes.handwriting import RATE, ROWS, WARMUP, StrokeRun, jittered, report
 from recipes.pieces import corpus_lines, stored, stored_misses
 from recipes.texts import embedded_line, rare_text
 from softattn.handwriting import ROUNDING, line_stream
@@ -123,9 +123,10 @@ class SynthesisRun(StrokeRun):
     def __init__(self, config, args, corpus=(), val1=(), embedded=()):
         super().__init__(HandwritingSynthesizer, config, args, corpus, val1)
         self.hint, self.height, self.sharp, self.dropout = args.hint, args.height, args.sharp, args.dropout
-        self.stop = args.stop
+        self.stop, self.warmup = args.stop, args.warmup
         self.embedded, self.blind = embedded, []
         self.pieces = stored(args.state, "pieces") if args.pieces else []
+        self.letters = stored(args.state, "letters") if args.letters else []
         self.drafts = stored(args.state, "drafts") if args.drafts else []
         self.whole = stored(args.state, "whole") if args.whole else []
         self.misses = stored_misses(args.state) if args.misses else []
@@ -171,7 +172,7 @@ class SynthesisRun(StrokeRun):
         self.epoch_points = self.which.numel()
         told = [self.hint, self.height, self.sharp, self.dropout, self.jitter, self.noise, self.adaptive]
         told += [self.args.pieces, self.args.drafts, self.args.runs, self.args.whole, self.stop]
-        told += [self.args.misses, self.args.away, self.args.lines]
+        told += [self.args.misses, self.args.away, self.args.lines, self.args.letters]
         if any(told) and (not facts["hints"] or facts["hints"][-1][1:] != told):
             facts["hints"].append([facts["points"], *told])
         return len(x) // CHUNK
@@ -179,7 +180,8 @@ class SynthesisRun(StrokeRun):
     def beside(self, seed):
         """Other lines of an epoch: pieces of the corpus, own drafts, short texts and runs of the embedded writer."""
         rng = np.random.default_rng([seed, 13])
-        kinds = (self.pieces, self.args.pieces), (self.drafts, self.args.drafts), (self.whole, self.args.whole)
+        names = ("pieces", "drafts", "whole", "letters")
+        kinds = [(getattr(self, name), getattr(self.args, name)) for name in names]
         lines = [kind[i] for kind, count in kinds for i in rng.permutation(len(kind))[:count]]
         return lines + [embedded_line(np.random.default_rng([seed, 14, i]), True) for i in range(self.args.runs)]
 
@@ -287,6 +289,9 @@ def main():
     parser.add_argument("--stop", type=float, default=0.0, help="weight of looking behind the text at a line's end")
     parser.add_argument("--sharp", type=float, default=0.0, help="weight of looking at one character at a time")
     parser.add_argument("--pieces", type=int, default=0, help="words cut out of the corpus, per epoch (recipes.pieces)")
+    parser.add_argument(
+        "--letters", type=int, default=0, help="letters cut out of the corpus, per epoch (recipes.pieces)"
+    )
     parser.add_argument("--drafts", type=int, default=0, help="own drafts of odd texts, per epoch (recipes.pieces)")
     parser.add_argument("--whole", type=int, default=0, help="own drafts of whole lines, per epoch (recipes.pieces)")
     parser.add_argument("--misses", type=int, default=0, help="own drafts that read otherwise, per epoch")
@@ -299,6 +304,7 @@ def main():
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--jitter", type=float, default=0.0, help="how far slant, width and height of lines vary")
     parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--warmup", type=int, default=WARMUP, help="updates in which the rate rises at first")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -370,7 +376,12 @@ def by_heart(model, corpus, val1):
 
 def also_read(args):
     """What else an epoch held, in words."""
-    kinds = {"pieces": "words cut out of these lines", "drafts": "own drafts of odd texts", "whole": "own whole lines"}
+    kinds = {
+        "pieces": "words cut out of these lines",
+        "letters": "one to three letters cut out of them",
+        "drafts": "own drafts of odd texts",
+        "whole": "own whole lines",
+    }
     words = [
         f"{what} that the weights reading read as their text" for name, what in kinds.items() if getattr(args, name)
     ]
@@ -400,6 +411,7 @@ def land(run, val1, faulty, held_out, corpus, args):
     flags = "--free " * args.free + "--resume " * args.resume
     flags += "with the hints below, "
     flags += f"--layers {args.layers} --hidden {args.hidden} --rate {args.rate:g} --seed {args.seed}"
+    flags += f" --warmup {args.warmup}" * (args.warmup != WARMUP)
     command = f"python -m recipes.synthesis {flags} --points {facts['points'] / 1e6 - args.cool:.1f} (in as many calls "
     keep = f" --keep {args.keep:g}" if args.keep else ""
     told = history(facts, f"{command}as liked), then --cool {args.cool:g}{keep}")
@@ -427,7 +439,7 @@ def land(run, val1, faulty, held_out, corpus, args):
             "standard deviation that is added to it; pieces cut out of the corpus, own short drafts, short texts of "
             "the embedded writer and own drafts of whole lines in an epoch (recipes/pieces.py); weight of looking "
             "behind the text at a line's end; own drafts that read otherwise in an epoch, weight of going away from "
-            "where they do, lines of the corpus in an epoch (none: all)",
+            "where they do, lines of the corpus in an epoch (none: all), groups of letters cut out of them",
             "rows": told["hints"],
         },
         "command": told["command"],

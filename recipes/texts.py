@@ -4,6 +4,22 @@ import string
 
 from softattn.pen import PRINTABLE, EmbeddedWriter, embedded_text
 
+SIMILAR = (
+    "MNHW",
+    "aoecsu",
+    "unmrhv",
+    "litf",
+    "gyqjp",
+    "bhkd",
+    "AFERPB",
+    "CGOQ",
+    "UVYW",
+    "ILTJ",
+    "aeq@",
+    "17",
+    "3850",
+    "49",
+)
 CLASSES = (string.ascii_uppercase, string.digits, string.punctuation, PRINTABLE.strip(), string.ascii_letters)
 
 
@@ -37,6 +53,35 @@ def address(rng):
     name, place = (str(word) for word in rng.choice(words or ["post"], 2))
     name += str(rng.choice(["", "", ".x", "_1", "42"]))
     return f"{name}@{place}.{rng.choice(['com', 'org', 'net', 'de', 'fr'])}"
+
+
+def misspelt(rng, text):
+    """The text with a letter of most words exchanged for one of about its shape: what only the ink can tell."""
+    words = []
+    for word in text.split():
+        change = rng.random()
+        word = word.upper() if change < 0.1 else word.capitalize() if change < 0.3 else word
+        for _ in range(int(rng.integers(0, 3))):
+            k = int(rng.integers(len(word)))
+            groups = [group for group in SIMILAR if word[k] in group]
+            if groups:
+                group = groups[rng.integers(len(groups))]
+                word = word[:k] + group[rng.integers(len(group))] + word[k + 1 :]
+        words.append(word)
+    return " ".join(words)
+
+
+def trap_line(rng):
+    """A line of the embedded writer whose words cannot be guessed: misspelt, or with an address among them."""
+    text = embedded_text(rng)
+    if rng.random() < 0.25:
+        words = text.split()[:3]
+        words.insert(int(rng.integers(len(words) + 1)), address(rng))
+        text = " ".join(words)
+    else:
+        text = misspelt(rng, text)
+    hand = {"late": float(rng.uniform(0.6, 1.0))} if rng.random() < 0.4 else {}
+    return EmbeddedWriter(rng, **hand).write(text)
 
 
 def embedded_line(rng, short):

@@ -24,7 +24,7 @@ from softattn.training import fit
 OPTIONS = dict(
     seed=1, device="cpu", products="float32", noise=0.0, adaptive=0.0, dropout=0.0, jitter=0.0, rate=2e-3, resume=False,
     hint=0.0, height=0.0, sharp=0.0, embedded=2, epochs=99, shares=None, threads=1,
-    pieces=0, drafts=0, runs=0, whole=0, stop=0.0, misses=0, away=1.0, lines=None,
+    pieces=0, drafts=0, runs=0, whole=0, stop=0.0, misses=0, away=1.0, lines=None, letters=0, warmup=300,
 )  # fmt: skip
 SCALE = dict(mean=[8.0, 0.0], std=[40.0, 30.0])
 

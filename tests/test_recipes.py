@@ -25,7 +25,7 @@ from recipes import (
 )
 from softattn import load
 from softattn.decoding import edit_distance
-from softattn.handwriting import HandwritingPredictor, line_stream
+from softattn.handwriting import HandwritingPredictor, evaluating, line_stream
 from softattn.images import binarise, embedded_digits
 from softattn.pen import EmbeddedWriter
 from softattn.proofreading import proofread, same_sign
@@ -38,6 +38,7 @@ OPTIONS = dict(
     seed=1, device="cpu", products="float32", noise=0.0, adaptive=0.5, dropout=0.1, jitter=0.1, rate=2e-3, resume=False,
     hint=0.5, height=0.1, sharp=0.1, embedded=2, epochs=2, stages=[[2, 1], [3, 1]], save_seconds=1e9,
     pieces=0, drafts=0, runs=0, whole=0, stop=0.0, misses=0, away=1.0, lines=None,
+    letters=0, warmup=300, spliced=0, traps=0,
 )  # fmt: skip
 
 
@@ -396,15 +397,140 @@ def test_short_lines_join_an_epoch_and_what_is_missing_is_told(tmp_path):
     pieces.store(tmp_path / "pieces.pt", [pen.write(word) for word in ("one", "two", "three")])
     pieces.store(tmp_path / "drafts.pt", [pen.write(word) for word in ("A4", "x@y.org")])
     config = dict(hidden_size=6, num_layers=2, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
-    more = options(pieces=2, drafts=9, runs=3, state=tmp_path)
+    pieces.store(tmp_path / "letters.pt", [pen.write("qz")])
+    more = options(pieces=2, drafts=9, runs=3, letters=1, state=tmp_path)
     run = synthesis.SynthesisRun(config, more, synthesis.embedded_lines(6, 5))
     run.prepare()
     short = [line.text for line in run.epoch_lines[8:]]
     assert len(set(short[:2]) & {"one", "two", "three"}) == 2 and set(short[2:4]) == {"A4", "x@y.org"}
-    assert len(short) == 7 and run.facts["hints"][-1][-8:] == [2, 9, 3, 0, 0, 0, 1.0, None]
+    assert len(short) == 8 and short[4] == "qz" and run.facts["hints"][-1][-9:] == [2, 9, 3, 0, 0, 0, 1.0, None, 1]
     again = synthesis.SynthesisRun(config, more, synthesis.embedded_lines(6, 5))
     again.prepare()
     assert [line.text for line in again.epoch_lines] == [line.text for line in run.epoch_lines]
+
+
+@pytest.fixture(scope="module")
+def parted():
+    """Lines in print, whose letters are known point by point, and the parts that the reader cuts them into."""
+    lines = [EmbeddedWriter(np.random.default_rng(k), late=0.0).write("Mary had no lamb") for k in range(3)]
+    with evaluating(reader := load("reading")):
+        return reader, lines, [reading.parts_of(reader, line) for line in lines]
+
+
+def test_parts_lie_between_lifts_of_the_pen_and_hold_their_letters_points(parted):
+    _, lines, found = parted
+    for line, parts in zip(lines, found, strict=True):
+        assert "".join(part.text for part in parts) == line.text.replace(" ", "")
+        xy = line.offsets[:, :2].double().numpy().cumsum(0)
+        assert np.allclose(np.concatenate([part.xy for part in parts]), xy), "all ink, each point once"
+        words = [k for k, part in enumerate(parts) if part.first]
+        assert len(words) == 4 and all(part.ends[-1] == 1 for part in parts)
+        letter, own = 0, line.char_index.tolist()
+        for part in parts:
+            letter += part.first and letter > 0  # the space
+            known = range(letter, letter := letter + len(part.text))
+            assert sum(c in known for c in own[: len(part.xy)]) > 0.9 * len(part.xy), part.text
+            own = own[len(part.xy) :]
+        gaps = [part.gap for part in parts[1:]]
+        inner = [gap for gap, part in zip(gaps, parts[1:], strict=True) if not part.first]
+        assert np.mean([gap for gap in gaps if gap not in inner]) > max(0.0, np.mean(inner))
+        assert np.isnan(parts[0].gap)
+
+
+def test_a_part_alone_is_its_ink_and_one_that_says_something_else_is_not_believed(parted):
+    reader, _, (parts, *_) = parted
+    alone = parts[0].alone()
+    assert alone.text == parts[0].text and alone.offsets[0].tolist() == [0, 0, parts[0].ends[0]]
+    assert np.allclose(alone.offsets[:, :2].double().numpy().cumsum(0), parts[0].xy - parts[0].xy[0], atol=1e-3)
+    true = [part for part in parts if len(part.text) > 1 or part.text in "Mdhb"]
+    wrong = [part._replace(text="#" * len(part.text)) for part in true]
+    assert all(reading.believed(reader, true)) and not any(reading.believed(reader, wrong))
+
+
+def test_kept_parts_leave_out_what_is_not_believed_and_lines_that_look_like_two(parted, monkeypatch):
+    reader, (line, *_), (parts, *_) = parted
+    two = line.offsets.clone()
+    two[len(two) // 2, :2] += torch.tensor([-9.0, 9.0]) * two[:, :2].abs().sum(0).max()
+    monkeypatch.setattr(reading, "believed", lambda reader, some: [part.text != "M" for part in some])
+    (found,) = reading.kept_parts(reader, [line, Strokes(two, line.text)])
+    assert [part.text for part in found] == [part.text for part in parts if part.text != "M"]
+
+
+def test_spliced_lines_are_parts_side_by_side_in_another_order(parted):
+    _, _, (parts, *_) = parted
+    for seed in range(30):
+        line = reading.spliced(parts, np.random.default_rng(seed))
+        left = line.text.replace(" ", "")
+        xy = line.offsets[:, :2].double().numpy().cumsum(0)
+        ends, row, edge, used = line.offsets[:, 2].numpy(), 0, -np.inf, set()
+        while left:
+            part = next(
+                p for k, p in enumerate(parts) if k not in used and left.startswith(p.text) and same_ink(p, xy[row:])
+            )
+            used.add(next(k for k, p in enumerate(parts) if p is part))
+            placed = xy[row : row + len(part.xy)]
+            assert ends[row + len(part.xy) - 1] == 1 and np.array_equal(ends[row : row + len(part.xy)], part.ends)
+            known = [p.gap for p in parts[1:]] + [0.0]
+            if row:
+                assert min(abs(placed[:, 0].min() - edge - gap) for gap in known) < 1e-3, "a gap of this hand"
+            row, edge, left = row + len(part.xy), max(edge, placed[:, 0].max()), left[len(part.text) :]
+        assert row == len(line) and line.text == " ".join(line.text.split())
+
+
+def same_ink(part, xy):
+    """Whether the places begin with the part's, but for where it stands in the line."""
+    xy = xy[: len(part.xy)]
+    return len(xy) == len(part.xy) and np.allclose(xy - xy[0], part.xy - part.xy[0], atol=1e-3)
+
+
+def test_letters_are_one_to_three_of_a_word_side_by_side(parted):
+    reader, lines, (parts, *_) = parted
+    for joined in (groups := pieces.joined_parts(parts)):
+        assert joined.text in "Mary had no lamb" and 1 <= len(joined.text) <= 3 and len(joined.xy) == len(joined.ends)
+    singles = [part.text for part in parts if len(part.text) <= 3]
+    assert len(groups) > len(singles) and set(singles) <= {group.text for group in groups}
+    with evaluating(reader):
+        found = pieces.letters_of(lines, reader, 2, seed=1)
+        again = pieces.letters_of(lines, reader, 2, seed=1)
+    assert 3 <= len(found) <= 6 and [line.text for line in found] == [line.text for line in again]
+    assert all(line.offsets[0, :2].tolist() == [0, 0] and line.offsets[-1, 2] == 1 for line in found)
+
+
+def test_misspelt_words_keep_their_length_and_about_their_shape():
+    rng, changed = np.random.default_rng(4), 0
+    near = {(a, b) for group in texts.SIMILAR for a in group.lower() for b in group.lower()}
+    near |= {(a, c) for a, b in near for d, c in near if b == d}  # a letter can be exchanged twice
+    for _ in range(200):
+        text = texts.misspelt(rng, "Mary came home again")
+        assert [len(word) for word in text.split()] == [4, 4, 4, 5]
+        pairs = [pair for pair in zip("mary came home again", text.lower(), strict=True) if pair[0] != pair[1]]
+        assert set(pairs) <= near
+        changed += len(pairs)
+    assert 300 < changed < 1500
+
+
+def test_traps_are_lines_that_no_dictionary_helps_with():
+    lines = [texts.trap_line(np.random.default_rng([2, k])) for k in range(40)]
+    assert 4 <= sum("@" in line.text and ".x@" not in line.text for line in lines) <= 20
+    assert lines[3].text == texts.trap_line(np.random.default_rng([2, 3])).text
+
+
+def test_an_epoch_of_the_reader_holds_spliced_lines_and_traps(parted, monkeypatch, tmp_path):
+    _, lines, found = parted
+    cut = iter([found])
+    monkeypatch.setattr(reading, "kept_parts", lambda model, some: next(cut))
+    more = options(embedded=2, spliced=3, traps=2, dropout=0.0, state=tmp_path / "new")
+    run = reading.ReaderRun(dict(hidden_size=6, num_layers=2), more, lines, lines[:1])
+    run.facts["short"] = False
+    run.prepare()
+    assert len(run.lines) == 2 + 3 + 2 + 3
+    told = [line.text for line in run.lines]
+    run.prepare()
+    assert [line.text for line in run.lines] == told, "seed and epoch decide"
+    again = reading.ReaderRun(dict(hidden_size=6, num_layers=2), more, lines, lines[:1])
+    again.facts["short"] = False
+    again.prepare()
+    assert all(torch.equal(a.offsets, b.offsets) for a, b in zip(again.lines, run.lines, strict=True)), "cut but once"
 
 
 def test_addresses_can_be_written_and_are_some_of_the_short_lines():

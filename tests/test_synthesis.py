@@ -889,7 +889,7 @@ def small_run(recipe):
     args = types.SimpleNamespace(
         hint=0.0, height=0.0, sharp=0.0, dropout=0.0, jitter=0.0, noise=0.1, adaptive=0.0, rate=0.0, seed=1,
         device="cpu", float32=True, embedded=4, pieces=0, drafts=0, whole=0, runs=0, stop=0.0,
-        misses=0, lines=None,
+        misses=0, lines=None, letters=0, warmup=300,
     )  # fmt: skip
     sizes = dict(hidden_size=8, num_layers=1, components=2, mixtures=2, mean=list(MEAN), std=list(STD))
     return recipe.SynthesisRun(sizes, args)
