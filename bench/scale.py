@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from bench._result import ROOT, Result, milliseconds, parser
@@ -91,10 +92,9 @@ def rows_of_a_batch(result: Result, hidden: int, rounds: int) -> None:
     for B in (1, 4, 16, 64):
         runs[B] = (torch.randn(T, B, hidden),)
     times = milliseconds(lambda x: net(x)[0].sum().backward(), runs, 1, rounds)
-    slope = (times[64] - times[1]) / 63
-    step = 1000 / T
-    result.figure("step_alone", step * (times[1] - slope), "us", "of one step of time in one layer, whatever the batch")
-    result.figure("step_row", step * slope, "us", "of one step of time in one layer, for each row of the batch")
+    row, alone = np.polyfit(list(times), [1000 * ms / T for ms in times.values()], 1)
+    result.figure("step_alone", alone, "us", "of one step of time in one layer, whatever the batch")
+    result.figure("step_row", row, "us", "of one step of time in one layer, for each row of the batch")
     table = [[B, f"{ms:.1f}", f"{1000 * ms / T / B:.1f}"] for B, ms in times.items()]
     result.table(f"a layer of {hidden}, {T} steps, there and back", ["rows", "ms", "us a step and row"], table)
 

@@ -4,7 +4,8 @@ A recipe is data, model, loss and its figures: a subclass of `Run` that says wha
 update on its k-th batch does (`step`), at which rate (`rate`), and which row the learning curve gets (`look`). `train`
 does the rest. The state lies outside the repository and is saved whole every few minutes; stopped at any update and
 called again, a run goes on to the bit: optimizer, average, place in the epoch, states carried from batch to batch, and
-every generator are part of it.
+every generator are part of it. (Which library multiplies is measured anew by each process; where a later one chooses
+otherwise it says so, and sums are rounded otherwise from there on.)
 
 A batch can be cut into `--shares`, fixed for the whole run: gradients of the shares are added up before the optimizer
 moves, in one process one share after the other (gradient accumulation), in several each its own (`recipes._processes`).
@@ -25,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from recipes._processes import processes
-from softattn.fused_lstm import faster_products
+from softattn.fused_lstm import faster_library, faster_products
 from softattn.hub import atomic_write, load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -302,6 +303,7 @@ class Run:
         if not self.processes.main:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.facts["library"] = library()
         state = dict(
             model=self.model.state_dict(), average=self.average, optimizer=self.optimizer.state_dict(),
             facts=self.facts, config=self.config, random=torch.get_rng_state(), generator=self.generator.get_state(),
@@ -339,12 +341,40 @@ class Run:
             self.load(path)
             facts = self.facts
             kept = f", products in {self.products()}" if facts["products"] else ""
+            before, now = facts.get("library", library()), library()
+            kept += f"; by {now} here, by {before} before: not the same to the bit" * (before != now)
             print(f"taken up in epoch {facts['epoch']}, {facts['seconds'] / 60:.1f} min{kept}", flush=True)
         elif getattr(self.args, "resume", False):
             if ships is None:
                 raise SystemExit(f"{path} is not there: nothing to resume")
             self.start_from(ships)
             print(f"started from the weights {ships}", flush=True)
+
+
+def library() -> str:
+    """What multiplies in float32 on this processor: measured once in a process."""
+    return "oneDNN" if faster_library()[0] else "MKL"
+
+
+def add_keep(parser: argparse.ArgumentParser) -> None:
+    """The option --keep, for `blend`."""
+    told = "share of the weights that ship in those that land, from 0 to below 1"
+    parser.add_argument("--keep", type=share, default=0.0, help=told)
+
+
+def share(word: str) -> float:
+    """A share from 0 to below 1, for an option."""
+    value = float(word)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{word} is no share from 0 to below 1")
+    return value
+
+
+@torch.no_grad()
+def blend(model: nn.Module, other: nn.Module, keep: float) -> None:
+    """The weights' mean: `keep` of the other model's, the rest of this one's."""
+    theirs = other.state_dict()
+    model.load_state_dict({k: (1 - keep) * v + keep * theirs[k] for k, v in model.state_dict().items()})
 
 
 def on(carried: Any, device: torch.device | str) -> Any:

@@ -232,6 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
         "source": "IAM-OnDB's 12 withheld writers, figures by writer alone, by recipes/own_hand.py",
         "command": f"python -m recipes.own_hand --steps {options.steps}",
         "commit": commit(),
+        "weights": softattn.load("synthesis").card["sha256"],
         "settings": {"lines": LINES, "steps": options.steps, "bias": BIAS, "texts": len(TEXTS)},
     }
     bench.go(list(range(len(writers))) if options.writers is None else options.writers)

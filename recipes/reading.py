@@ -44,7 +44,7 @@ from tqdm import tqdm
 
 import softattn
 from recipes import doubt
-from recipes._run import WEIGHTS, Run, commit, machine, options, train
+from recipes._run import WEIGHTS, Run, add_keep, blend, commit, machine, options, train
 from recipes.texts import embedded_line, trap_line
 from softattn.decoding import edit_distance
 from softattn.handwriting import evaluating
@@ -271,6 +271,7 @@ def proof_figures(rows, whole):
     return {
         "limit": [base, letter, nat, most],
         **{name: int(group.sum()) for name, group in groups.items()},
+        "allowed": {name: round(float((allowed / size)[group].mean()), 4) for name, group in groups.items()},  # a sign
         "refused": {name: round(float(refused[group].mean()), 4) for name, group in groups.items()},
         "caught_at_limit": {name: round(float(found[group].mean()), 4) for name, group in groups.items()},
         "caught": caught,
@@ -478,9 +479,22 @@ def kind_of(line):
     return ", ".join([*words, f"{len(line.text)} characters"])
 
 
+def commands(args, tested):
+    """What was called, behind what was called for the weights that it went on from."""
+    calls = "python -m recipes.reading" + " --resume" * args.resume + " --free" * args.free
+    calls += f" --rate {args.rate:g}" * (args.rate != RATE)
+    calls += f" --spliced {args.spliced} --traps {args.traps}" * bool(args.spliced or args.traps)
+    last = ("--finish" if tested else "--land") + f" --keep {args.keep:g}" * bool(args.keep)
+    calls += f" (in as many calls as liked), then --cool and {last}"
+    before: Any = softattn.load(args.out.stem).card["command"] if args.resume else ""
+    return f"{before}; then {calls}" if before else calls
+
+
 def land(run, args, val1, test=None):
     """Score the averaged weights as they are stored, and write them with their card."""
     model, facts = run.averaged(), run.facts
+    if args.keep:
+        blend(model, softattn.load(args.out.stem), args.keep)
     half = {k: v.to(torch.bfloat16).float() for k, v in model.state_dict().items()}
     model.load_state_dict(half)
     found = figures(model, val1)
@@ -498,12 +512,12 @@ def land(run, args, val1, test=None):
         "config": run.config,
         "summary": f"reads lines of handwriting: {args.layers} bidirectional LSTM layers of {args.hidden}, CTC",
         "data": "the embedded writer alone" if args.free else "IAM-OnDB, train and val2, and new lines of the embedded "
-        "writer in each epoch; val1 gives the figures; the test lines were never trained on"
+        "writer in each epoch, in the last ones spliced and misspelt ones; val1 gives the figures; the test lines "
+        "were never trained on"
         + ("" if test is not None else ", and are not scored yet: the training is not finished"),
         "licence": "MIT" if args.free else "trained on IAM-OnDB, for non-commercial research",
         "non_commercial": not args.free,
-        "command": "python -m recipes.reading (in as many calls as liked), then "
-        + ("--finish" if test is not None else "--land") + (" --free" if args.free else ""),
+        "command": commands(args, test is not None),
         "commit": commit(),
         **run.begun(),
         "steps": before["steps"] + facts["updates"],
@@ -625,6 +639,7 @@ def main():
     parser.add_argument("--embedded", type=int, default=EMBEDDED, help="lines of the embedded writer per epoch")
     parser.add_argument("--spliced", type=int, default=0, help="lines per epoch, spliced from parts of the corpus'")
     parser.add_argument("--traps", type=int, default=0, help="lines per epoch of the embedded writer, misspelt")
+    add_keep(parser)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

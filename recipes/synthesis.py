@@ -34,7 +34,7 @@ import torch
 from torch.nn import functional as F
 
 import softattn
-from recipes._run import WEIGHTS, commit, machine, options, train
+from recipes._run import WEIGHTS, add_keep, blend, commit, machine, options, train
 from recipes.handwriting import RATE, ROWS, WARMUP, StrokeRun, jittered, report
 from recipes.pieces import corpus_lines, stored, stored_misses
 from recipes.texts import embedded_line, rare_text
@@ -298,7 +298,7 @@ def main():
     parser.add_argument("--away", type=float, default=1.0, help="weight of going away from where they do")
     parser.add_argument("--lines", type=int, help="lines of the corpus per epoch; left out: all")
     parser.add_argument("--runs", type=int, default=0, help="short texts of the embedded writer, per epoch")
-    parser.add_argument("--keep", type=float, default=0.0, help="share of the weights that ship in those that land")
+    add_keep(parser)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=400)
     parser.add_argument("--dropout", type=float, default=0.0)
@@ -308,8 +308,6 @@ def main():
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if not 0 <= args.keep < 1:
-        parser.error(f"--keep is {args.keep:g}, expected a share from 0 to below 1")
     args.out = args.out or WEIGHTS / f"synthesis{'-free' if args.free else ''}.safetensors"
     held_out = embedded_lines(48, 999)  # hands and texts that no epoch draws
     val1, faulty = held_out, {}
@@ -387,13 +385,6 @@ def also_read(args):
     ]
     words += ["own drafts that they read otherwise, to go away from"] * bool(args.misses)
     return "".join(f", {what}" for what in words)
-
-
-@torch.no_grad()
-def blend(model, other, keep):
-    """The weights' mean: `keep` of the other model's, the rest of this one's."""
-    theirs = other.state_dict()
-    model.load_state_dict({k: (1 - keep) * v + keep * theirs[k] for k, v in model.state_dict().items()})
 
 
 def land(run, val1, faulty, held_out, corpus, args):

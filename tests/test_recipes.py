@@ -258,6 +258,43 @@ def test_a_run_that_is_told_changes_its_format_and_its_card_says_when(monkeypatc
     assert again.products_told() == "from update 1 on float32 products"
 
 
+def test_a_run_taken_up_where_another_library_multiplies_says_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(_run, "library", lambda: "oneDNN")
+    run, over, how = predictor()
+    _run.train(run, tmp_path / "a.pt", minutes=0.0, over=over, **how)
+    for here, told in (("oneDNN", False), ("MKL", True)):
+        monkeypatch.setattr(_run, "library", lambda here=here: here)
+        predictor()[0].take_up(tmp_path / "a.pt")
+        assert ("by MKL here, by oneDNN before: not the same to the bit" in capsys.readouterr().out) is told
+
+
+def test_a_mean_of_weights_is_what_its_share_says_and_a_share_is_below_one():
+    new, old = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+    was = {name: value.clone() for name, value in new.state_dict().items()}
+    _run.blend(new, old, 0.25)
+    for name, value in new.state_dict().items():
+        assert torch.allclose(value, 0.75 * was[name] + 0.25 * old.state_dict()[name])
+    parser = argparse.ArgumentParser()
+    _run.add_keep(parser)
+    assert parser.parse_args([]).keep == 0 and parser.parse_args(["--keep", "0.3"]).keep == 0.3
+    for word in ("1", "-0.1"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"{word} is no share from 0 to below 1"):
+            _run.share(word)
+
+
+def test_the_card_of_a_reader_that_went_on_tells_all_calls(monkeypatch):
+    before = types.SimpleNamespace(card={"command": "python -m recipes.reading, then --finish"})
+    monkeypatch.setattr(reading.softattn, "load", lambda name: before)
+    args = options(free=False, keep=0.5, spliced=9, traps=4, rate=1e-3, resume=True, out=_run.WEIGHTS / "reading")
+    told = reading.commands(args, True)
+    assert told.startswith("python -m recipes.reading, then --finish; then python -m recipes.reading --resume")
+    assert "--rate 0.001 --spliced 9 --traps 4 (in as many calls" in told and told.endswith("--finish --keep 0.5")
+    args.resume, args.keep, args.spliced, args.traps, args.rate = False, 0.0, 0, 0, reading.RATE
+    assert reading.commands(args, False) == (
+        "python -m recipes.reading (in as many calls as liked), then --cool and --land"
+    )
+
+
 # -- the reader of cluttered digits ------------------------------------------------------------------------------------
 
 
@@ -667,15 +704,6 @@ def test_the_last_points_of_a_line_ask_for_the_place_behind_its_text():
         assert (cost < 0.4) == better
     run.stop = 0.0
     assert run.off_place(text, rows, truth).item() == 0
-
-
-def test_weights_that_land_may_keep_a_share_of_those_that_ship():
-    config = dict(hidden_size=6, num_layers=2, components=2, mixtures=2, mean=MEAN, std=STD)
-    new, old = HandwritingSynthesizer(**config), HandwritingSynthesizer(**config)
-    before = {k: v.clone() for k, v in new.state_dict().items()}
-    synthesis.blend(new, old, 0.25)
-    for name, value in new.state_dict().items():
-        torch.testing.assert_close(value, before[name].lerp(old.state_dict()[name], 0.25))
 
 
 def test_a_card_keeps_the_past_of_its_weights():
