@@ -29,7 +29,7 @@ from recipes._run import commit
 from softattn.decoding import edit_distance
 from softattn.hub import atomic_write
 from softattn.iam import load_iam
-from softattn.own_hand import fine_tune, primed_nats
+from softattn.own_hand import fine_tune, name_of, primed_nats
 from softattn.page import ink_height, ink_slant
 from softattn.strokes import Strokes
 
@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
         "source": "IAM-OnDB's 12 withheld writers, figures by writer alone, by recipes/own_hand.py",
         "command": f"python -m recipes.own_hand --steps {options.steps}",
         "commit": commit(),
-        "weights": softattn.load("synthesis").card["sha256"],
+        "weights": name_of(bench.base)[1],
         "settings": {"lines": LINES, "steps": options.steps, "bias": BIAS, "texts": len(TEXTS)},
     }
     bench.go(list(range(len(writers))) if options.writers is None else options.writers)
